@@ -1,0 +1,36 @@
+/* fd.h: waiting until a descriptor can be read or written. */
+#ifndef TIDE_FD_H
+#define TIDE_FD_H
+
+#include "../sched/loop.h"
+#include "../sched/task.h"
+
+TIDE_BEGIN_DECLS
+
+/* One reader and one writer at a time. The watcher stays armed for reading between waits, which
+ * saves a system call a wait; it is disarmed when data comes that nobody waits for. */
+typedef struct tide_fd {
+  tide_watcher watcher; /* the loop's interest in it */
+  tide_loop *loop;      /* where */
+  int fd;               /* the descriptor, not owned; -1: closed */
+  int armed;            /* TIDE_READABLE | TIDE_WRITABLE, as the watcher has it */
+  tide_wait *reader;    /* who waits to read, or NULL */
+  tide_wait *writer;    /* who waits to write, or NULL */
+} tide_fd;
+
+/* `fd` must be non-blocking. */
+TIDE_API void tide_fd_init(tide_fd *self, tide_loop *loop, int fd);
+
+/* (waits) Until the descriptor is readable (or writable), or has an error or its end to tell; the
+ * wait may end without (try, and wait again). `name`: what the task is seen waiting for.
+ * TIDE_EBUSY: another task waits for this; TIDE_ECLOSED. `events` is one of TIDE_READABLE and
+ * TIDE_WRITABLE. */
+TIDE_API int tide_fd_wait(tide_fd *self, tide_task *task, int events);
+
+/* Stops watching; waits end with TIDE_ECLOSED. The descriptor is the caller's to close, after
+ * this. */
+TIDE_API void tide_fd_term(tide_fd *self);
+
+TIDE_END_DECLS
+
+#endif

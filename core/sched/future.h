@@ -1,0 +1,46 @@
+/* future.h: a result that is not there yet. Every task is one. */
+#ifndef TIDE_FUTURE_H
+#define TIDE_FUTURE_H
+
+#include "wait.h"
+
+TIDE_BEGIN_DECLS
+
+typedef enum tide_future_state {
+  TIDE_FUTURE_PENDING,
+  TIDE_FUTURE_DONE,      /* with a result, kept by the future's owner */
+  TIDE_FUTURE_FAILED,    /* with an error, kept by the future's owner */
+  TIDE_FUTURE_CANCELLED, /* without either */
+} tide_future_state;
+
+typedef struct tide_future {
+  tide_list waiters;       /* waits for the end, in order of arrival */
+  uint8_t state;           /* tide_future_state */
+  bool observed;           /* somebody waited or watches: a failure will be seen */
+  bool is_task;            /* it is the first member of a tide_task */
+  uint8_t user;            /* free for the owner */
+} tide_future;
+
+TIDE_API void tide_future_init(tide_future *future);
+
+static inline bool tide_future_ended(const tide_future *future) {
+  return future->state != TIDE_FUTURE_PENDING;
+}
+
+/* Ends the future and wakes all that wait for it. TIDE_OK, or TIDE_EINVALID_STATE where it had
+ * ended already. For tasks: tide_task_finish. */
+TIDE_API int tide_future_end(tide_future *future, tide_future_state state);
+
+/* A task: requests its cancellation. Another future: ends it as cancelled. False where it had
+ * ended already. */
+TIDE_API bool tide_future_cancel(tide_future *future, tide_loop *loop);
+
+/* (waits) Parks `task` until the future has ended: the outcome is TIDE_OK in whatever state it
+ * then is. If the task is cancelled meanwhile, `shielded` waits end at once with TIDE_ECANCELLED;
+ * the others cancel the future, and go on waiting for it to end. TIDE_EINVALID_STATE where a task
+ * would wait for itself. */
+TIDE_API int tide_future_wait(tide_future *future, tide_task *task, bool shielded);
+
+TIDE_END_DECLS
+
+#endif

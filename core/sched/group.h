@@ -1,0 +1,49 @@
+/* group.h: tasks that end before the block that started them does. */
+#ifndef TIDE_GROUP_H
+#define TIDE_GROUP_H
+
+#include "loop.h"
+#include "task.h"
+
+TIDE_BEGIN_DECLS
+
+struct tide_group {
+  tide_scope scope;   /* what the children and, once entered, the body run in */
+  tide_loop *loop;    /* where */
+  tide_list idle;     /* waits for the last child's end */
+  tide_list queued;   /* children that wait for the limit to let them start */
+  tide_defer failure; /* cancels the scope at the end of the turn of the first failure */
+  uint32_t live;      /* children that have not ended, queued ones too */
+  uint32_t running;   /* children that may run */
+  uint32_t max;       /* how many may run at once; 0: no limit */
+  bool closed;        /* takes no more children */
+  bool supervised;    /* a child's failure cancels the others */
+};
+
+/* `max`: how many children run at once, 0: all. An unsupervised group ignores failures. */
+TIDE_API void tide_group_init(tide_group *group, tide_loop *loop, uint32_t max, bool supervised);
+
+/* Opens the group's scope around the running task's further body. */
+static inline void tide_group_enter(tide_group *group, tide_task *task) {
+  tide_scope_enter(&group->scope, task);
+}
+
+/* (waits) Until no child is live. Not cancellable: who cancels the group or what is around it
+ * cancels the children. TIDE_OK or TIDE_PENDING. */
+TIDE_API int tide_group_wait(tide_group *group, tide_task *task);
+
+/* Ends the group: takes no more children, leaves the scope. No child may be live. */
+TIDE_API void tide_group_exit(tide_group *group);
+
+static inline void tide_group_cancel(tide_group *group) {
+  tide_scope_cancel(&group->scope, group->loop);
+}
+
+/* Whether it takes children: not ended and not being cancelled. */
+static inline bool tide_group_open(const tide_group *group) {
+  return !group->closed && (!group->supervised || !tide_scope_cancelled(&group->scope));
+}
+
+TIDE_END_DECLS
+
+#endif

@@ -1,0 +1,48 @@
+/* join.h: several futures, one after the other as they end. gather, wait, race and as_completed are
+ * loops over this. */
+#ifndef TIDE_JOIN_H
+#define TIDE_JOIN_H
+
+#include "future.h"
+
+TIDE_BEGIN_DECLS
+
+typedef struct tide_join_member {
+  tide_wait wait;      /* for the future's end; without a task; in.link alone once it came */
+  tide_future *future; /* kept alive by the join's owner until tide_join_term */
+} tide_join_member;
+
+typedef struct tide_join {
+  tide_loop *loop;            /* where */
+  tide_wait *waiter;          /* who is in tide_join_wait, or NULL */
+  bool forward;               /* cancelling the waiter cancels the members */
+  bool draining;              /* it did; the waiter wakes when all have ended */
+  uint32_t count;             /* members added */
+  uint32_t ended;             /* how many of them have ended */
+  uint32_t taken;             /* how many of those tide_join_take gave out */
+  uint32_t *order;            /* the indices of those that ended, in that order */
+  tide_join_member members[]; /* room for as many as tide_join_size was told */
+} tide_join;
+
+/* Bytes of a join with room for `members`, which its owner allocates. */
+TIDE_API size_t tide_join_size(uint32_t members);
+
+TIDE_API void tide_join_init(tide_join *join, tide_loop *loop, uint32_t members, bool forward);
+
+/* Adds a future; its index is the number of those added before. */
+TIDE_API void tide_join_add(tide_join *join, tide_future *future);
+
+/* Takes the index (from 0) of the next member that has ended. False where there is none yet. */
+TIDE_API bool tide_join_take(tide_join *join, uint32_t *index);
+
+/* (waits) Until tide_join_take gives something; with `forward`, a cancelled waiter cancels the
+ * members and ends, with TIDE_ECANCELLED, when all have ended. TIDE_EINVALID_STATE: nothing is
+ * left to wait for. TIDE_EBUSY: another task waits already. */
+TIDE_API int tide_join_wait(tide_join *join, tide_task *task);
+
+/* Lets go of the members that have not ended. */
+TIDE_API void tide_join_term(tide_join *join);
+
+TIDE_END_DECLS
+
+#endif

@@ -1,0 +1,65 @@
+/* lock.c: FIFO locks, and how a condition's waiters get theirs back. */
+#include "lock.h"
+
+#include "private.h"
+#include "relock.h"
+
+void tide_lock_init(tide_lock *lock) {
+  lock->owner = NULL;
+  tide_list_init(&lock->waiters);
+}
+
+/* Gives the lock to the longest waiter, whose value holds the outcome it is to see. */
+static void pass_on(tide_lock *lock) {
+  tide_wait *wait = tide__park_first(&lock->waiters);
+  lock->owner = wait != NULL ? wait->task : NULL;
+  if (wait != NULL) tide__park_wake(&lock->waiters, (int)wait->value.integer);
+}
+
+static void give_back(tide_wait *wait) { pass_on(wait->source); }
+
+static const tide_wait_ops acquire_ops = {
+    .name = "Lock.acquire",
+    .abandon = tide__wait_unlink,
+    .reject = give_back,
+};
+
+int tide_lock_acquire(tide_lock *lock, tide_task *task) {
+  if (lock->owner == task) return TIDE_EINVALID_STATE;
+  if (!tide__wait_enter(task, &acquire_ops, lock)) return TIDE_PENDING;
+  if (tide_lock_try(lock, task)) return tide__wait_skip(task);
+  task->wait.value.integer = TIDE_OK;
+  return tide__wait_park(task, &lock->waiters);
+}
+
+bool tide_lock_try(tide_lock *lock, tide_task *task) {
+  if (lock->owner != NULL) return false;
+  lock->owner = task;
+  return true;
+}
+
+int tide_lock_release(tide_lock *lock, const tide_task *task) {
+  if (task == NULL || lock->owner != task) return TIDE_EINVALID_STATE;
+  pass_on(lock);
+  return TIDE_OK;
+}
+
+static bool stay(tide_wait *wait) {
+  (void)wait;
+  return true;
+}
+
+static const tide_wait_ops relock_ops = {
+    .name = "Condition.wait",
+    .abandon = tide__wait_unlink,
+    .cancel = stay,
+    .reject = give_back,
+};
+
+void tide__lock_regain(tide_lock *lock, tide_wait *wait, int outcome) {
+  wait->ops = &relock_ops;
+  wait->source = lock;
+  wait->value.integer = outcome;
+  tide_list_append(&lock->waiters, &wait->in.link);
+  if (lock->owner == NULL) pass_on(lock);
+}

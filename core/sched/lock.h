@@ -1,0 +1,27 @@
+/* lock.h: mutual exclusion among tasks, handed over in order of arrival. */
+#ifndef TIDE_LOCK_H
+#define TIDE_LOCK_H
+
+#include "task.h"
+
+TIDE_BEGIN_DECLS
+
+typedef struct tide_lock {
+  tide_task *owner;  /* who holds it, or NULL */
+  tide_list waiters; /* who wants it; empty while it is free */
+} tide_lock;
+
+TIDE_API void tide_lock_init(tide_lock *lock);
+
+/* (waits) TIDE_OK: `task` holds the lock. TIDE_EINVALID_STATE where it does already. */
+TIDE_API int tide_lock_acquire(tide_lock *lock, tide_task *task);
+
+/* Whether `task` got the lock at once. */
+TIDE_API bool tide_lock_try(tide_lock *lock, tide_task *task);
+
+/* Hands the lock to the longest waiter. TIDE_EINVALID_STATE where `task` does not hold it. */
+TIDE_API int tide_lock_release(tide_lock *lock, const tide_task *task);
+
+TIDE_END_DECLS
+
+#endif

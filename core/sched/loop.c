@@ -1,0 +1,220 @@
+/* loop.c: turns and polling; the one file that knows libev. */
+#include "loop.h"
+
+#include <ev.h>
+
+#include "private.h"
+
+/* While only ready tasks keep the loop busy, it is polled at the first turn's end after this many
+ * nanoseconds. Reading the clock costs as much as half a step: it is read every so many steps, and
+ * every turn again once steps have proved slow. */
+static const tide_time POLL_INTERVAL = 200000;
+enum { MAX_STRIDE = 32 };
+
+/* libev compares its own reading of the clock, taken a little before ours. */
+static const double ALARM_SLACK = 1e-6;
+
+typedef struct loop_with_alarm {
+  tide_loop loop; /* first: this is what the others see */
+  ev_timer alarm; /* the next deadline, while the poll blocks */
+} loop_with_alarm;
+
+static void alarm_rang(struct ev_loop *ev, ev_timer *alarm, int events) {
+  (void)events;
+  ev_timer_stop(ev, alarm);
+}
+
+tide_loop *tide_loop_new(const tide_allocator *allocator) {
+  tide_allocator a = allocator != NULL ? *allocator : tide_allocator_default();
+  loop_with_alarm *whole = tide_alloc(&a, sizeof *whole);
+  if (whole == NULL) return NULL;
+  struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
+  if (ev == NULL) {
+    tide_free(&a, whole, sizeof *whole);
+    return NULL;
+  }
+  tide_loop *loop = &whole->loop;
+  *loop = (tide_loop){.ev = ev, .allocator = a, .now = tide_clock_monotonic()};
+  ev_timer_init(&whole->alarm, alarm_rang, 0., 0.);
+  tide_list_init(&loop->ready);
+  tide_list_init(&loop->batch);
+  tide_list_init(&loop->deferred);
+  tide_group_init(&loop->background, loop, 0, false);
+  return loop;
+}
+
+void tide_loop_free(tide_loop *loop) {
+  if (loop == NULL) return;
+  tide_allocator a = loop->allocator;
+  tide_heap_term(&loop->timers, &a);
+  ev_loop_destroy(loop->ev);
+  tide_free(&a, loop, sizeof(loop_with_alarm));
+}
+
+const tide_allocator *tide_loop_allocator(const tide_loop *loop) { return &loop->allocator; }
+
+tide_time tide_loop_now(const tide_loop *loop) { return loop->now; }
+
+void tide_loop_update_now(tide_loop *loop) {
+  if (!loop->virtual_clock) loop->now = tide_clock_monotonic();
+}
+
+void tide_loop_set_virtual_clock(tide_loop *loop) { loop->virtual_clock = true; }
+
+tide_task *tide_loop_current(const tide_loop *loop) { return loop->current; }
+
+tide_group *tide_loop_background(tide_loop *loop) { return &loop->background; }
+
+void tide_loop_interrupt(tide_loop *loop, tide_task *task, int outcome) {
+  (void)loop;
+  tide__task_interrupt(task, outcome);
+}
+
+void tide_loop_stop(tide_loop *loop) { loop->stopping = true; }
+
+tide_time tide_loop_deadline(const tide_loop *loop) {
+  if (!tide_list_empty(&loop->ready) || !tide_list_empty(&loop->batch)) return loop->now;
+  return loop->timers.count > 0 ? loop->timers.entries[0].key : TIDE_NEVER;
+}
+
+/* Deferred work. */
+
+void tide_defer_init(tide_defer *defer, void (*run)(tide_defer *defer)) {
+  tide_list_init(&defer->link);
+  defer->run = run;
+}
+
+void tide_defer_start(tide_defer *defer, tide_loop *loop) {
+  if (tide_list_empty(&defer->link)) tide_list_append(&loop->deferred, &defer->link);
+}
+
+void tide_defer_cancel(tide_defer *defer) { tide_list_remove(&defer->link); }
+
+static void run_deferred(tide_loop *loop) {
+  tide_list *link;
+  while ((link = tide_list_shift(&loop->deferred)) != NULL) {
+    tide_defer *defer = tide_container(link, tide_defer, link);
+    defer->run(defer);
+  }
+}
+
+/* Watchers. */
+
+_Static_assert(sizeof(ev_io) <= sizeof(tide_watcher), "tide_watcher is too small for libev's");
+
+static void watcher_ready(struct ev_loop *ev, ev_io *io, int events) {
+  (void)ev;
+  void (*ready)(tide_watcher *, int);
+  *(void **)(void *)&ready = io->data;
+  ready((tide_watcher *)(void *)io,
+        (events & EV_READ ? TIDE_READABLE : 0) | (events & EV_WRITE ? TIDE_WRITABLE : 0));
+}
+
+void tide_watcher_init(tide_watcher *watcher, int fd, void (*ready)(tide_watcher *, int)) {
+  ev_io *io = (ev_io *)(void *)watcher;
+  ev_io_init(io, watcher_ready, fd, 0);
+  io->data = *(void **)(void *)&ready;
+}
+
+void tide_watcher_set(tide_watcher *watcher, tide_loop *loop, int events) {
+  ev_io *io = (ev_io *)(void *)watcher;
+  int mask = (events & TIDE_READABLE ? EV_READ : 0) | (events & TIDE_WRITABLE ? EV_WRITE : 0);
+  if (ev_is_active(io) && (io->events & (EV_READ | EV_WRITE)) == mask) return;
+  ev_io_stop(loop->ev, io);
+  if (mask == 0) return;
+  ev_io_set(io, io->fd, mask);
+  ev_io_start(loop->ev, io);
+}
+
+/* Turns. */
+
+static void step(tide_loop *loop, tide_task *task) {
+  int outcome = task->outcome;
+  if (!task->started) {
+    task->started = true;
+    if (tide_task_cancelled(task)) outcome = TIDE_ECANCELLED;
+  }
+  task->state = TIDE_TASK_RUNNING;
+  loop->current = task;
+  task->ops->step(task, outcome);
+  loop->current = NULL;
+}
+
+static void run_batch(tide_loop *loop) {
+  tide_list *link;
+  tide_list_splice(&loop->batch, &loop->ready);
+  while ((link = tide_list_shift(&loop->batch)) != NULL) {
+    loop->runs++;
+    step(loop, tide_container(link, tide_task, wait.in.link));
+  }
+}
+
+static bool poll_is_due(tide_loop *loop) {
+  if (tide_list_empty(&loop->ready)) return true;
+  if (loop->runs < loop->stride) return false;
+  tide_time now = tide_clock_monotonic();
+  loop->stride = now - loop->checked < POLL_INTERVAL ? MAX_STRIDE : 1;
+  loop->runs = 0;
+  loop->checked = now;
+  return now - loop->polled >= POLL_INTERVAL;
+}
+
+/* Waits in libev for an event, at most until the next deadline. */
+static void poll_blocking(tide_loop *loop) {
+  ev_timer *alarm = &((loop_with_alarm *)loop)->alarm;
+  if (loop->timers.count > 0) {
+    tide_time when = loop->timers.entries[0].key;
+    double after = when > loop->now ? tide_time_to_seconds(when - loop->now) : 0.;
+    ev_timer_set(alarm, after + ALARM_SLACK, 0.);
+    ev_timer_start(loop->ev, alarm);
+  }
+  ev_run(loop->ev, EVRUN_ONCE);
+  ev_timer_stop(loop->ev, alarm);
+}
+
+/* Virtual time: descriptors first, then the clock jumps. */
+static int poll_virtual(tide_loop *loop, bool block) {
+  ev_run(loop->ev, EVRUN_NOWAIT);
+  if (!block || !tide_list_empty(&loop->ready)) return TIDE_OK;
+  if (loop->timers.count > 0)
+    loop->now = loop->timers.entries[0].key > loop->now ? loop->timers.entries[0].key : loop->now;
+  else if (loop->watching > 0)
+    ev_run(loop->ev, EVRUN_ONCE);
+  else
+    return TIDE_EDEADLOCK;
+  return TIDE_OK;
+}
+
+static int poll_real(tide_loop *loop, bool block) {
+  if (!block)
+    ev_run(loop->ev, EVRUN_NOWAIT);
+  else if (loop->timers.count > 0 || loop->watching > 0)
+    poll_blocking(loop);
+  else
+    return TIDE_EDEADLOCK;
+  return TIDE_OK;
+}
+
+static int poll(tide_loop *loop, bool block) {
+  block = block && tide_list_empty(&loop->ready);
+  int error = loop->virtual_clock ? poll_virtual(loop, block) : poll_real(loop, block);
+  loop->polled = tide_clock_monotonic();
+  if (!loop->virtual_clock) loop->now = loop->polled;
+  tide__timers_fire(loop);
+  return error;
+}
+
+int tide_loop_turn(tide_loop *loop, bool block) {
+  run_batch(loop);
+  if (!tide_list_empty(&loop->deferred)) run_deferred(loop);
+  loop->turns++;
+  return poll_is_due(loop) ? poll(loop, block && !loop->stopping) : TIDE_OK;
+}
+
+int tide_loop_run(tide_loop *loop, const tide_future *until) {
+  int error = TIDE_OK;
+  loop->stopping = false;
+  while (error == TIDE_OK && !loop->stopping && (until == NULL || until->state == 0))
+    error = tide_loop_turn(loop, true);
+  return error;
+}

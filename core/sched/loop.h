@@ -1,0 +1,93 @@
+/* loop.h: the event loop: turns, polling, the clock. One thread at a time uses a loop; loops share
+ * nothing. */
+#ifndef TIDE_LOOP_H
+#define TIDE_LOOP_H
+
+#include "../base/alloc.h"
+#include "../base/clock.h"
+#include "../base/error.h"
+#include "../base/list.h"
+
+TIDE_BEGIN_DECLS
+
+typedef struct tide_loop tide_loop;
+typedef struct tide_task tide_task;
+typedef struct tide_group tide_group;
+typedef struct tide_future tide_future;
+typedef struct tide_defer tide_defer;
+
+/* A new loop with an epoll (or other libev) backend of its own. `allocator` NULL: the C library's.
+ * NULL where memory or descriptors are short. */
+TIDE_API tide_loop *tide_loop_new(const tide_allocator *allocator);
+
+/* Frees the loop. Tasks that have not ended are dropped unstepped: their memory is their owners'.
+ * Descriptors must have been closed. NULL is ignored. */
+TIDE_API void tide_loop_free(tide_loop *loop);
+
+TIDE_API const tide_allocator *tide_loop_allocator(const tide_loop *loop);
+
+/* The clock as of the current turn. */
+TIDE_API tide_time tide_loop_now(const tide_loop *loop);
+
+/* Reads the clock afresh, for the calls that follow. */
+TIDE_API void tide_loop_update_now(tide_loop *loop);
+
+/* Virtual time: when every task waits, the clock jumps to the next deadline. Set it before the
+ * first wait; it cannot be taken back. */
+TIDE_API void tide_loop_set_virtual_clock(tide_loop *loop);
+
+/* The task inside its step, or NULL. */
+TIDE_API tide_task *tide_loop_current(const tide_loop *loop);
+
+/* The group of tasks that belong to no other: never closed, ignores failures. */
+TIDE_API tide_group *tide_loop_background(tide_loop *loop);
+
+/* One turn: steps every task that was ready when it began, does what was deferred to its end, then
+ * polls; where nothing is ready and `block`, the poll waits for the next deadline or event.
+ * TIDE_OK, or TIDE_EDEADLOCK where nothing is ready and nothing can wake any task. */
+TIDE_API int tide_loop_turn(tide_loop *loop, bool block);
+
+/* Turns until tide_loop_stop is called or, where `until` is given, that future has ended.
+ * TIDE_OK, or TIDE_EDEADLOCK. Must not be called from inside a step. */
+TIDE_API int tide_loop_run(tide_loop *loop, const tide_future *until);
+
+/* Makes tide_loop_run return after the turn. */
+TIDE_API void tide_loop_stop(tide_loop *loop);
+
+/* The next deadline on the loop's clock: now where tasks are ready, TIDE_NEVER where there is
+ * none. */
+TIDE_API tide_time tide_loop_deadline(const tide_loop *loop);
+
+/* Ends `task`'s pending wait with `outcome`, an error, in place of what it waits for. No effect
+ * on a task that does not wait. */
+TIDE_API void tide_loop_interrupt(tide_loop *loop, tide_task *task, int outcome);
+
+/* Something to be done once, at the end of the turn. */
+struct tide_defer {
+  tide_list link;                 /* in the loop's list while it is to be done */
+  void (*run)(tide_defer *defer); /* must not raise or block */
+};
+
+TIDE_API void tide_defer_init(tide_defer *defer, void (*run)(tide_defer *defer));
+TIDE_API void tide_defer_start(tide_defer *defer, tide_loop *loop); /* harmless when started */
+TIDE_API void tide_defer_cancel(tide_defer *defer);                 /* harmless when not */
+
+/* Interest in a descriptor; the storage of a watcher, whose inside only loop.c knows. */
+typedef union tide_watcher {
+  void *align;
+  unsigned char bytes[64];
+} tide_watcher;
+
+enum { TIDE_READABLE = 1, TIDE_WRITABLE = 2 };
+
+/* `ready` is called in the poll with what came (TIDE_READABLE | TIDE_WRITABLE; both on errors); it
+ * runs no user code. */
+TIDE_API void tide_watcher_init(tide_watcher *watcher, int fd,
+                                void (*ready)(tide_watcher *watcher, int events));
+
+/* Sets what is watched for; 0: nothing. Costs a system call at the next poll where it changes. */
+TIDE_API void tide_watcher_set(tide_watcher *watcher, tide_loop *loop, int events);
+
+TIDE_END_DECLS
+
+#endif

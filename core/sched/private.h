@@ -1,0 +1,58 @@
+/* private.h: what the files of core share and nobody else sees. */
+#ifndef TIDE_SCHED_PRIVATE_H
+#define TIDE_SCHED_PRIVATE_H
+
+#include "group.h"
+#include "loop.h"
+#include "park.h"
+#include "task.h"
+
+struct tide_loop {
+  struct ev_loop *ev;       /* libev's loop; freed with this one */
+  tide_allocator allocator; /* where all memory comes from */
+  tide_time now;            /* the clock as read after the last poll */
+  bool virtual_clock;       /* time jumps to the next deadline instead of passing */
+  bool stopping;            /* tide_loop_stop was called */
+  bool forwarding;          /* tide__cancel_forward is at work */
+  uint32_t runs;            /* steps since the clock was last checked */
+  uint32_t stride;          /* steps after which it is checked again */
+  tide_time checked;        /* when that was */
+  tide_time polled;         /* when the last poll ended, by the real clock */
+  uint32_t watching;        /* descriptor waits that are pending */
+  uint64_t last_id;         /* of a task */
+  uint64_t turns;           /* completed */
+  tide_task *current;       /* the task inside its step, or NULL */
+  tide_wait *forwards;      /* waits about to hand cancellation on, through value.pointer */
+  tide_list ready;          /* tasks to run in the next turn, through wait.in.link */
+  tide_list batch;          /* tasks still to run in this turn */
+  tide_list deferred;       /* tide_defer: what is to be done when this turn ends */
+  tide_heap timers;         /* all deadlines */
+  tide_group background;    /* tasks that belong to no other group */
+};
+
+/* timer.c: fires all that is due at loop->now. */
+void tide__timers_fire(tide_loop *loop);
+
+/* scope.c */
+void tide__scope_attach(tide_scope *scope, tide_scope *parent);
+void tide__cancel_forward(tide_loop *loop);
+bool tide__wait_forwards(tide_wait *wait); /* a `cancel` for ops that have `forward` */
+
+/* task.c */
+void tide__task_wake(tide_task *task, int outcome);
+void tide__task_interrupt(tide_task *task, int outcome);
+
+/* Begins a wait of the running task. False: its scope is cancelled, and it will be told at its
+ * next step; the caller returns TIDE_PENDING and changes nothing. */
+bool tide__wait_enter(tide_task *task, const tide_wait_ops *ops, void *source);
+
+/* The wait that was entered is over already: TIDE_OK, or, where the task had too many of these in
+ * a row, TIDE_PENDING after which its next step has outcome TIDE_OK. */
+int tide__wait_skip(tide_task *task);
+
+/* group.c */
+void tide__group_add(tide_group *group);
+void tide__group_admit(tide_group *group, tide_task *task);
+void tide__group_remove(tide_group *group, bool failed);
+
+#endif

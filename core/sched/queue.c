@@ -1,0 +1,251 @@
+/* queue.c: ordering slots, and handing them from putters to getters. */
+#include "queue.h"
+
+#include <string.h>
+
+#include "private.h"
+
+enum { FIRST_CAPACITY = 8 };
+
+void tide_queue_init(tide_queue *queue, tide_loop *loop, tide_queue_order order, size_t max) {
+  *queue = (tide_queue){.loop = loop, .order = order, .max = max};
+  tide_list_init(&queue->getters);
+  tide_list_init(&queue->putters);
+  tide_list_init(&queue->joiners);
+}
+
+void tide_queue_term(tide_queue *queue) {
+  const tide_allocator *a = &queue->loop->allocator;
+  tide_free(a, queue->free, queue->capacity * sizeof *queue->free);
+  tide_free(a, queue->ring, queue->capacity * sizeof *queue->ring);
+  if (queue->slots != NULL) tide_free(a, queue->slots, queue->capacity * sizeof *queue->slots);
+  tide_heap_term(&queue->heap, a);
+  queue->free = queue->ring = NULL;
+  queue->slots = NULL;
+  queue->capacity = 0;
+}
+
+/* Memory. Arrays grow one by one, each keeping what it held; `capacity` changes when all have. */
+
+static bool grow_numbers(tide_queue *queue, uint32_t **numbers, uint32_t capacity) {
+  uint32_t *grown = tide_resize(&queue->loop->allocator, *numbers,
+                                queue->capacity * sizeof **numbers, capacity * sizeof **numbers);
+  if (grown != NULL) *numbers = grown;
+  return grown != NULL;
+}
+
+static bool grow_slots(tide_queue *queue, uint32_t capacity) {
+  const tide_allocator *a = &queue->loop->allocator;
+  tide_slot *grown = tide_alloc(a, capacity * sizeof *grown);
+  if (grown == NULL) return false;
+  if (queue->slots != NULL) memcpy(grown, queue->slots, queue->capacity * sizeof *grown);
+  for (uint32_t i = 0; i < queue->heap.count; i++) {
+    tide_slot *old = tide_container(queue->heap.entries[i].node, tide_slot, node);
+    queue->heap.entries[i].node = &grown[old - queue->slots].node;
+  }
+  tide_free(a, queue->slots, queue->capacity * sizeof *grown);
+  queue->slots = grown;
+  return true;
+}
+
+/* Where a ring of the old capacity wraps, its first part moves behind the second. */
+static void unwrap(tide_queue *queue, uint32_t old_capacity) {
+  if (queue->order != TIDE_FIFO || queue->head + queue->count <= old_capacity) return;
+  size_t wrapped = queue->head + queue->count - old_capacity;
+  memcpy(queue->ring + old_capacity, queue->ring, wrapped * sizeof *queue->ring);
+}
+
+static void shrink_numbers(tide_queue *queue, uint32_t **numbers, uint32_t capacity) {
+  const tide_allocator *a = &queue->loop->allocator;
+  size_t size = queue->capacity * sizeof **numbers;
+  uint32_t *kept = tide_resize(a, *numbers, capacity * sizeof **numbers, size);
+  if (size == 0 || kept != NULL) *numbers = kept;
+}
+
+static bool grow(tide_queue *queue) {
+  uint32_t capacity = queue->capacity == 0 ? FIRST_CAPACITY : queue->capacity * 2;
+  if (capacity <= queue->capacity) return false;
+  if (!grow_numbers(queue, &queue->free, capacity)) return false;
+  if (!grow_numbers(queue, &queue->ring, capacity)) {
+    shrink_numbers(queue, &queue->free, capacity);
+    return false;
+  }
+  if (queue->order == TIDE_PRIORITY && !grow_slots(queue, capacity)) {
+    shrink_numbers(queue, &queue->ring, capacity);
+    shrink_numbers(queue, &queue->free, capacity);
+    return false;
+  }
+  unwrap(queue, queue->capacity);
+  queue->capacity = capacity;
+  return true;
+}
+
+int tide_queue_reserve(tide_queue *queue, uint32_t *slot) {
+  if (queue->free_count == 0 && queue->fresh == queue->capacity && !grow(queue))
+    return TIDE_ENOMEM;
+  if (queue->order == TIDE_PRIORITY) {
+    /* one place for every slot: items taken back or admitted later need no memory */
+    while (queue->heap.capacity < queue->capacity) {
+      uint32_t count = queue->heap.count;
+      queue->heap.count = queue->heap.capacity;
+      int error = tide_heap_reserve(&queue->heap, &queue->loop->allocator);
+      queue->heap.count = count;
+      if (error != TIDE_OK) return error;
+    }
+  }
+  *slot = queue->free_count > 0 ? queue->free[queue->free_count - 1] : queue->fresh;
+  return TIDE_OK;
+}
+
+static void claim(tide_queue *queue, uint32_t slot, double priority) {
+  if (queue->free_count > 0)
+    queue->free_count--;
+  else
+    queue->fresh++;
+  if (queue->order != TIDE_PRIORITY) return;
+  uint64_t bits;
+  memcpy(&bits, &priority, sizeof bits);
+  /* IEEE 754: with the sign bit flipped, and negative numbers inverted, doubles sort as integers */
+  queue->slots[slot].key = bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
+  queue->slots[slot].node.index = 0;
+}
+
+void tide_queue_free(tide_queue *queue, uint32_t slot) { queue->free[queue->free_count++] = slot; }
+
+/* Order. */
+
+static void insert(tide_queue *queue, uint32_t slot) {
+  if (queue->order == TIDE_FIFO)
+    queue->ring[(queue->head + queue->count) & (queue->capacity - 1)] = slot;
+  else if (queue->order == TIDE_LIFO)
+    queue->ring[queue->count] = slot;
+  else
+    tide_heap_insert(&queue->heap, &queue->slots[slot].node, queue->slots[slot].key);
+  queue->count++;
+}
+
+static uint32_t take(tide_queue *queue) {
+  queue->count--;
+  if (queue->order == TIDE_FIFO) {
+    uint32_t slot = queue->ring[queue->head];
+    queue->head = (queue->head + 1) & (queue->capacity - 1);
+    return slot;
+  }
+  if (queue->order == TIDE_LIFO) return queue->ring[queue->count];
+  tide_slot *first = tide_container(queue->heap.entries[0].node, tide_slot, node);
+  tide_heap_remove(&queue->heap, &first->node);
+  return (uint32_t)(first - queue->slots);
+}
+
+/* An item that was handed to a task that will never see it goes back to where it came from. */
+static void put_back(tide_wait *wait) {
+  tide_queue *queue = wait->source;
+  uint32_t slot = (uint32_t)wait->value.number;
+  tide_wait *getter = tide__park_first(&queue->getters);
+  if (getter != NULL) {
+    getter->value.number = slot;
+    tide__park_wake(&queue->getters, TIDE_OK);
+  } else if (queue->order == TIDE_FIFO) {
+    queue->head = (queue->head - 1) & (queue->capacity - 1);
+    queue->ring[queue->head] = slot;
+    queue->count++;
+  } else {
+    insert(queue, slot);
+  }
+}
+
+static void give_up(tide_wait *wait) {
+  tide_list_remove(&wait->in.link);
+  tide_queue_free(wait->source, (uint32_t)wait->value.number);
+}
+
+static const tide_wait_ops get_ops = {
+    .name = "Queue.get", .abandon = tide__wait_unlink, .reject = put_back};
+static const tide_wait_ops put_ops = {.name = "Queue.put", .abandon = give_up};
+static const tide_wait_ops join_ops = {.name = "Queue.join", .abandon = tide__wait_unlink};
+
+/* Puts where that needs no waiting: to the longest getter, or into the queue. */
+static bool deliver(tide_queue *queue, uint32_t slot, double priority) {
+  tide_wait *getter = tide__park_first(&queue->getters);
+  if (getter == NULL && tide_queue_full(queue)) return false;
+  claim(queue, slot, priority);
+  queue->unfinished++;
+  if (getter != NULL) {
+    getter->value.number = slot;
+    tide__park_wake(&queue->getters, TIDE_OK);
+  } else {
+    insert(queue, slot);
+  }
+  return true;
+}
+
+int tide_queue_try_put(tide_queue *queue, uint32_t slot, double priority) {
+  if (queue->closed) return TIDE_ECLOSED;
+  return deliver(queue, slot, priority) ? TIDE_OK : TIDE_EQUEUE_FULL;
+}
+
+int tide_queue_put(tide_queue *queue, tide_task *task, uint32_t slot, double priority) {
+  if (!tide__wait_enter(task, &put_ops, queue)) return TIDE_PENDING;
+  if (queue->closed) return TIDE_ECLOSED;
+  if (deliver(queue, slot, priority)) return tide__wait_skip(task);
+  claim(queue, slot, priority);
+  task->wait.value.number = slot;
+  return tide__wait_park(task, &queue->putters);
+}
+
+int tide_queue_try_get(tide_queue *queue, uint32_t *slot) {
+  if (queue->count == 0) return queue->closed ? TIDE_ECLOSED : TIDE_EQUEUE_EMPTY;
+  *slot = take(queue);
+  tide_wait *putter = tide__park_first(&queue->putters);
+  if (putter != NULL && !tide_queue_full(queue)) {
+    queue->unfinished++;
+    insert(queue, (uint32_t)putter->value.number);
+    tide__park_wake(&queue->putters, TIDE_OK);
+  }
+  return TIDE_OK;
+}
+
+int tide_queue_get(tide_queue *queue, tide_task *task) {
+  if (!tide__wait_enter(task, &get_ops, queue)) return TIDE_PENDING;
+  uint32_t slot;
+  int error = tide_queue_try_get(queue, &slot);
+  if (error == TIDE_EQUEUE_EMPTY) return tide__wait_park(task, &queue->getters);
+  if (error != TIDE_OK) return error;
+  task->wait.value.number = slot;
+  return tide__wait_skip(task);
+}
+
+int tide_queue_task_done(tide_queue *queue) {
+  if (queue->unfinished == 0) return TIDE_EINVALID_STATE;
+  if (--queue->unfinished == 0) tide__park_wake_all(&queue->joiners, TIDE_OK);
+  return TIDE_OK;
+}
+
+int tide_queue_join(tide_queue *queue, tide_task *task) {
+  if (!tide__wait_enter(task, &join_ops, queue)) return TIDE_PENDING;
+  if (queue->unfinished == 0) return tide__wait_skip(task);
+  return tide__wait_park(task, &queue->joiners);
+}
+
+static void fail_putters(tide_queue *queue) {
+  tide_wait *wait;
+  while ((wait = tide__park_first(&queue->putters)) != NULL) {
+    tide_queue_free(queue, (uint32_t)wait->value.number);
+    tide__park_wake(&queue->putters, TIDE_ECLOSED);
+  }
+}
+
+static void drop_items(tide_queue *queue) {
+  while (queue->count > 0) {
+    tide_queue_free(queue, take(queue));
+    queue->unfinished--;
+  }
+  tide__park_wake_all(&queue->joiners, TIDE_OK);
+}
+
+void tide_queue_close(tide_queue *queue, bool immediate) {
+  queue->closed = true;
+  fail_putters(queue);
+  if (immediate) drop_items(queue);
+  if (queue->count == 0) tide__park_wake_all(&queue->getters, TIDE_ECLOSED);
+}

@@ -1,0 +1,86 @@
+/* queue.h: a bounded queue of slot numbers: first-in-first-out, last-in-first-out or by priority.
+ *
+ * The queue hands out slot numbers from 0 and orders them; what is in a slot, its owner keeps (an
+ * array, a Lua table). A slot is taken by a put and stays taken until tide_queue_free. */
+#ifndef TIDE_QUEUE_H
+#define TIDE_QUEUE_H
+
+#include "../base/heap.h"
+#include "task.h"
+
+TIDE_BEGIN_DECLS
+
+typedef enum tide_queue_order { TIDE_FIFO, TIDE_LIFO, TIDE_PRIORITY } tide_queue_order;
+
+/* What the queue knows of a slot. */
+typedef struct tide_slot {
+  tide_heap_node node; /* in the heap, for TIDE_PRIORITY */
+  uint64_t key;        /* its priority, so mapped that integers compare as the numbers do */
+} tide_slot;
+
+typedef struct tide_queue {
+  tide_loop *loop;         /* whose memory */
+  tide_queue_order order;  /* which item is next */
+  size_t max;              /* how many items may be in it; 0: no limit */
+  size_t count;            /* items in it */
+  size_t unfinished;       /* items put and not yet told done */
+  bool closed;             /* takes no more items */
+  uint32_t capacity;       /* of the three arrays below */
+  uint32_t fresh;          /* slots from this number on were never used */
+  uint32_t free_count;     /* of `free` */
+  uint32_t head;           /* FIFO: where in `ring` the first item is */
+  uint32_t *free;          /* slots given back */
+  uint32_t *ring;          /* FIFO: a ring, capacity a power of two; LIFO: a stack */
+  tide_slot *slots;        /* TIDE_PRIORITY only */
+  tide_heap heap;          /* TIDE_PRIORITY only */
+  tide_list getters;       /* waiting for an item; then the queue is empty */
+  tide_list putters;       /* waiting for room; then it is full; value.number: the slot */
+  tide_list joiners;       /* waiting for unfinished to be 0 */
+} tide_queue;
+
+TIDE_API void tide_queue_init(tide_queue *queue, tide_loop *loop, tide_queue_order order,
+                              size_t max);
+
+/* Frees its memory. Nobody may wait in it. */
+TIDE_API void tide_queue_term(tide_queue *queue);
+
+/* Finds the slot that the next put will take, and makes sure that it succeeds. No other effect.
+ * TIDE_OK or TIDE_ENOMEM. */
+TIDE_API int tide_queue_reserve(tide_queue *queue, uint32_t *slot);
+
+/* (waits) Puts the slot just reserved. TIDE_OK: done. TIDE_PENDING: the slot is taken; if the
+ * outcome is an error, the queue has given it up again, and its owner clears it. TIDE_ECLOSED: the
+ * slot was not taken. `priority`: lowest first; only for TIDE_PRIORITY. */
+TIDE_API int tide_queue_put(tide_queue *queue, tide_task *task, uint32_t slot, double priority);
+
+/* The same without waiting: TIDE_OK, TIDE_EQUEUE_FULL, TIDE_ECLOSED. */
+TIDE_API int tide_queue_try_put(tide_queue *queue, uint32_t slot, double priority);
+
+/* (waits) Takes the next item: TIDE_OK or TIDE_PENDING with outcome TIDE_OK, and its slot in
+ * task->wait.value.number, which is to be freed once it was read. TIDE_ECLOSED: closed, drained. */
+TIDE_API int tide_queue_get(tide_queue *queue, tide_task *task);
+
+/* The same without waiting: TIDE_OK, TIDE_EQUEUE_EMPTY, TIDE_ECLOSED. */
+TIDE_API int tide_queue_try_get(tide_queue *queue, uint32_t *slot);
+
+/* Gives back a slot that a get delivered. */
+TIDE_API void tide_queue_free(tide_queue *queue, uint32_t slot);
+
+/* An item got earlier is done. TIDE_EINVALID_STATE where none is left. */
+TIDE_API int tide_queue_task_done(tide_queue *queue);
+
+/* (waits) Until every item put is done. */
+TIDE_API int tide_queue_join(tide_queue *queue, tide_task *task);
+
+/* Takes no more items: waiting putters and, where it is empty, getters fail with TIDE_ECLOSED.
+ * `immediate`: drops the items too (the owner clears all slots but those of delivered gets) and
+ * releases the joiners. */
+TIDE_API void tide_queue_close(tide_queue *queue, bool immediate);
+
+static inline bool tide_queue_full(const tide_queue *queue) {
+  return queue->max > 0 && queue->count >= queue->max;
+}
+
+TIDE_END_DECLS
+
+#endif

@@ -1,0 +1,57 @@
+/* rwlock.c: readers and writers. */
+#include "rwlock.h"
+
+#include "private.h"
+
+void tide_rwlock_init(tide_rwlock *lock) {
+  lock->readers = 0;
+  lock->writing = false;
+  tide_list_init(&lock->waiters);
+}
+
+static bool take(tide_rwlock *lock, bool write) {
+  if (lock->writing || (write && lock->readers > 0)) return false;
+  if (write)
+    lock->writing = true;
+  else
+    lock->readers++;
+  return true;
+}
+
+static void wake_waiters(tide_rwlock *lock) {
+  tide_wait *wait;
+  while ((wait = tide__park_first(&lock->waiters)) != NULL && take(lock, wait->value.number != 0))
+    tide__park_wake(&lock->waiters, TIDE_OK);
+}
+
+static void leave(tide_wait *wait) {
+  tide_rwlock *lock = wait->source;
+  tide_list_remove(&wait->in.link);
+  wake_waiters(lock); /* readers behind a writer that gave up */
+}
+
+static void give_back(tide_wait *wait) {
+  tide_rwlock_release(wait->source, wait->value.number != 0);
+}
+
+static const tide_wait_ops read_ops = {
+    .name = "RWLock.read", .abandon = leave, .reject = give_back};
+static const tide_wait_ops write_ops = {
+    .name = "RWLock.write", .abandon = leave, .reject = give_back};
+
+int tide_rwlock_acquire(tide_rwlock *lock, tide_task *task, bool write) {
+  if (!tide__wait_enter(task, write ? &write_ops : &read_ops, lock)) return TIDE_PENDING;
+  task->wait.value.number = write;
+  if (tide_list_empty(&lock->waiters) && take(lock, write)) return tide__wait_skip(task);
+  return tide__wait_park(task, &lock->waiters);
+}
+
+int tide_rwlock_release(tide_rwlock *lock, bool write) {
+  if (write ? !lock->writing : lock->readers == 0) return TIDE_EINVALID_STATE;
+  if (write)
+    lock->writing = false;
+  else
+    lock->readers--;
+  wake_waiters(lock);
+  return TIDE_OK;
+}

@@ -1,0 +1,140 @@
+/* scope.c: the cancel tree. */
+#include "scope.h"
+
+#include "private.h"
+
+void tide_scope_init(tide_scope *scope, uint32_t flags) {
+  *scope = (tide_scope){.flags = flags};
+  tide_list_init(&scope->link);
+  tide_list_init(&scope->children);
+}
+
+/* What the flag TIDE_SCOPE_CANCELLED should say of the scope, seen from its parent. */
+static bool should_be_cancelled(const tide_scope *scope) {
+  if (scope->flags & TIDE_SCOPE_CALLED) return true;
+  if (scope->flags & TIDE_SCOPE_SHIELD) return false;
+  return scope->parent != NULL && tide_scope_cancelled(scope->parent);
+}
+
+/* The scope after `scope` in a walk over all below `top`: the first child if `descend`, else what
+ * comes next. NULL at the end. Without recursion: trees may be deep. */
+static tide_scope *next_scope(tide_scope *scope, tide_scope *top, bool descend) {
+  if (descend && !tide_list_empty(&scope->children))
+    return tide_container(scope->children.next, tide_scope, link);
+  while (scope != top) {
+    tide_scope *parent = scope->parent;
+    if (scope->link.next != &parent->children)
+      return tide_container(scope->link.next, tide_scope, link);
+    scope = parent;
+  }
+  return NULL;
+}
+
+/* Makes the flag right in `top` and below, and interrupts the tasks that wait where it came on. */
+static void refresh(tide_scope *top) {
+  tide_scope *scope = top;
+  while (scope != NULL) {
+    bool should = should_be_cancelled(scope);
+    bool changed = should != tide_scope_cancelled(scope);
+    if (changed) scope->flags ^= TIDE_SCOPE_CANCELLED;
+    if (changed && should && scope->task != NULL && scope->task->scope == scope)
+      tide__task_interrupt(scope->task, TIDE_ECANCELLED);
+    scope = next_scope(scope, top, changed);
+  }
+}
+
+void tide__scope_attach(tide_scope *scope, tide_scope *parent) {
+  scope->parent = parent;
+  tide_list_append(&parent->children, &scope->link);
+  scope->flags |= TIDE_SCOPE_ENTERED;
+  if (should_be_cancelled(scope)) scope->flags |= TIDE_SCOPE_CANCELLED;
+}
+
+void tide_scope_enter(tide_scope *scope, tide_task *task) {
+  tide__scope_attach(scope, task->scope);
+  scope->task = task;
+  task->scope = scope;
+}
+
+static void adopt_children(tide_scope *scope) {
+  tide_list *link;
+  while ((link = tide_list_shift(&scope->children)) != NULL) {
+    tide_scope *child = tide_container(link, tide_scope, link);
+    child->parent = scope->parent;
+    tide_list_append(&scope->parent->children, link);
+    refresh(child);
+  }
+}
+
+int tide_scope_exit(tide_scope *scope) {
+  if (!(scope->flags & TIDE_SCOPE_ENTERED)) return TIDE_OK;
+  bool innermost = scope->task == NULL || scope->task->scope == scope;
+  if (innermost && scope->task != NULL) scope->task->scope = scope->parent;
+  if (scope->parent != NULL) adopt_children(scope);
+  tide_list_remove(&scope->link);
+  scope->flags &= ~(uint32_t)TIDE_SCOPE_ENTERED;
+  return innermost ? TIDE_OK : TIDE_EINVALID_STATE;
+}
+
+void tide_scope_cancel(tide_scope *scope, tide_loop *loop) {
+  scope->requests++;
+  if (scope->flags & TIDE_SCOPE_CALLED) return;
+  scope->flags |= TIDE_SCOPE_CALLED;
+  refresh(scope);
+  tide__cancel_forward(loop);
+}
+
+bool tide_scope_uncancel(tide_scope *scope) {
+  if (scope->requests == 0) return false;
+  if (--scope->requests == 0) {
+    scope->flags &= ~(uint32_t)(TIDE_SCOPE_CALLED | TIDE_SCOPE_EXPIRED);
+    refresh(scope);
+  }
+  return true;
+}
+
+void tide__cancel_forward(tide_loop *loop) {
+  if (loop->forwarding) return;
+  loop->forwarding = true;
+  tide_wait *wait;
+  while ((wait = loop->forwards) != NULL) {
+    loop->forwards = wait->value.pointer;
+    wait->ops->forward(wait);
+  }
+  loop->forwarding = false;
+}
+
+bool tide__wait_forwards(tide_wait *wait) {
+  tide_loop *loop = wait->task->loop;
+  wait->value.pointer = loop->forwards;
+  loop->forwards = wait;
+  return true;
+}
+
+static void deadline_fire(tide_timer *timer) {
+  tide_deadline *deadline = tide_container(timer, tide_deadline, timer);
+  if (!(deadline->scope->flags & TIDE_SCOPE_CALLED)) deadline->scope->flags |= TIDE_SCOPE_EXPIRED;
+  tide_scope_cancel(deadline->scope, deadline->loop);
+}
+
+void tide_deadline_init(tide_deadline *deadline, tide_scope *scope, tide_loop *loop) {
+  tide_timer_init(&deadline->timer, deadline_fire);
+  deadline->scope = scope;
+  deadline->loop = loop;
+  deadline->when = TIDE_NEVER;
+}
+
+int tide_deadline_set(tide_deadline *deadline, tide_time when) {
+  tide_deadline_stop(deadline);
+  deadline->when = when;
+  if (when <= deadline->loop->now) {
+    deadline_fire(&deadline->timer);
+    return TIDE_OK;
+  }
+  return tide_timer_start(&deadline->timer, deadline->loop, when);
+}
+
+void tide_deadline_stop(tide_deadline *deadline) {
+  tide_timer_stop(&deadline->timer, deadline->loop);
+  deadline->when = TIDE_NEVER;
+}

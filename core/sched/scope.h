@@ -1,0 +1,83 @@
+/* scope.h: the tree of cancel scopes, and deadlines on them.
+ *
+ * Every task has a scope of its own; groups are scopes; a task opens further ones around parts of
+ * its body. A scope is `cancelled` when it was cancelled itself or, unless it shields, when its
+ * parent is: then every wait inside it ends with TIDE_ECANCELLED, again and again, until control
+ * has left it (level-triggered, as in Trio). */
+#ifndef TIDE_SCOPE_H
+#define TIDE_SCOPE_H
+
+#include "../base/list.h"
+#include "timer.h"
+
+TIDE_BEGIN_DECLS
+
+typedef struct tide_task tide_task;
+typedef struct tide_scope tide_scope;
+
+enum {
+  TIDE_SCOPE_CALLED = 1,    /* cancel was called on this very scope */
+  TIDE_SCOPE_CANCELLED = 2, /* it, or an ancestor seen through no shield, was cancelled */
+  TIDE_SCOPE_SHIELD = 4,    /* the parent's cancellation does not reach in here */
+  TIDE_SCOPE_EXPIRED = 8,   /* its deadline cancelled it */
+  TIDE_SCOPE_ENTERED = 16,  /* it is in the tree */
+  TIDE_SCOPE_GROUP = 32,    /* it is a group's: its child tasks count in the group */
+};
+
+struct tide_scope {
+  tide_scope *parent; /* the scope around this one; NULL for a loop's root */
+  tide_list link;     /* among the parent's children */
+  tide_list children; /* scopes opened inside, and scopes of tasks spawned inside */
+  tide_task *task;    /* whose body it surrounds; NULL for a background group */
+  uint32_t flags;     /* TIDE_SCOPE_... */
+  uint32_t requests;  /* how often cancel was called, less the uncancels */
+};
+
+/* A scope outside the tree. `flags`: 0 or TIDE_SCOPE_SHIELD. */
+TIDE_API void tide_scope_init(tide_scope *scope, uint32_t flags);
+
+/* Opens the scope inside the task's innermost one. */
+TIDE_API void tide_scope_enter(tide_scope *scope, tide_task *task);
+
+/* Takes the scope out of the tree, from wherever it is; what is inside goes to its parent.
+ * TIDE_OK, or TIDE_EINVALID_STATE where it was not its task's innermost scope (done all the
+ * same). Harmless on a scope that is not in the tree. */
+TIDE_API int tide_scope_exit(tide_scope *scope);
+
+/* Cancels. Counts when called again. O(tasks and scopes inside); runs no user code. */
+TIDE_API void tide_scope_cancel(tide_scope *scope, tide_loop *loop);
+
+/* Takes one cancel back; at zero the scope is live again. True if a request was there. */
+TIDE_API bool tide_scope_uncancel(tide_scope *scope);
+
+static inline bool tide_scope_cancelled(const tide_scope *scope) {
+  return (scope->flags & TIDE_SCOPE_CANCELLED) != 0;
+}
+
+/* Whether an error `cancelled` that reaches this scope's end is its own to catch: it was
+ * cancelled itself and nothing around it is ("the outer one catches"). */
+static inline bool tide_scope_catches(const tide_scope *scope) {
+  return (scope->flags & TIDE_SCOPE_CALLED) != 0 &&
+         (scope->parent == NULL || !tide_scope_cancelled(scope->parent));
+}
+
+/* A deadline on a scope: cancels it and marks it TIDE_SCOPE_EXPIRED. */
+typedef struct tide_deadline {
+  tide_timer timer;  /* armed while the deadline is ahead */
+  tide_scope *scope; /* what it cancels */
+  tide_loop *loop;   /* whose clock */
+  tide_time when;    /* TIDE_NEVER: none */
+} tide_deadline;
+
+TIDE_API void tide_deadline_init(tide_deadline *deadline, tide_scope *scope, tide_loop *loop);
+
+/* Sets or moves the deadline; one that has passed cancels at once. TIDE_OK or TIDE_ENOMEM (the
+ * old deadline is then gone). */
+TIDE_API int tide_deadline_set(tide_deadline *deadline, tide_time when);
+
+/* Takes the deadline away. */
+TIDE_API void tide_deadline_stop(tide_deadline *deadline);
+
+TIDE_END_DECLS
+
+#endif

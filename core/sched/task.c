@@ -1,0 +1,154 @@
+/* task.c: the life of a task, and the two waits that need no source: yield and sleep. */
+#include "task.h"
+
+#include "private.h"
+
+void tide_task_init(tide_task *task, tide_loop *loop, const tide_task_ops *ops) {
+  tide_future_init(&task->future);
+  task->future.is_task = true;
+  tide_scope_init(&task->own, 0);
+  task->own.task = task;
+  task->scope = &task->own;
+  task->ops = ops;
+  task->loop = loop;
+  task->wait = (tide_wait){.task = task};
+  tide_list_init(&task->wait.in.link);
+  task->id = 0;
+  task->outcome = TIDE_OK;
+  task->state = TIDE_TASK_NEW;
+  task->streak = 0;
+  task->started = false;
+  task->user = 0;
+}
+
+void tide__task_wake(tide_task *task, int outcome) {
+  task->outcome = outcome;
+  task->state = TIDE_TASK_READY;
+  tide_list_append(&task->loop->ready, &task->wait.in.link);
+}
+
+static int join_group(tide_task *task, tide_group *group) {
+  if (!tide_group_open(group)) return TIDE_ECLOSED;
+  task->id = ++task->loop->last_id;
+  tide__scope_attach(&task->own, &group->scope);
+  tide__group_add(group);
+  return TIDE_OK;
+}
+
+int tide_task_spawn(tide_task *task, tide_group *group) {
+  int error = join_group(task, group);
+  if (error != TIDE_OK) return error;
+  tide__group_admit(group, task);
+  return TIDE_OK;
+}
+
+void tide_task_finish(tide_task *task, tide_future_state state) {
+  while (task->scope != &task->own) tide_scope_exit(task->scope);
+  tide_group *group = tide_container(task->own.parent, tide_group, scope);
+  task->state = TIDE_TASK_ENDED;
+  tide_scope_exit(&task->own);
+  tide_future_end(&task->future, state);
+  tide__group_remove(group, state == TIDE_FUTURE_FAILED);
+}
+
+bool tide_task_cancel(tide_task *task) {
+  if (task->state == TIDE_TASK_ENDED) return false;
+  tide_scope_cancel(&task->own, task->loop);
+  return true;
+}
+
+void tide_task_uncancel(tide_task *task) { tide_scope_uncancel(&task->own); }
+
+void tide__task_interrupt(tide_task *task, int outcome) {
+  if (task->state != TIDE_TASK_WAITING) return;
+  tide_wait *wait = &task->wait;
+  if (wait->ops->cancel != NULL && wait->ops->cancel(wait)) return;
+  wait->ops->abandon(wait);
+  wait->ops = NULL;
+  tide__task_wake(task, outcome);
+}
+
+void tide_task_detach(tide_task *task) {
+  tide_wait *wait = &task->wait;
+  if (task->state == TIDE_TASK_WAITING) {
+    wait->ops->abandon(wait);
+  } else if (task->state == TIDE_TASK_READY) {
+    tide_list_remove(&wait->in.link);
+    if (wait->ops != NULL && wait->ops->reject != NULL) wait->ops->reject(wait);
+  }
+  task->state = TIDE_TASK_RUNNING;
+}
+
+/* Waits that need no waiting. */
+
+bool tide__wait_enter(tide_task *task, const tide_wait_ops *ops, void *source) {
+  if (tide_scope_cancelled(task->scope)) {
+    task->wait.ops = NULL;
+    tide__task_wake(task, TIDE_ECANCELLED);
+    return false;
+  }
+  task->wait.ops = ops;
+  task->wait.source = source;
+  return true;
+}
+
+int tide__wait_skip(tide_task *task) {
+  if (++task->streak != 0) return TIDE_OK; /* eight bits: the 256th in a row takes a turn */
+  tide__task_wake(task, TIDE_OK);
+  return TIDE_PENDING;
+}
+
+static void no_abandon(tide_wait *wait) { (void)wait; }
+
+static const tide_wait_ops yield_ops = {.name = "sleep", .abandon = no_abandon};
+
+int tide_task_yield(tide_task *task) {
+  task->wait.ops = &yield_ops;
+  tide__task_wake(task, tide_task_cancelled(task) ? TIDE_ECANCELLED : TIDE_OK);
+  return TIDE_PENDING;
+}
+
+static void sleep_fire(tide_timer *timer) {
+  tide_wait *wait = tide_container(timer, tide_wait, in.timer);
+  tide__wait_end(wait, TIDE_OK);
+}
+
+static void sleep_abandon(tide_wait *wait) {
+  tide_timer_stop(&wait->in.timer, wait->task->loop);
+}
+
+static const tide_wait_ops sleep_ops = {.name = "sleep", .abandon = sleep_abandon};
+
+static int park_until(tide_task *task, tide_time when) {
+  tide_timer_init(&task->wait.in.timer, sleep_fire);
+  int error = tide_timer_start(&task->wait.in.timer, task->loop, when);
+  if (error != TIDE_OK) return error;
+  task->streak = 0;
+  task->state = TIDE_TASK_WAITING;
+  return TIDE_PENDING;
+}
+
+int tide_task_sleep_until(tide_task *task, tide_time when) {
+  if (when <= task->loop->now) return tide_task_yield(task);
+  if (!tide__wait_enter(task, &sleep_ops, NULL)) return TIDE_PENDING;
+  return park_until(task, when);
+}
+
+int tide_task_spawn_at(tide_task *task, tide_group *group, tide_time when) {
+  int error = join_group(task, group);
+  if (error != TIDE_OK) return error;
+  task->wait.ops = &sleep_ops;
+  if (when <= task->loop->now) {
+    tide__task_wake(task, TIDE_OK);
+    return TIDE_OK;
+  }
+  error = park_until(task, when);
+  if (error == TIDE_PENDING) return TIDE_OK;
+  tide_scope_exit(&task->own);
+  tide__group_remove(group, false);
+  return error;
+}
+
+const char *tide_task_waits_for(const tide_task *task) {
+  return task->state == TIDE_TASK_WAITING ? task->wait.ops->name : NULL;
+}

@@ -1,0 +1,87 @@
+/* task.h: what the loop runs. A task is stepped, parks itself on a wait, and is stepped again when
+ * that has ended. What a step is, its owner says: Lua coroutines, C state machines, callbacks. */
+#ifndef TIDE_TASK_H
+#define TIDE_TASK_H
+
+#include "future.h"
+#include "scope.h"
+#include "wait.h"
+
+TIDE_BEGIN_DECLS
+
+typedef struct tide_group tide_group;
+
+typedef struct tide_task_ops {
+  /* Runs the task up to its next wait or its end. `outcome` is that of the wait that ended; at the
+   * first step TIDE_OK, or TIDE_ECANCELLED where the task was cancelled before it ran. It returns
+   * after a waiting function gave TIDE_PENDING, or after tide_task_finish. It must not raise,
+   * longjmp or block. */
+  void (*step)(tide_task *task, int outcome);
+} tide_task_ops;
+
+typedef enum tide_task_state {
+  TIDE_TASK_NEW,     /* not spawned yet */
+  TIDE_TASK_READY,   /* in the ready list */
+  TIDE_TASK_RUNNING, /* inside its step */
+  TIDE_TASK_WAITING, /* its wait is pending */
+  TIDE_TASK_ENDED,   /* finished: the core holds no pointer to it */
+} tide_task_state;
+
+/* Allocated by whoever makes the task, and kept until it has ended. */
+struct tide_task {
+  tide_future future;       /* must be first: ends when the task does */
+  tide_scope own;           /* the scope that tide_task_cancel cancels */
+  tide_scope *scope;        /* the innermost scope around the point where it is */
+  const tide_task_ops *ops; /* how to step it */
+  tide_loop *loop;          /* where it runs */
+  tide_wait wait;           /* what it waits for; while ready, its link is in the ready list */
+  uint64_t id;              /* from 1, never reused in one loop */
+  int outcome;              /* of the last wait */
+  uint8_t state;            /* tide_task_state */
+  uint8_t streak;           /* waits in a row that needed no waiting */
+  bool started;             /* it was stepped at least once */
+  uint8_t user;             /* free for the owner */
+};
+
+/* A task that is not in any loop yet. Its scope will be inside `parent`'s (usually a group's; the
+ * loop's background group: tide_loop_background). */
+TIDE_API void tide_task_init(tide_task *task, tide_loop *loop, const tide_task_ops *ops);
+
+/* Starts the task in `group`: its first step comes at the loop's next turn, or when the group's
+ * limit lets it. TIDE_ECLOSED where the group takes no more. */
+TIDE_API int tide_task_spawn(tide_task *task, tide_group *group);
+
+/* The same, at `when` on the loop's clock. TIDE_ENOMEM, TIDE_ECLOSED. */
+TIDE_API int tide_task_spawn_at(tide_task *task, tide_group *group, tide_time when);
+
+/* From inside its step, or after tide_task_detach: the task has ended. Wakes who waits for it and
+ * tells its group. The caller may free the task afterwards. */
+TIDE_API void tide_task_finish(tide_task *task, tide_future_state state);
+
+/* Requests cancellation: cancels the task's own scope. False where it has ended. */
+TIDE_API bool tide_task_cancel(tide_task *task);
+
+/* Takes one request back. */
+TIDE_API void tide_task_uncancel(tide_task *task);
+
+/* Whether waits raise at the point where the task is. */
+static inline bool tide_task_cancelled(const tide_task *task) {
+  return tide_scope_cancelled(task->scope);
+}
+
+/* Takes a task that is not running out of the loop for good: its wait is abandoned, or what it
+ * was given goes back. It is never stepped again; tide_task_finish must follow. */
+TIDE_API void tide_task_detach(tide_task *task);
+
+/* (waits) Lets every other ready task run once. Always TIDE_PENDING. */
+TIDE_API int tide_task_yield(tide_task *task);
+
+/* (waits) Until `when` on the loop's clock; a time that has passed yields. TIDE_ENOMEM. */
+TIDE_API int tide_task_sleep_until(tide_task *task, tide_time when);
+
+/* What the task waits for ("Queue.get"), or NULL where it does not. */
+TIDE_API const char *tide_task_waits_for(const tide_task *task);
+
+TIDE_END_DECLS
+
+#endif

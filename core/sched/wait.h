@@ -1,0 +1,50 @@
+/* wait.h: the record of one thing that a task waits for.
+ *
+ * A wait is linked into exactly one source (a park list, the timer heap, a descriptor) and ends
+ * exactly once: completed by its source, or abandoned. Completion runs nobody's code: it makes the
+ * task ready. What the wait was for, and what came of it, stays readable until the next wait. */
+#ifndef TIDE_WAIT_H
+#define TIDE_WAIT_H
+
+#include "../base/error.h"
+#include "../base/list.h"
+#include "timer.h"
+
+TIDE_BEGIN_DECLS
+
+typedef struct tide_task tide_task;
+typedef struct tide_wait tide_wait;
+
+typedef struct tide_wait_ops {
+  const char *name; /* what is waited for, as a script would call it: "sleep", "Lock.acquire" */
+  /* Takes a pending wait out of its source, as if it had never been. Required. */
+  void (*abandon)(tide_wait *wait);
+  /* The task's scope was cancelled. True: the wait stays pending and will end by itself. NULL or
+   * false: it is abandoned, and the task wakes with TIDE_ECANCELLED. */
+  bool (*cancel)(tide_wait *wait);
+  /* The wait had completed, and its task will never see it: give back what it was given. */
+  void (*reject)(tide_wait *wait);
+  /* Called by tide__cancel_forward for a wait that hands cancellation on to what it waits for. */
+  void (*forward)(tide_wait *wait);
+  /* For waits without a task: called instead of waking one. Must not run user code. */
+  void (*ended)(tide_wait *wait, int outcome);
+} tide_wait_ops;
+
+struct tide_wait {
+  union {
+    tide_list link;   /* in a park list */
+    tide_timer timer; /* in the timer heap */
+  } in;
+  tide_task *task;          /* who waits; NULL: ops->ended is told */
+  const tide_wait_ops *ops; /* what kind of source; NULL: none, or the wait was abandoned */
+  void *source;             /* the lock, queue, future ... */
+  union {
+    void *pointer;
+    uint64_t number;
+    int64_t integer;
+  } value; /* what the source gave, or what it needs to know; said with each source */
+};
+
+TIDE_END_DECLS
+
+#endif

@@ -1,0 +1,23 @@
+/* tide.h: the public interface of the core, which knows nothing of Lua. */
+#ifndef TIDE_H
+#define TIDE_H
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "io/fd.h"
+#include "sched/barrier.h"
+#include "sched/condition.h"
+#include "sched/event.h"
+#include "sched/future.h"
+#include "sched/group.h"
+#include "sched/join.h"
+#include "sched/lock.h"
+#include "sched/loop.h"
+#include "sched/queue.h"
+#include "sched/rwlock.h"
+#include "sched/scope.h"
+#include "sched/semaphore.h"
+#include "sched/task.h"
+
+#endif
