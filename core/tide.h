@@ -3,9 +3,14 @@
 #define TIDE_H
 
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "io/address.h"
+#include "io/connect.h"
 #include "io/fd.h"
+#include "io/listener.h"
+#include "io/stream.h"
 #include "sched/barrier.h"
 #include "sched/condition.h"
 #include "sched/event.h"

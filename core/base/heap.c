@@ -45,20 +45,21 @@ static void sift_down(tide_heap *heap, uint32_t at, tide_heap_entry entry) {
   place(heap, at, entry);
 }
 
-int tide_heap_reserve(tide_heap *heap, const tide_allocator *a) {
-  if (heap->count < heap->capacity) return TIDE_OK;
-  uint32_t capacity = heap->capacity == 0 ? FIRST_CAPACITY : heap->capacity + heap->capacity / 2;
+int tide_heap_reserve(tide_heap *heap, const tide_allocator *a, uint32_t more) {
+  uint64_t least = (uint64_t)heap->count + more;
+  if (least <= heap->capacity) return TIDE_OK;
+  uint64_t capacity = heap->capacity == 0 ? FIRST_CAPACITY : heap->capacity * (uint64_t)3 / 2;
+  if (capacity < least) capacity = least;
+  if (capacity > UINT32_MAX) return TIDE_ENOMEM;
   size_t size = sizeof(tide_heap_entry);
-  if (capacity <= heap->capacity) return TIDE_ENOMEM;
   void *entries = tide_resize(a, heap->entries, heap->capacity * size, capacity * size);
   if (entries == NULL) return TIDE_ENOMEM;
   heap->entries = entries;
-  heap->capacity = capacity;
+  heap->capacity = (uint32_t)capacity;
   return TIDE_OK;
 }
 
 void tide_heap_insert(tide_heap *heap, tide_heap_node *node, uint64_t key) {
-  node->order = heap->order++;
   sift_up(heap, heap->count++, (tide_heap_entry){.key = key, .node = node});
 }
 

@@ -9,7 +9,7 @@ TIDE_BEGIN_DECLS
 
 typedef struct tide_heap_node {
   uint32_t index; /* the node's place in the heap plus 1; 0: it is in none */
-  uint32_t order; /* counts insertions, so that equal keys leave in the order they came */
+  uint32_t order; /* from tide_heap_number: equal keys leave in this order */
 } tide_heap_node;
 
 typedef struct tide_heap_entry {
@@ -26,10 +26,15 @@ typedef struct tide_heap {
 
 static inline bool tide_heap_holds(const tide_heap_node *node) { return node->index != 0; }
 
-/* Makes room for one insertion. TIDE_OK or TIDE_ENOMEM. */
-TIDE_API int tide_heap_reserve(tide_heap *heap, const tide_allocator *a);
+/* Makes room for `more` insertions. TIDE_OK or TIDE_ENOMEM. */
+TIDE_API int tide_heap_reserve(tide_heap *heap, const tide_allocator *a, uint32_t more);
 
-/* O(log n). Room must have been reserved. */
+/* Gives the node its place among equal keys: behind all that were given one before. */
+static inline void tide_heap_number(tide_heap *heap, tide_heap_node *node) {
+  node->order = heap->order++;
+}
+
+/* Inserts a numbered node. O(log n). Room must have been reserved. */
 TIDE_API void tide_heap_insert(tide_heap *heap, tide_heap_node *node, uint64_t key);
 
 /* O(log n). The node must be in the heap. */

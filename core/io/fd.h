@@ -13,7 +13,10 @@ typedef struct tide_fd {
   tide_watcher watcher; /* the loop's interest in it */
   tide_loop *loop;      /* where */
   int fd;               /* the descriptor, not owned; -1: closed */
-  int armed;            /* TIDE_READABLE | TIDE_WRITABLE, as the watcher has it */
+  uint8_t armed;        /* TIDE_READABLE | TIDE_WRITABLE, as the watcher has it */
+  bool missed;          /* it became readable while nobody waited: reading may be tried at once */
+  bool unwatched;       /* the system refuses to watch it */
+  bool plain;           /* it is known to be no socket */
   tide_wait *reader;    /* who waits to read, or NULL */
   tide_wait *writer;    /* who waits to write, or NULL */
 } tide_fd;
@@ -22,13 +25,13 @@ typedef struct tide_fd {
 TIDE_API void tide_fd_init(tide_fd *self, tide_loop *loop, int fd);
 
 /* (waits) Until the descriptor is readable (or writable), or has an error or its end to tell; the
- * wait may end without (try, and wait again). `name`: what the task is seen waiting for.
- * TIDE_EBUSY: another task waits for this; TIDE_ECLOSED. `events` is one of TIDE_READABLE and
- * TIDE_WRITABLE. */
+ * wait may end without (try, and wait again). TIDE_EBUSY: another task waits for this;
+ * TIDE_ECLOSED; TIDE_OS(EBADF), TIDE_ENOMEM: the system refuses to watch it. `events` is one of
+ * TIDE_READABLE and TIDE_WRITABLE. */
 TIDE_API int tide_fd_wait(tide_fd *self, tide_task *task, int events);
 
 /* Stops watching; waits end with TIDE_ECLOSED. The descriptor is the caller's to close, after
- * this. */
+ * this. Harmless when repeated. */
 TIDE_API void tide_fd_term(tide_fd *self);
 
 TIDE_END_DECLS

@@ -9,10 +9,45 @@ void tide_condition_init(tide_condition *condition, tide_lock *lock) {
   tide_list_init(&condition->waiters);
 }
 
-static bool regain_then_raise(tide_wait *wait) {
-  tide_condition *condition = wait->source;
+static bool stay(tide_wait *wait, int outcome) {
+  (void)wait;
+  (void)outcome;
+  return true;
+}
+
+static void renounce(tide_wait *wait, int outcome);
+
+static const tide_wait_ops relock_ops = {
+    .name = "Condition.wait",
+    .abandon = tide__wait_unlink,
+    .cancel = stay,
+    .reject = renounce,
+};
+
+static void regain(tide_condition *condition, tide_wait *wait, int outcome) {
   tide_list_remove(&wait->in.link);
-  tide__lock_regain(condition->lock, wait, TIDE_ECANCELLED);
+  wait->ops = &relock_ops;
+  tide__lock_regain(condition->lock, wait, outcome);
+}
+
+static void wake(tide_condition *condition, size_t count) {
+  while (count-- > 0) {
+    tide_wait *wait = tide__park_first(&condition->waiters);
+    if (wait == NULL) break;
+    regain(condition, wait, TIDE_OK);
+  }
+}
+
+/* Who was notified and will never run again passes the word on. */
+static void renounce(tide_wait *wait, int outcome) {
+  (void)outcome;
+  tide_condition *condition = wait->source;
+  tide_lock_release(condition->lock, wait->task); /* if it had got that far */
+  if (wait->value.integer == TIDE_OK) wake(condition, 1);
+}
+
+static bool regain_then_raise(tide_wait *wait, int outcome) {
+  regain(wait->source, wait, outcome);
   return true;
 }
 
@@ -32,10 +67,6 @@ int tide_condition_wait(tide_condition *condition, tide_task *task) {
 
 int tide_condition_notify(tide_condition *condition, const tide_task *task, size_t count) {
   if (task == NULL || condition->lock->owner != task) return TIDE_EINVALID_STATE;
-  while (count-- > 0) {
-    tide_list *link = tide_list_shift(&condition->waiters);
-    if (link == NULL) break;
-    tide__lock_regain(condition->lock, tide_container(link, tide_wait, in.link), TIDE_OK);
-  }
+  wake(condition, count);
   return TIDE_OK;
 }

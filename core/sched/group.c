@@ -16,8 +16,9 @@ void tide_group_init(tide_group *group, tide_loop *loop, uint32_t max, bool supe
   tide_defer_init(&group->failure, cancel_at_turn_end);
 }
 
-static bool stay(tide_wait *wait) {
+static bool stay(tide_wait *wait, int outcome) {
   (void)wait;
+  (void)outcome;
   return true;
 }
 
@@ -34,45 +35,68 @@ int tide_group_wait(tide_group *group, tide_task *task) {
   return tide__wait_park(task, &group->idle);
 }
 
-void tide_group_exit(tide_group *group) {
+/* Children whose group goes are the background's, there to end. */
+static void disown(tide_group *group, tide_task *child) {
+  tide_group *background = &group->loop->background;
+  tide_task_cancel(child);
+  tide__scope_move(&child->own, &background->scope);
+  group->live--;
+  background->live++;
+}
+
+static void disown_children(tide_group *group) {
+  tide_list *children = &group->scope.children;
+  for (tide_list *link = children->next, *next; link != children; link = next) {
+    tide_scope *scope = tide_container(link, tide_scope, link);
+    next = link->next;
+    if (scope->task != NULL && scope == &scope->task->own) disown(group, scope->task);
+  }
+  tide__park_wake_all(&group->idle, TIDE_OK);
+}
+
+void tide__group_leave(tide_group *group) {
   group->closed = true;
   tide_defer_cancel(&group->failure);
+  if (group->live > 0) disown_children(group);
+}
+
+void tide_group_exit(tide_group *group) {
+  tide__group_leave(group);
   tide_scope_exit(&group->scope);
 }
 
 void tide__group_add(tide_group *group) { group->live++; }
 
-static const tide_wait_ops admission_ops = {
-    .name = "TaskGroup.spawn",
-    .abandon = tide__wait_unlink,
-};
-
-static void start(tide_group *group, tide_task *task) {
-  group->running++;
-  tide__task_wake(task, TIDE_OK);
+static void give_up(tide_wait *wait) {
+  tide_group *group = wait->source;
+  tide_list_remove(&wait->in.link);
+  group->held--;
 }
 
+static const tide_wait_ops admission_ops = {.name = "TaskGroup.spawn", .abandon = give_up};
+
+/* The task counts as live already. */
 void tide__group_admit(tide_group *group, tide_task *task) {
-  if (group->max == 0 || group->running < group->max) {
-    start(group, task);
+  if (group->max == 0 || group->live - group->held <= group->max ||
+      tide_scope_cancelled(&task->own)) {
+    tide__task_wake(task, TIDE_OK);
     return;
   }
   task->wait.ops = &admission_ops;
   task->wait.source = group;
+  group->held++;
   tide__wait_park(task, &group->queued);
 }
 
 static void admit_next(tide_group *group) {
-  while (group->running < group->max) {
-    tide_list *link = tide_list_shift(&group->queued);
-    if (link == NULL) return;
-    start(group, tide_container(link, tide_wait, in.link)->task);
+  while (group->held > 0 && group->live - group->held < group->max) {
+    group->held--;
+    tide__park_wake(&group->queued, TIDE_OK);
   }
 }
 
 void tide__group_remove(tide_group *group, bool failed) {
   group->live--;
-  if (group->running > 0) group->running--;
   admit_next(group);
   if (failed && group->supervised) tide_defer_start(&group->failure, group->loop);
   if (group->live == 0) tide__park_wake_all(&group->idle, TIDE_OK);

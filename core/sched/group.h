@@ -13,8 +13,8 @@ struct tide_group {
   tide_list idle;     /* waits for the last child's end */
   tide_list queued;   /* children that wait for the limit to let them start */
   tide_defer failure; /* cancels the scope at the end of the turn of the first failure */
-  uint32_t live;      /* children that have not ended, queued ones too */
-  uint32_t running;   /* children that may run */
+  uint32_t live;      /* children that have not ended */
+  uint32_t held;      /* how many of them are in `queued` */
   uint32_t max;       /* how many may run at once; 0: no limit */
   bool closed;        /* takes no more children */
   bool supervised;    /* a child's failure cancels the others */
@@ -29,10 +29,12 @@ static inline void tide_group_enter(tide_group *group, tide_task *task) {
 }
 
 /* (waits) Until no child is live. Not cancellable: who cancels the group or what is around it
- * cancels the children. TIDE_OK or TIDE_PENDING. */
+ * cancels the children. TIDE_OK; or TIDE_PENDING, and the next step asks again: somebody may have
+ * spawned meanwhile. */
 TIDE_API int tide_group_wait(tide_group *group, tide_task *task);
 
-/* Ends the group: takes no more children, leaves the scope. No child may be live. */
+/* Ends the group: takes no more children, leaves the scope. Children that are still live (their
+ * body was killed) are cancelled and go to the loop's background group. */
 TIDE_API void tide_group_exit(tide_group *group);
 
 static inline void tide_group_cancel(tide_group *group) {

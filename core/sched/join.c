@@ -53,9 +53,9 @@ static void leave(tide_wait *wait) {
   join->waiter = NULL;
 }
 
-static bool cancelled(tide_wait *wait) {
+static bool cancelled(tide_wait *wait, int outcome) {
   const tide_join *join = wait->source;
-  return join->forward && tide__wait_forwards(wait);
+  return join->forward && tide__wait_forwards(wait, outcome);
 }
 
 static void forward(tide_wait *wait) {
@@ -75,7 +75,6 @@ int tide_join_wait(tide_join *join, tide_task *task) {
   if (join->taken < join->ended) return tide__wait_skip(task);
   if (join->ended == join->count) return TIDE_EINVALID_STATE;
   join->waiter = &task->wait;
-  task->streak = 0;
   task->state = TIDE_TASK_WAITING;
   return TIDE_PENDING;
 }

@@ -16,7 +16,10 @@ static void pass_on(tide_lock *lock) {
   if (wait != NULL) tide__park_wake(&lock->waiters, (int)wait->value.integer);
 }
 
-static void give_back(tide_wait *wait) { pass_on(wait->source); }
+static void give_back(tide_wait *wait, int outcome) {
+  (void)outcome;
+  tide_lock_release(wait->source, wait->task);
+}
 
 static const tide_wait_ops acquire_ops = {
     .name = "Lock.acquire",
@@ -44,21 +47,7 @@ int tide_lock_release(tide_lock *lock, const tide_task *task) {
   return TIDE_OK;
 }
 
-static bool stay(tide_wait *wait) {
-  (void)wait;
-  return true;
-}
-
-static const tide_wait_ops relock_ops = {
-    .name = "Condition.wait",
-    .abandon = tide__wait_unlink,
-    .cancel = stay,
-    .reject = give_back,
-};
-
 void tide__lock_regain(tide_lock *lock, tide_wait *wait, int outcome) {
-  wait->ops = &relock_ops;
-  wait->source = lock;
   wait->value.integer = outcome;
   tide_list_append(&lock->waiters, &wait->in.link);
   if (lock->owner == NULL) pass_on(lock);

@@ -39,12 +39,23 @@ tide_loop *tide_loop_new(const tide_allocator *allocator) {
   tide_list_init(&loop->ready);
   tide_list_init(&loop->batch);
   tide_list_init(&loop->deferred);
+  tide_list_init(&loop->attachments);
   tide_group_init(&loop->background, loop, 0, false);
   return loop;
 }
 
+static void free_attachments(tide_loop *loop) {
+  while (!tide_list_empty(&loop->attachments)) {
+    tide_list *last = loop->attachments.prev;
+    tide_list_remove(last);
+    tide__attachment *attachment = tide_container(last, tide__attachment, link);
+    attachment->term(attachment, loop);
+  }
+}
+
 void tide_loop_free(tide_loop *loop) {
   if (loop == NULL) return;
+  free_attachments(loop);
   tide_allocator a = loop->allocator;
   tide_heap_term(&loop->timers, &a);
   ev_loop_destroy(loop->ev);
@@ -66,14 +77,15 @@ tide_task *tide_loop_current(const tide_loop *loop) { return loop->current; }
 tide_group *tide_loop_background(tide_loop *loop) { return &loop->background; }
 
 void tide_loop_interrupt(tide_loop *loop, tide_task *task, int outcome) {
-  (void)loop;
   tide__task_interrupt(task, outcome);
+  tide__cancel_forward(loop);
 }
 
 void tide_loop_stop(tide_loop *loop) { loop->stopping = true; }
 
 tide_time tide_loop_deadline(const tide_loop *loop) {
   if (!tide_list_empty(&loop->ready) || !tide_list_empty(&loop->batch)) return loop->now;
+  if (!tide_list_empty(&loop->deferred)) return loop->now;
   return loop->timers.count > 0 ? loop->timers.entries[0].key : TIDE_NEVER;
 }
 
@@ -107,7 +119,8 @@ static void watcher_ready(struct ev_loop *ev, ev_io *io, int events) {
   void (*ready)(tide_watcher *, int);
   *(void **)(void *)&ready = io->data;
   ready((tide_watcher *)(void *)io,
-        (events & EV_READ ? TIDE_READABLE : 0) | (events & EV_WRITE ? TIDE_WRITABLE : 0));
+        (events & EV_READ ? TIDE_READABLE : 0) | (events & EV_WRITE ? TIDE_WRITABLE : 0) |
+            (events & EV_ERROR ? TIDE_UNWATCHED : 0));
 }
 
 void tide_watcher_init(tide_watcher *watcher, int fd, void (*ready)(tide_watcher *, int)) {
@@ -122,7 +135,7 @@ void tide_watcher_set(tide_watcher *watcher, tide_loop *loop, int events) {
   if (ev_is_active(io) && (io->events & (EV_READ | EV_WRITE)) == mask) return;
   ev_io_stop(loop->ev, io);
   if (mask == 0) return;
-  ev_io_set(io, io->fd, mask);
+  ev_io_modify(io, mask); /* ev_io_set costs a system call even where nothing changes */
   ev_io_start(loop->ev, io);
 }
 
@@ -204,17 +217,27 @@ static int poll(tide_loop *loop, bool block) {
   return error;
 }
 
-int tide_loop_turn(tide_loop *loop, bool block) {
+static void run_turn(tide_loop *loop) {
   run_batch(loop);
   if (!tide_list_empty(&loop->deferred)) run_deferred(loop);
   loop->turns++;
+}
+
+int tide_loop_turn(tide_loop *loop, bool block) {
+  run_turn(loop);
   return poll_is_due(loop) ? poll(loop, block && !loop->stopping) : TIDE_OK;
+}
+
+static bool run_is_over(const tide_loop *loop, const tide_future *until) {
+  return loop->stopping || (until != NULL && tide_future_ended(until));
 }
 
 int tide_loop_run(tide_loop *loop, const tide_future *until) {
   int error = TIDE_OK;
   loop->stopping = false;
-  while (error == TIDE_OK && !loop->stopping && (until == NULL || until->state == 0))
-    error = tide_loop_turn(loop, true);
+  while (error == TIDE_OK && !run_is_over(loop, until)) {
+    run_turn(loop);
+    if (poll_is_due(loop)) error = poll(loop, !run_is_over(loop, until));
+  }
   return error;
 }

@@ -58,8 +58,8 @@ TIDE_API void tide_loop_stop(tide_loop *loop);
  * none. */
 TIDE_API tide_time tide_loop_deadline(const tide_loop *loop);
 
-/* Ends `task`'s pending wait with `outcome`, an error, in place of what it waits for. No effect
- * on a task that does not wait. */
+/* Abandons `task`'s pending wait, even one that cannot be cancelled, and wakes the task with
+ * `outcome`, an error. No effect on a task that does not wait. */
 TIDE_API void tide_loop_interrupt(tide_loop *loop, tide_task *task, int outcome);
 
 /* Something to be done once, at the end of the turn. */
@@ -78,7 +78,11 @@ typedef union tide_watcher {
   unsigned char bytes[64];
 } tide_watcher;
 
-enum { TIDE_READABLE = 1, TIDE_WRITABLE = 2 };
+enum {
+  TIDE_READABLE = 1,
+  TIDE_WRITABLE = 2,
+  TIDE_UNWATCHED = 4, /* the system refused to watch the descriptor; the watcher is stopped */
+};
 
 /* `ready` is called in the poll with what came (TIDE_READABLE | TIDE_WRITABLE; both on errors); it
  * runs no user code. */

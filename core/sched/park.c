@@ -5,7 +5,6 @@
 
 int tide__wait_park(tide_task *task, tide_list *waiters) {
   tide_list_append(waiters, &task->wait.in.link);
-  task->streak = 0;
   task->state = TIDE_TASK_WAITING;
   return TIDE_PENDING;
 }

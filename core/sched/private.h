@@ -7,6 +7,12 @@
 #include "park.h"
 #include "task.h"
 
+/* What a layer above keeps for each loop, embedded in a record of its own. */
+typedef struct tide__attachment {
+  tide_list link;                                                 /* among the loop's */
+  void (*term)(struct tide__attachment *self, tide_loop *loop); /* frees it, with the loop */
+} tide__attachment;
+
 struct tide_loop {
   struct ev_loop *ev;       /* libev's loop; freed with this one */
   tide_allocator allocator; /* where all memory comes from */
@@ -28,6 +34,8 @@ struct tide_loop {
   tide_list deferred;       /* tide_defer: what is to be done when this turn ends */
   tide_heap timers;         /* all deadlines */
   tide_group background;    /* tasks that belong to no other group */
+  tide_list attachments;    /* what other layers keep for this loop; freed from the last on */
+  struct tide__shared *io;  /* io/shared.h's attachment, or NULL while nothing needed it */
 };
 
 /* timer.c: fires all that is due at loop->now. */
@@ -35,8 +43,9 @@ void tide__timers_fire(tide_loop *loop);
 
 /* scope.c */
 void tide__scope_attach(tide_scope *scope, tide_scope *parent);
+void tide__scope_move(tide_scope *scope, tide_scope *parent);
 void tide__cancel_forward(tide_loop *loop);
-bool tide__wait_forwards(tide_wait *wait); /* a `cancel` for ops that have `forward` */
+bool tide__wait_forwards(tide_wait *wait, int outcome); /* a `cancel` for ops with `forward` */
 
 /* task.c */
 void tide__task_wake(tide_task *task, int outcome);
@@ -50,9 +59,23 @@ bool tide__wait_enter(tide_task *task, const tide_wait_ops *ops, void *source);
  * a row, TIDE_PENDING after which its next step has outcome TIDE_OK. */
 int tide__wait_skip(tide_task *task);
 
+/* The same for functions that are called again when a wait has ended, before such a function does
+ * anything: TIDE_OK to go on; TIDE_PENDING: the task's next step calls again, or is cancelled. */
+int tide__wait_try(tide_task *task, const tide_wait_ops *ops, void *source);
+
+/* The try moved so many bytes: large ones count as several waits in a row. */
+void tide__wait_charge(tide_task *task, size_t bytes);
+
+/* Parks the running task, whose wait was entered, until `when`. TIDE_PENDING, or TIDE_ENOMEM. */
+int tide__wait_park_until(tide_task *task, tide_time when);
+
+/* An `abandon` for waits that are in the timer heap. */
+void tide__wait_stop(tide_wait *wait);
+
 /* group.c */
 void tide__group_add(tide_group *group);
 void tide__group_admit(tide_group *group, tide_task *task);
 void tide__group_remove(tide_group *group, bool failed);
+void tide__group_leave(tide_group *group); /* its scope goes; what is left in it is cancelled */
 
 #endif

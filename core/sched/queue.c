@@ -14,68 +14,61 @@ void tide_queue_init(tide_queue *queue, tide_loop *loop, tide_queue_order order,
   tide_list_init(&queue->joiners);
 }
 
+/* Memory: one block, of the ring or the slots, and of the free list behind. */
+
+static size_t place_size(const tide_queue *queue) {
+  return sizeof *queue->free +
+         (queue->order == TIDE_PRIORITY ? sizeof *queue->slots : sizeof *queue->ring);
+}
+
+static void *block(const tide_queue *queue) {
+  return queue->order == TIDE_PRIORITY ? (void *)queue->slots : (void *)queue->ring;
+}
+
 void tide_queue_term(tide_queue *queue) {
   const tide_allocator *a = &queue->loop->allocator;
-  tide_free(a, queue->free, queue->capacity * sizeof *queue->free);
-  tide_free(a, queue->ring, queue->capacity * sizeof *queue->ring);
-  if (queue->slots != NULL) tide_free(a, queue->slots, queue->capacity * sizeof *queue->slots);
+  tide_free(a, block(queue), queue->capacity * place_size(queue));
   tide_heap_term(&queue->heap, a);
-  queue->free = queue->ring = NULL;
-  queue->slots = NULL;
-  queue->capacity = 0;
+  tide_queue_init(queue, queue->loop, queue->order, queue->max);
 }
 
-/* Memory. Arrays grow one by one, each keeping what it held; `capacity` changes when all have. */
-
-static bool grow_numbers(tide_queue *queue, uint32_t **numbers, uint32_t capacity) {
-  uint32_t *grown = tide_resize(&queue->loop->allocator, *numbers,
-                                queue->capacity * sizeof **numbers, capacity * sizeof **numbers);
-  if (grown != NULL) *numbers = grown;
-  return grown != NULL;
+/* Makes `ring` the ring: from its beginning on, all that the old one held. */
+static uint32_t *move_ring(tide_queue *queue, uint32_t *ring) {
+  for (size_t i = 0; i < queue->count; i++)
+    ring[i] = queue->ring[(queue->head + i) & (queue->capacity - 1)];
+  queue->head = 0;
+  return queue->ring = ring;
 }
 
-static bool grow_slots(tide_queue *queue, uint32_t capacity) {
-  const tide_allocator *a = &queue->loop->allocator;
-  tide_slot *grown = tide_alloc(a, capacity * sizeof *grown);
-  if (grown == NULL) return false;
-  if (queue->slots != NULL) memcpy(grown, queue->slots, queue->capacity * sizeof *grown);
+static tide_slot *move_slots(tide_queue *queue, tide_slot *slots) {
+  for (uint32_t i = 0; i < queue->capacity; i++) slots[i] = queue->slots[i];
   for (uint32_t i = 0; i < queue->heap.count; i++) {
     tide_slot *old = tide_container(queue->heap.entries[i].node, tide_slot, node);
-    queue->heap.entries[i].node = &grown[old - queue->slots].node;
+    queue->heap.entries[i].node = &slots[old - queue->slots].node;
   }
-  tide_free(a, queue->slots, queue->capacity * sizeof *grown);
-  queue->slots = grown;
-  return true;
+  return queue->slots = slots;
 }
 
-/* Where a ring of the old capacity wraps, its first part moves behind the second. */
-static void unwrap(tide_queue *queue, uint32_t old_capacity) {
-  if (queue->order != TIDE_FIFO || queue->head + queue->count <= old_capacity) return;
-  size_t wrapped = queue->head + queue->count - old_capacity;
-  memcpy(queue->ring + old_capacity, queue->ring, wrapped * sizeof *queue->ring);
-}
-
-static void shrink_numbers(tide_queue *queue, uint32_t **numbers, uint32_t capacity) {
+/* The heap has a place for every slot: items put back or admitted later need no memory. */
+static bool reserve_heap(tide_queue *queue, uint32_t capacity) {
   const tide_allocator *a = &queue->loop->allocator;
-  size_t size = queue->capacity * sizeof **numbers;
-  uint32_t *kept = tide_resize(a, *numbers, capacity * sizeof **numbers, size);
-  if (size == 0 || kept != NULL) *numbers = kept;
+  if (queue->order != TIDE_PRIORITY) return true;
+  return tide_heap_reserve(&queue->heap, a, capacity - queue->heap.count) == TIDE_OK;
 }
 
+/* Called when no slot is free, so that the free list is empty. */
 static bool grow(tide_queue *queue) {
+  const tide_allocator *a = &queue->loop->allocator;
   uint32_t capacity = queue->capacity == 0 ? FIRST_CAPACITY : queue->capacity * 2;
-  if (capacity <= queue->capacity) return false;
-  if (!grow_numbers(queue, &queue->free, capacity)) return false;
-  if (!grow_numbers(queue, &queue->ring, capacity)) {
-    shrink_numbers(queue, &queue->free, capacity);
-    return false;
-  }
-  if (queue->order == TIDE_PRIORITY && !grow_slots(queue, capacity)) {
-    shrink_numbers(queue, &queue->ring, capacity);
-    shrink_numbers(queue, &queue->free, capacity);
-    return false;
-  }
-  unwrap(queue, queue->capacity);
+  if (capacity <= queue->capacity || !reserve_heap(queue, capacity)) return false;
+  void *old = block(queue);
+  void *grown = tide_alloc(a, capacity * place_size(queue));
+  if (grown == NULL) return false;
+  if (queue->order == TIDE_PRIORITY)
+    queue->free = (uint32_t *)(void *)(move_slots(queue, grown) + capacity);
+  else
+    queue->free = move_ring(queue, grown) + capacity;
+  tide_free(a, old, queue->capacity * place_size(queue));
   queue->capacity = capacity;
   return true;
 }
@@ -83,16 +76,6 @@ static bool grow(tide_queue *queue) {
 int tide_queue_reserve(tide_queue *queue, uint32_t *slot) {
   if (queue->free_count == 0 && queue->fresh == queue->capacity && !grow(queue))
     return TIDE_ENOMEM;
-  if (queue->order == TIDE_PRIORITY) {
-    /* one place for every slot: items taken back or admitted later need no memory */
-    while (queue->heap.capacity < queue->capacity) {
-      uint32_t count = queue->heap.count;
-      queue->heap.count = queue->heap.capacity;
-      int error = tide_heap_reserve(&queue->heap, &queue->loop->allocator);
-      queue->heap.count = count;
-      if (error != TIDE_OK) return error;
-    }
-  }
   *slot = queue->free_count > 0 ? queue->free[queue->free_count - 1] : queue->fresh;
   return TIDE_OK;
 }
@@ -104,10 +87,12 @@ static void claim(tide_queue *queue, uint32_t slot, double priority) {
     queue->fresh++;
   if (queue->order != TIDE_PRIORITY) return;
   uint64_t bits;
+  priority += 0.0; /* makes 0.0 of -0.0, which is its equal */
   memcpy(&bits, &priority, sizeof bits);
   /* IEEE 754: with the sign bit flipped, and negative numbers inverted, doubles sort as integers */
   queue->slots[slot].key = bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
   queue->slots[slot].node.index = 0;
+  tide_heap_number(&queue->heap, &queue->slots[slot].node);
 }
 
 void tide_queue_free(tide_queue *queue, uint32_t slot) { queue->free[queue->free_count++] = slot; }
@@ -138,7 +123,8 @@ static uint32_t take(tide_queue *queue) {
 }
 
 /* An item that was handed to a task that will never see it goes back to where it came from. */
-static void put_back(tide_wait *wait) {
+static void put_back(tide_wait *wait, int outcome) {
+  if (outcome != TIDE_OK) return;
   tide_queue *queue = wait->source;
   uint32_t slot = (uint32_t)wait->value.number;
   tide_wait *getter = tide__park_first(&queue->getters);
@@ -154,14 +140,15 @@ static void put_back(tide_wait *wait) {
   }
 }
 
-static void give_up(tide_wait *wait) {
-  tide_list_remove(&wait->in.link);
-  tide_queue_free(wait->source, (uint32_t)wait->value.number);
+/* A put that came to nothing, and whose task will not give the slot back. */
+static void give_up(tide_wait *wait, int outcome) {
+  if (outcome != TIDE_OK) tide_queue_free(wait->source, (uint32_t)wait->value.number);
 }
 
 static const tide_wait_ops get_ops = {
     .name = "Queue.get", .abandon = tide__wait_unlink, .reject = put_back};
-static const tide_wait_ops put_ops = {.name = "Queue.put", .abandon = give_up};
+static const tide_wait_ops put_ops = {
+    .name = "Queue.put", .abandon = tide__wait_unlink, .reject = give_up};
 static const tide_wait_ops join_ops = {.name = "Queue.join", .abandon = tide__wait_unlink};
 
 /* Puts where that needs no waiting: to the longest getter, or into the queue. */
@@ -185,12 +172,12 @@ int tide_queue_try_put(tide_queue *queue, uint32_t slot, double priority) {
 }
 
 int tide_queue_put(tide_queue *queue, tide_task *task, uint32_t slot, double priority) {
-  if (!tide__wait_enter(task, &put_ops, queue)) return TIDE_PENDING;
-  if (queue->closed) return TIDE_ECLOSED;
-  if (deliver(queue, slot, priority)) return tide__wait_skip(task);
+  bool entered = tide__wait_enter(task, &put_ops, queue);
+  if (entered && queue->closed) return TIDE_ECLOSED;
+  if (entered && deliver(queue, slot, priority)) return tide__wait_skip(task);
   claim(queue, slot, priority);
   task->wait.value.number = slot;
-  return tide__wait_park(task, &queue->putters);
+  return entered ? tide__wait_park(task, &queue->putters) : TIDE_PENDING;
 }
 
 int tide_queue_try_get(tide_queue *queue, uint32_t *slot) {
@@ -227,25 +214,23 @@ int tide_queue_join(tide_queue *queue, tide_task *task) {
   return tide__wait_park(task, &queue->joiners);
 }
 
-static void fail_putters(tide_queue *queue) {
-  tide_wait *wait;
-  while ((wait = tide__park_first(&queue->putters)) != NULL) {
-    tide_queue_free(queue, (uint32_t)wait->value.number);
-    tide__park_wake(&queue->putters, TIDE_ECLOSED);
-  }
+bool tide_queue_drop(tide_queue *queue, uint32_t *slot) {
+  if (queue->count == 0) return false;
+  *slot = take(queue);
+  tide_queue_free(queue, *slot);
+  queue->unfinished--;
+  return true;
 }
 
 static void drop_items(tide_queue *queue) {
-  while (queue->count > 0) {
-    tide_queue_free(queue, take(queue));
-    queue->unfinished--;
-  }
+  uint32_t slot;
+  while (tide_queue_drop(queue, &slot)) continue;
   tide__park_wake_all(&queue->joiners, TIDE_OK);
 }
 
 void tide_queue_close(tide_queue *queue, bool immediate) {
   queue->closed = true;
-  fail_putters(queue);
+  tide__park_wake_all(&queue->putters, TIDE_ECLOSED);
   if (immediate) drop_items(queue);
   if (queue->count == 0) tide__park_wake_all(&queue->getters, TIDE_ECLOSED);
 }

@@ -25,13 +25,13 @@ typedef struct tide_queue {
   size_t count;            /* items in it */
   size_t unfinished;       /* items put and not yet told done */
   bool closed;             /* takes no more items */
-  uint32_t capacity;       /* of the three arrays below */
+  uint32_t capacity;       /* how many slots there are: of the arrays below */
   uint32_t fresh;          /* slots from this number on were never used */
   uint32_t free_count;     /* of `free` */
   uint32_t head;           /* FIFO: where in `ring` the first item is */
-  uint32_t *free;          /* slots given back */
+  uint32_t *free;          /* slots given back; in one block with: */
   uint32_t *ring;          /* FIFO: a ring, capacity a power of two; LIFO: a stack */
-  tide_slot *slots;        /* TIDE_PRIORITY only */
+  tide_slot *slots;        /* TIDE_PRIORITY, in place of the ring */
   tide_heap heap;          /* TIDE_PRIORITY only */
   tide_list getters;       /* waiting for an item; then the queue is empty */
   tide_list putters;       /* waiting for room; then it is full; value.number: the slot */
@@ -41,7 +41,7 @@ typedef struct tide_queue {
 TIDE_API void tide_queue_init(tide_queue *queue, tide_loop *loop, tide_queue_order order,
                               size_t max);
 
-/* Frees its memory. Nobody may wait in it. */
+/* Frees its memory; the queue is as new. Nobody may wait in it. */
 TIDE_API void tide_queue_term(tide_queue *queue);
 
 /* Finds the slot that the next put will take, and makes sure that it succeeds. No other effect.
@@ -49,8 +49,9 @@ TIDE_API void tide_queue_term(tide_queue *queue);
 TIDE_API int tide_queue_reserve(tide_queue *queue, uint32_t *slot);
 
 /* (waits) Puts the slot just reserved. TIDE_OK: done. TIDE_PENDING: the slot is taken; if the
- * outcome is an error, the queue has given it up again, and its owner clears it. TIDE_ECLOSED: the
- * slot was not taken. `priority`: lowest first; only for TIDE_PRIORITY. */
+ * outcome is an error, its owner clears it and then gives it back with tide_queue_free. (Only if
+ * the task was detached meanwhile the queue itself takes it back.) TIDE_ECLOSED: the slot was not
+ * taken. `priority`: lowest first, not NaN; only for TIDE_PRIORITY. */
 TIDE_API int tide_queue_put(tide_queue *queue, tide_task *task, uint32_t slot, double priority);
 
 /* The same without waiting: TIDE_OK, TIDE_EQUEUE_FULL, TIDE_ECLOSED. */
@@ -63,7 +64,7 @@ TIDE_API int tide_queue_get(tide_queue *queue, tide_task *task);
 /* The same without waiting: TIDE_OK, TIDE_EQUEUE_EMPTY, TIDE_ECLOSED. */
 TIDE_API int tide_queue_try_get(tide_queue *queue, uint32_t *slot);
 
-/* Gives back a slot that a get delivered. */
+/* Gives back a slot that a get delivered, or whose put failed. */
 TIDE_API void tide_queue_free(tide_queue *queue, uint32_t slot);
 
 /* An item got earlier is done. TIDE_EINVALID_STATE where none is left. */
@@ -72,9 +73,12 @@ TIDE_API int tide_queue_task_done(tide_queue *queue);
 /* (waits) Until every item put is done. */
 TIDE_API int tide_queue_join(tide_queue *queue, tide_task *task);
 
+/* Takes the next item out, as done, and frees its slot; its owner clears it. Nobody is woken. False
+ * where the queue is empty. For owners that close a queue and want its items gone. */
+TIDE_API bool tide_queue_drop(tide_queue *queue, uint32_t *slot);
+
 /* Takes no more items: waiting putters and, where it is empty, getters fail with TIDE_ECLOSED.
- * `immediate`: drops the items too (the owner clears all slots but those of delivered gets) and
- * releases the joiners. */
+ * `immediate`: drops the items too, and releases the joiners. */
 TIDE_API void tide_queue_close(tide_queue *queue, bool immediate);
 
 static inline bool tide_queue_full(const tide_queue *queue) {

@@ -4,8 +4,8 @@
 
 #include "lock.h"
 
-/* Queues a pending wait, taken out of its source, for the lock; not cancellable. Once it holds the
- * lock it ends with `outcome`. */
+/* Queues a pending wait, taken out of its source, for the lock. Once its task holds that it ends
+ * with `outcome`, which value.integer keeps. */
 void tide__lock_regain(tide_lock *lock, tide_wait *wait, int outcome);
 
 #endif

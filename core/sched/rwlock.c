@@ -30,8 +30,8 @@ static void leave(tide_wait *wait) {
   wake_waiters(lock); /* readers behind a writer that gave up */
 }
 
-static void give_back(tide_wait *wait) {
-  tide_rwlock_release(wait->source, wait->value.number != 0);
+static void give_back(tide_wait *wait, int outcome) {
+  if (outcome == TIDE_OK) tide_rwlock_release(wait->source, wait->value.number != 0);
 }
 
 static const tide_wait_ops read_ops = {

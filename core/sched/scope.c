@@ -56,23 +56,38 @@ void tide_scope_enter(tide_scope *scope, tide_task *task) {
   task->scope = scope;
 }
 
-static void adopt_children(tide_scope *scope) {
-  tide_list *link;
-  while ((link = tide_list_shift(&scope->children)) != NULL) {
-    tide_scope *child = tide_container(link, tide_scope, link);
-    child->parent = scope->parent;
-    tide_list_append(&scope->parent->children, link);
-    refresh(child);
-  }
+void tide__scope_move(tide_scope *scope, tide_scope *parent) {
+  tide_list_remove(&scope->link);
+  scope->parent = parent;
+  tide_list_append(&parent->children, &scope->link);
+  refresh(scope);
+}
+
+static void move_children(tide_scope *scope) {
+  while (!tide_list_empty(&scope->children))
+    tide__scope_move(tide_container(scope->children.next, tide_scope, link), scope->parent);
+}
+
+/* The task goes on in the scope around; where somebody else took this one away, it may wait. */
+static void move_task(tide_scope *scope) {
+  tide_task *task = scope->task;
+  bool comes_on = !tide_scope_cancelled(scope) && tide_scope_cancelled(scope->parent);
+  task->scope = scope->parent;
+  if (comes_on) tide__task_interrupt(task, TIDE_ECANCELLED);
 }
 
 int tide_scope_exit(tide_scope *scope) {
   if (!(scope->flags & TIDE_SCOPE_ENTERED)) return TIDE_OK;
-  bool innermost = scope->task == NULL || scope->task->scope == scope;
-  if (innermost && scope->task != NULL) scope->task->scope = scope->parent;
-  if (scope->parent != NULL) adopt_children(scope);
+  tide_loop *loop = scope->task->loop;
+  bool innermost = scope->task->scope == scope;
+  if (scope->flags & TIDE_SCOPE_GROUP) tide__group_leave(tide_container(scope, tide_group, scope));
+  move_children(scope);
+  if (innermost) move_task(scope);
   tide_list_remove(&scope->link);
   scope->flags &= ~(uint32_t)TIDE_SCOPE_ENTERED;
+  scope->parent = NULL;
+  scope->task = NULL;
+  tide__cancel_forward(loop);
   return innermost ? TIDE_OK : TIDE_EINVALID_STATE;
 }
 
@@ -104,7 +119,8 @@ void tide__cancel_forward(tide_loop *loop) {
   loop->forwarding = false;
 }
 
-bool tide__wait_forwards(tide_wait *wait) {
+bool tide__wait_forwards(tide_wait *wait, int outcome) {
+  if (outcome != TIDE_ECANCELLED) return false;
   tide_loop *loop = wait->task->loop;
   wait->value.pointer = loop->forwards;
   loop->forwards = wait;
@@ -126,12 +142,14 @@ void tide_deadline_init(tide_deadline *deadline, tide_scope *scope, tide_loop *l
 
 int tide_deadline_set(tide_deadline *deadline, tide_time when) {
   tide_deadline_stop(deadline);
-  deadline->when = when;
   if (when <= deadline->loop->now) {
+    deadline->when = when;
     deadline_fire(&deadline->timer);
     return TIDE_OK;
   }
-  return tide_timer_start(&deadline->timer, deadline->loop, when);
+  int error = tide_timer_start(&deadline->timer, deadline->loop, when);
+  if (error == TIDE_OK) deadline->when = when;
+  return error;
 }
 
 void tide_deadline_stop(tide_deadline *deadline) {

@@ -25,10 +25,10 @@ enum {
 };
 
 struct tide_scope {
-  tide_scope *parent; /* the scope around this one; NULL for a loop's root */
+  tide_scope *parent; /* the scope around this one; NULL: none, or it is not in the tree */
   tide_list link;     /* among the parent's children */
   tide_list children; /* scopes opened inside, and scopes of tasks spawned inside */
-  tide_task *task;    /* whose body it surrounds; NULL for a background group */
+  tide_task *task;    /* whose body it surrounds; NULL: nobody's, or it is not in the tree */
   uint32_t flags;     /* TIDE_SCOPE_... */
   uint32_t requests;  /* how often cancel was called, less the uncancels */
 };
@@ -39,9 +39,10 @@ TIDE_API void tide_scope_init(tide_scope *scope, uint32_t flags);
 /* Opens the scope inside the task's innermost one. */
 TIDE_API void tide_scope_enter(tide_scope *scope, tide_task *task);
 
-/* Takes the scope out of the tree, from wherever it is; what is inside goes to its parent.
- * TIDE_OK, or TIDE_EINVALID_STATE where it was not its task's innermost scope (done all the
- * same). Harmless on a scope that is not in the tree. */
+/* Takes the scope out of the tree, from wherever it is. Scopes inside go to its parent; tasks that
+ * are left in it, if it is a group's, are cancelled and go to the loop's background group. TIDE_OK,
+ * or TIDE_EINVALID_STATE where it was not its task's innermost scope (done all the same). Harmless
+ * on a scope that is not in the tree. */
 TIDE_API int tide_scope_exit(tide_scope *scope);
 
 /* Cancels. Counts when called again. O(tasks and scopes inside); runs no user code. */
@@ -55,7 +56,8 @@ static inline bool tide_scope_cancelled(const tide_scope *scope) {
 }
 
 /* Whether an error `cancelled` that reaches this scope's end is its own to catch: it was
- * cancelled itself and nothing around it is ("the outer one catches"). */
+ * cancelled itself and nothing around it is ("the outer one catches"). To be asked before
+ * tide_scope_exit. */
 static inline bool tide_scope_catches(const tide_scope *scope) {
   return (scope->flags & TIDE_SCOPE_CALLED) != 0 &&
          (scope->parent == NULL || !tide_scope_cancelled(scope->parent));

@@ -9,7 +9,9 @@ void tide_semaphore_init(tide_semaphore *semaphore, size_t permits, size_t bound
   tide_list_init(&semaphore->waiters);
 }
 
-static void give_back(tide_wait *wait) { tide_semaphore_release(wait->source); }
+static void give_back(tide_wait *wait, int outcome) {
+  if (outcome == TIDE_OK) tide_semaphore_release(wait->source);
+}
 
 static const tide_wait_ops acquire_ops = {
     .name = "Semaphore.acquire",

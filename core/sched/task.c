@@ -24,20 +24,19 @@ void tide_task_init(tide_task *task, tide_loop *loop, const tide_task_ops *ops) 
 void tide__task_wake(tide_task *task, int outcome) {
   task->outcome = outcome;
   task->state = TIDE_TASK_READY;
+  task->streak = 0;
   tide_list_append(&task->loop->ready, &task->wait.in.link);
 }
 
-static int join_group(tide_task *task, tide_group *group) {
-  if (!tide_group_open(group)) return TIDE_ECLOSED;
+static void join_group(tide_task *task, tide_group *group) {
   task->id = ++task->loop->last_id;
   tide__scope_attach(&task->own, &group->scope);
   tide__group_add(group);
-  return TIDE_OK;
 }
 
 int tide_task_spawn(tide_task *task, tide_group *group) {
-  int error = join_group(task, group);
-  if (error != TIDE_OK) return error;
+  if (!tide_group_open(group)) return TIDE_ECLOSED;
+  join_group(task, group);
   tide__group_admit(group, task);
   return TIDE_OK;
 }
@@ -47,6 +46,7 @@ void tide_task_finish(tide_task *task, tide_future_state state) {
   tide_group *group = tide_container(task->own.parent, tide_group, scope);
   task->state = TIDE_TASK_ENDED;
   tide_scope_exit(&task->own);
+  task->scope = &task->own;
   tide_future_end(&task->future, state);
   tide__group_remove(group, state == TIDE_FUTURE_FAILED);
 }
@@ -62,9 +62,8 @@ void tide_task_uncancel(tide_task *task) { tide_scope_uncancel(&task->own); }
 void tide__task_interrupt(tide_task *task, int outcome) {
   if (task->state != TIDE_TASK_WAITING) return;
   tide_wait *wait = &task->wait;
-  if (wait->ops->cancel != NULL && wait->ops->cancel(wait)) return;
+  if (wait->ops->cancel != NULL && wait->ops->cancel(wait, outcome)) return;
   wait->ops->abandon(wait);
-  wait->ops = NULL;
   tide__task_wake(task, outcome);
 }
 
@@ -72,30 +71,40 @@ void tide_task_detach(tide_task *task) {
   tide_wait *wait = &task->wait;
   if (task->state == TIDE_TASK_WAITING) {
     wait->ops->abandon(wait);
-  } else if (task->state == TIDE_TASK_READY) {
+    task->outcome = TIDE_ECANCELLED;
+  } else {
     tide_list_remove(&wait->in.link);
-    if (wait->ops != NULL && wait->ops->reject != NULL) wait->ops->reject(wait);
   }
+  if (wait->ops != NULL && wait->ops->reject != NULL) wait->ops->reject(wait, task->outcome);
   task->state = TIDE_TASK_RUNNING;
 }
 
 /* Waits that need no waiting. */
 
 bool tide__wait_enter(tide_task *task, const tide_wait_ops *ops, void *source) {
-  if (tide_scope_cancelled(task->scope)) {
-    task->wait.ops = NULL;
-    tide__task_wake(task, TIDE_ECANCELLED);
-    return false;
-  }
   task->wait.ops = ops;
   task->wait.source = source;
-  return true;
+  if (!tide_scope_cancelled(task->scope)) return true;
+  tide__task_wake(task, TIDE_ECANCELLED);
+  return false;
 }
 
 int tide__wait_skip(tide_task *task) {
   if (++task->streak != 0) return TIDE_OK; /* eight bits: the 256th in a row takes a turn */
   tide__task_wake(task, TIDE_OK);
   return TIDE_PENDING;
+}
+
+int tide__wait_try(tide_task *task, const tide_wait_ops *ops, void *source) {
+  return tide__wait_enter(task, ops, source) ? tide__wait_skip(task) : TIDE_PENDING;
+}
+
+/* With the 256 of tide__wait_skip, a task moves about 1 MiB before others run. */
+enum { BYTES_PER_WAIT = 4096 };
+
+void tide__wait_charge(tide_task *task, size_t bytes) {
+  size_t streak = task->streak + bytes / BYTES_PER_WAIT;
+  task->streak = streak < UINT8_MAX ? (uint8_t)streak : UINT8_MAX;
 }
 
 static void no_abandon(tide_wait *wait) { (void)wait; }
@@ -108,22 +117,19 @@ int tide_task_yield(tide_task *task) {
   return TIDE_PENDING;
 }
 
-static void sleep_fire(tide_timer *timer) {
+static void deadline_came(tide_timer *timer) {
   tide_wait *wait = tide_container(timer, tide_wait, in.timer);
   tide__wait_end(wait, TIDE_OK);
 }
 
-static void sleep_abandon(tide_wait *wait) {
-  tide_timer_stop(&wait->in.timer, wait->task->loop);
-}
+void tide__wait_stop(tide_wait *wait) { tide_timer_stop(&wait->in.timer, wait->task->loop); }
 
-static const tide_wait_ops sleep_ops = {.name = "sleep", .abandon = sleep_abandon};
+static const tide_wait_ops sleep_ops = {.name = "sleep", .abandon = tide__wait_stop};
 
-static int park_until(tide_task *task, tide_time when) {
-  tide_timer_init(&task->wait.in.timer, sleep_fire);
+int tide__wait_park_until(tide_task *task, tide_time when) {
+  tide_timer_init(&task->wait.in.timer, deadline_came);
   int error = tide_timer_start(&task->wait.in.timer, task->loop, when);
   if (error != TIDE_OK) return error;
-  task->streak = 0;
   task->state = TIDE_TASK_WAITING;
   return TIDE_PENDING;
 }
@@ -131,22 +137,31 @@ static int park_until(tide_task *task, tide_time when) {
 int tide_task_sleep_until(tide_task *task, tide_time when) {
   if (when <= task->loop->now) return tide_task_yield(task);
   if (!tide__wait_enter(task, &sleep_ops, NULL)) return TIDE_PENDING;
-  return park_until(task, when);
+  return tide__wait_park_until(task, when);
 }
 
 int tide_task_spawn_at(tide_task *task, tide_group *group, tide_time when) {
-  int error = join_group(task, group);
-  if (error != TIDE_OK) return error;
+  if (when <= task->loop->now || tide_scope_cancelled(&group->scope))
+    return tide_task_spawn(task, group);
+  if (!tide_group_open(group)) return TIDE_ECLOSED;
+  int error = tide__wait_park_until(task, when);
+  if (error != TIDE_PENDING) return error;
   task->wait.ops = &sleep_ops;
-  if (when <= task->loop->now) {
-    tide__task_wake(task, TIDE_OK);
-    return TIDE_OK;
-  }
-  error = park_until(task, when);
-  if (error == TIDE_PENDING) return TIDE_OK;
-  tide_scope_exit(&task->own);
-  tide__group_remove(group, false);
-  return error;
+  join_group(task, group);
+  return TIDE_OK;
+}
+
+static const tide_wait_ops after_ops = {.name = "add_done_callback", .abandon = tide__wait_unlink};
+
+int tide_task_spawn_after(tide_task *task, tide_group *group, tide_future *future) {
+  future->observed = true;
+  if (tide_future_ended(future) || tide_scope_cancelled(&group->scope))
+    return tide_task_spawn(task, group);
+  if (!tide_group_open(group)) return TIDE_ECLOSED;
+  task->wait.ops = &after_ops;
+  tide__wait_park(task, &future->waiters);
+  join_group(task, group);
+  return TIDE_OK;
 }
 
 const char *tide_task_waits_for(const tide_task *task) {

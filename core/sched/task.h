@@ -54,6 +54,9 @@ TIDE_API int tide_task_spawn(tide_task *task, tide_group *group);
 /* The same, at `when` on the loop's clock. TIDE_ENOMEM, TIDE_ECLOSED. */
 TIDE_API int tide_task_spawn_at(tide_task *task, tide_group *group, tide_time when);
 
+/* The same, once `future` has ended. The future must outlive the task's wait. */
+TIDE_API int tide_task_spawn_after(tide_task *task, tide_group *group, tide_future *future);
+
 /* From inside its step, or after tide_task_detach: the task has ended. Wakes who waits for it and
  * tells its group. The caller may free the task afterwards. */
 TIDE_API void tide_task_finish(tide_task *task, tide_future_state state);

@@ -5,8 +5,9 @@
 
 int tide_timer_start(tide_timer *timer, tide_loop *loop, tide_time when) {
   if (when == TIDE_NEVER) return TIDE_OK;
-  int error = tide_heap_reserve(&loop->timers, &loop->allocator);
+  int error = tide_heap_reserve(&loop->timers, &loop->allocator, 1);
   if (error != TIDE_OK) return error;
+  tide_heap_number(&loop->timers, &timer->node);
   tide_heap_insert(&loop->timers, &timer->node, when);
   return TIDE_OK;
 }

@@ -19,11 +19,13 @@ typedef struct tide_wait_ops {
   const char *name; /* what is waited for, as a script would call it: "sleep", "Lock.acquire" */
   /* Takes a pending wait out of its source, as if it had never been. Required. */
   void (*abandon)(tide_wait *wait);
-  /* The task's scope was cancelled. True: the wait stays pending and will end by itself. NULL or
-   * false: it is abandoned, and the task wakes with TIDE_ECANCELLED. */
-  bool (*cancel)(tide_wait *wait);
-  /* The wait had completed, and its task will never see it: give back what it was given. */
-  void (*reject)(tide_wait *wait);
+  /* The task is interrupted with `outcome`: TIDE_ECANCELLED where its scope was cancelled. True: the
+   * wait stays pending and will end by itself. NULL or false: it is abandoned, and the task wakes
+   * with the outcome. */
+  bool (*cancel)(tide_wait *wait, int outcome);
+  /* The wait has ended with `outcome` (TIDE_ECANCELLED: or was abandoned for good), and its task
+   * will never see it: give back what it was given. */
+  void (*reject)(tide_wait *wait, int outcome);
   /* Called by tide__cancel_forward for a wait that hands cancellation on to what it waits for. */
   void (*forward)(tide_wait *wait);
   /* For waits without a task: called instead of waking one. Must not run user code. */
@@ -36,7 +38,7 @@ struct tide_wait {
     tide_timer timer; /* in the timer heap */
   } in;
   tide_task *task;          /* who waits; NULL: ops->ended is told */
-  const tide_wait_ops *ops; /* what kind of source; NULL: none, or the wait was abandoned */
+  const tide_wait_ops *ops; /* what kind of source; NULL: none yet */
   void *source;             /* the lock, queue, future ... */
   union {
     void *pointer;

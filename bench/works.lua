@@ -1,0 +1,102 @@
+-- What is measured: each work with its limit, its size and its target; and the peers that do the same works.
+
+local max = math.max
+
+-- A contender runs a work as `command .. " " .. sizes`; for an echo server the load generator gets `command`.
+-- `size(k)` gives the arguments for k times the work. `tenfold` are the two sizes that must cost the same per operation.
+
+local works = {
+  {
+    name = "switch1", title = "`sleep(0)`, 1 task, per switch", unit = "ns", at_most = 1.4,
+    limit = "limit_switch", tide = "sleep0.lua", peer = "switch",
+    size = function(k) return { 1, 5000000 * k } end,
+  },
+  {
+    name = "switch1000", title = "`sleep(0)`, 1,000 tasks, per switch", unit = "ns", at_most = 1.4,
+    limit = "limit_switch", tide = "sleep0.lua", peer = "switch",
+    size = function(k) return { 1000, 5000000 * k } end,
+  },
+  {
+    name = "spawn", title = "spawn + await, batches of 1,000", unit = "ns", at_most = 1.2,
+    limit = "limit_spawn new", tide = "spawn.lua", peer = "spawn",
+    size = function(k) return { 1000000 * k } end,
+  },
+  {
+    name = "parked", title = "a task in a long sleep, RSS each", unit = "bytes", at_most = 1.25,
+    limit = "limit_parked", tide = "parked.lua", peer = "parked",
+    size = function(k) return { 100000 * max(k, 1) } end,
+  },
+  {
+    name = "timers", title = "sleeps of 0-10 ms, 10,000 tasks, CPU each", unit = "ns", at_most = 1.5,
+    limit = "limit_timers", tide = "timers.lua", peer = "timers",
+    size = function(k) return { 10000 * max(k, 1), 100 * k / max(k, 1) } end,
+  },
+  {
+    name = "queue1024", title = "`Queue(1024)`, per item", unit = "ns", at_most = 1.35,
+    limit = "queue.lua", tide = "queue.lua", peer = "queue",
+    size = function(k) return { 1024, 5000000 * k } end,
+  },
+  {
+    name = "queue1", title = "`Queue(1)`, per item", unit = "ns", at_most = 0.75,
+    limit = "queue.lua", tide = "queue.lua", peer = "queue",
+    size = function(k) return { 1, 1000000 * k } end,
+  },
+  {
+    name = "lock", title = "`Lock`, 100 tasks, `sleep(0)` inside, per acquire", unit = "ns", at_most = 0.7,
+    limit = "lock.lua", tide = "lock.lua", peer = "lock",
+    size = function(k) return { 100, 1000000 * k } end,
+  },
+  {
+    name = "idle", title = "an idle connection in `net.serve`, RSS each", unit = "bytes", at_most_absolute = 2200,
+    limit = "limit_echo", tide = "echo_server.lua", peer = "echo", load = "idle -c %d",
+    size = function(k) return { 10000 * k } end, tenfold = { 0.1, 1 },
+  },
+}
+
+local function echo(connections, bytes, title, at_least)
+  works[#works + 1] = {
+    name = ("echo%dx%d"):format(connections, bytes), title = "echo, " .. title, unit = "trips_per_s", at_least = at_least,
+    limit = "limit_echo", tide = "echo_server.lua", peer = "echo", load = "echo -c %d -s %d -t %s",
+    size = function(k) return { connections, bytes, max(k, 0.5) } end, tenfold = false,
+  }
+end
+
+echo(50, 64, "50 x 64 B", 0.92)
+echo(1000, 64, "1,000 x 64 B", 0.87)
+echo(50, 16384, "50 x 16 KiB", 0.87)
+echo(1000, 16384, "1,000 x 16 KiB", 0.87)
+
+-- `%s` in a command is the folder of the peers' programs, `%b` the build folder. `version` prints one line where the peer is installed.
+-- `lacks` are the works a peer has no means of its own for.
+local peers = {
+  {
+    name = "Go", version = "go version", build = "go build -o %b/bench_peer_go %s/with_go.go",
+    command = "env GOMAXPROCS=1 %b/bench_peer_go",
+  },
+  {
+    name = "Node", version = "node --version", command = "node --expose-gc %s/with_node.js",
+    lacks = { queue = true, lock = true },
+  },
+  {
+    name = "luv", version = [[lua5.4 -e 'print((require "luv".version_string()))']], command = "lua5.4 %s/with_luv.lua",
+    lacks = { spawn = true, queue = true, lock = true },
+  },
+  {
+    name = "cqueues", command = "lua5.4 %s/with_cqueues.lua",
+    version = [[lua5.4 -e 'require "cqueues"' && (dpkg-query -W -f '${Version}\n' lua-cqueues || echo 'version unknown')]],
+  },
+  {
+    name = "uvloop", version = "/usr/bin/python3 -c 'import uvloop; print(uvloop.__version__)'",
+    command = "/usr/bin/python3 %s/with_asyncio.py uvloop", protocol = "echo_protocol",
+  },
+  {
+    name = "asyncio", version = "/usr/bin/python3 --version",
+    command = "/usr/bin/python3 %s/with_asyncio.py asyncio", protocol = "echo_protocol",
+  },
+  {
+    name = "Trio", version = "/usr/bin/python3 -c 'import trio; print(trio.__version__)'",
+    command = "/usr/bin/python3 %s/with_trio.py",
+  },
+}
+
+return { works = works, peers = peers }

@@ -1,0 +1,71 @@
+/* barrier.c: Barrier. */
+#include "bindings.h"
+
+static tide_barrier *check_barrier(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_BARRIER); }
+
+static int waited(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  tl_runtime *rt = tl_rt(L);
+  tl_outcome(L, rt);
+  lua_pushinteger(L, (lua_Integer)rt->current->task.wait.value.number);
+  return 1;
+}
+
+/* barrier:wait() -> place in the order of arrival, from 1 (waits) */
+static int barrier_wait(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_barrier *barrier = check_barrier(L);
+  tl_task *task = tl_enter(L, rt);
+  return tl_finish(L, rt, tide_barrier_wait(barrier, &task->task), 0, waited);
+}
+
+static int barrier_reset(lua_State *L) {
+  tide_barrier_reset(check_barrier(L));
+  return 0;
+}
+
+static int barrier_abort(lua_State *L) {
+  tide_barrier_abort(check_barrier(L));
+  return 0;
+}
+
+static int barrier_broken(lua_State *L) {
+  lua_pushboolean(L, check_barrier(L)->broken);
+  return 1;
+}
+
+static int barrier_parties(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check_barrier(L)->parties);
+  return 1;
+}
+
+static int barrier_waiting(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check_barrier(L)->waiting);
+  return 1;
+}
+
+static int barrier_tostring(lua_State *L) {
+  const tide_barrier *barrier = check_barrier(L);
+  lua_pushfstring(L, "Barrier(%d of %d waiting%s)", (int)barrier->waiting, (int)barrier->parties,
+                  barrier->broken ? ", broken" : "");
+  return 1;
+}
+
+/* tide.Barrier(parties) */
+static int new_barrier(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  size_t parties = tl_check_count(L, 1, 1);
+  tide_barrier_init(tl_object_new(L, rt, TL_BARRIER, sizeof(tide_barrier), 0), parties);
+  return 1;
+}
+
+void tl_barrier_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg methods[] = {{"wait", barrier_wait},       {"reset", barrier_reset},
+                                     {"abort", barrier_abort},     {"broken", barrier_broken},
+                                     {"parties", barrier_parties}, {"waiting", barrier_waiting},
+                                     {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__tostring", barrier_tostring}, {NULL, NULL}};
+  tl_class_new(L, rt, TL_BARRIER, "Barrier", methods, metamethods);
+  tl_constructor(L, rt, "Barrier", TL_BARRIER, new_barrier);
+}

@@ -1,0 +1,227 @@
+/* bindings.h: what the binding files share.
+ *
+ * Every C function of tide has the runtime as its first upvalue (a light userdata). A function that
+ * waits begins with tl_enter, calls one waiting function of the core, and hands its answer to
+ * tl_wait or tl_check; what comes after the wait is in the continuation. */
+#ifndef TL_BINDINGS_H
+#define TL_BINDINGS_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "tide.h"
+
+#define TL_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+typedef enum tl_class {
+  TL_TASK,
+  TL_FUTURE,
+  TL_HANDLE,
+  TL_SCOPE,
+  TL_GROUP,
+  TL_LOCK,
+  TL_RWLOCK,
+  TL_RWGUARD,
+  TL_SEMAPHORE,
+  TL_EVENT,
+  TL_CONDITION,
+  TL_BARRIER,
+  TL_QUEUE,
+  TL_JOIN,
+  TL_STREAM,
+  TL_LISTENER,
+  TL_CONNECTOR,
+  TL_ERROR,
+  TL_CLASS_COUNT,
+} tl_class;
+
+/* Tables of the runtime, anchored in the registry. */
+typedef enum tl_table {
+  TL_LIVE,       /* slot -> task or handle that the loop knows; a free one: coroutine | false */
+  TL_REASONS,    /* light userdata of a cancelled scope -> the reason given */
+  TL_NAMES,      /* task (weak) -> its name */
+  TL_TRACEBACKS, /* coroutine (weak) -> {error, traceback} of the error on its way */
+  TL_HOOKS,      /* what the Lua part gives to the C part: "group_error", "report" */
+  TL_TABLE_COUNT,
+} tl_table;
+
+typedef struct tl_task tl_task;
+
+/* One per Lua state; a userdata in the registry. */
+typedef struct tl_runtime {
+  tide_loop *loop;                     /* owned */
+  lua_State *main;                     /* the state's main thread */
+  lua_State *L;                        /* on whose stack the loop calls Lua: run's caller, or main */
+  tl_task *current;                    /* the Lua task inside its step, or NULL */
+  tl_task *root;                       /* the task of tide.run, or NULL */
+  bool running;                        /* the loop is being run */
+  bool running_forever;                /* ... by run_forever */
+  const void *metatables[TL_CLASS_COUNT]; /* lua_topointer of each class's metatable */
+  int tables[TL_TABLE_COUNT];          /* registry references */
+  int *slots;                          /* free slots of TL_LIVE */
+  int slot_count;                      /* how many are free */
+  int slot_capacity;                   /* room in `slots`: the number of slots there are */
+  int pooled;                          /* free slots that hold a finished coroutine for reuse */
+  uint8_t how;                         /* TL_PACKED, TL_BARE: what the body that just ended left */
+  lua_State *box;                      /* scratch stack of end_task; TL_LIVE is at 1 */
+  int reason_count;                    /* entries in TL_REASONS */
+  int failed;                          /* slot of the first task whose failure nobody saw yet; 0 */
+  tide_defer reporter;                 /* reports those at the end of the turn */
+  tide_group watchers;                 /* done callbacks: they outlive a run */
+} tl_runtime;
+
+/* Bits of tide_future.user: how the owner keeps the result in the first user value. */
+enum {
+  TL_PACKED = 1, /* a table {n=, ...}; else the only value, or nil */
+  TL_BARE = 2,   /* failed: the user value is the error itself, not a record */
+  TL_NAMED = 4,  /* it has an entry in TL_NAMES */
+  TL_EMPTY = 8,  /* no result at all */
+  TL_FAILED = 16, /* only in tl_runtime.how: a record {error, traceback} */
+  TL_BEGUN = 32, /* a task that was stepped */
+};
+
+struct tl_task {
+  tide_task task;   /* first: the core's part */
+  tl_runtime *rt;   /* whose */
+  lua_State *co;    /* its coroutine; NULL once it has ended */
+  int slot;         /* in TL_LIVE; 0 once it has ended */
+  int next_failed;  /* slot of the next task whose failure nobody saw yet */
+};
+
+typedef struct tl_future {
+  tide_future future; /* first */
+} tl_future;
+
+static inline tl_runtime *tl_rt(lua_State *L) {
+  return (tl_runtime *)lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* runtime.c */
+tl_runtime *tl_runtime_open(lua_State *L);    /* creates it and anchors it; pushes nothing */
+tl_runtime *tl_runtime_find(lua_State *L);    /* from the registry, or NULL */
+void tl_table_push(lua_State *L, const tl_runtime *rt, tl_table table);
+int tl_slot_find(lua_State *L, tl_runtime *rt); /* the next tl_slot_take's; [-0, +0, m] */
+void tl_slot_take(lua_State *L, tl_runtime *rt); /* anchors the value on top, pops it; [-1, +0, -] */
+void tl_slot_free(lua_State *L, tl_runtime *rt, int slot);
+void tl_hook_push(lua_State *L, const tl_runtime *rt, const char *name);
+
+/* class.c: metatables, and checking arguments. */
+void tl_class_new(lua_State *L, tl_runtime *rt, tl_class class, const char *name,
+                  const luaL_Reg *methods, const luaL_Reg *metamethods);
+void tl_class_push(lua_State *L, tl_runtime *rt, tl_class class); /* its metatable */
+void *tl_object_new(lua_State *L, tl_runtime *rt, tl_class class, size_t size, int user_values);
+void *tl_test(lua_State *L, const tl_runtime *rt, int index, tl_class class); /* or NULL */
+void *tl_check(lua_State *L, const tl_runtime *rt, int index, tl_class class); /* or raises */
+void *tl_check_failed(lua_State *L, const tl_runtime *rt, int index, tl_class class);
+
+/* tl_check for argument 1 of methods that are called often: leaves a value on the stack. */
+static inline void *tl_self(lua_State *L, const tl_runtime *rt, tl_class class) {
+  void *object = lua_touserdata(L, 1);
+  if (TL_UNLIKELY(object == NULL || !lua_getmetatable(L, 1) ||
+                  lua_topointer(L, -1) != rt->metatables[class]))
+    return tl_check_failed(L, rt, 1, class);
+  return object;
+}
+
+void tl_functions(lua_State *L, tl_runtime *rt, const luaL_Reg *functions); /* into the top table */
+void tl_constructor(lua_State *L, tl_runtime *rt, const char *name, tl_class class,
+                    lua_CFunction call); /* module.name, callable; the module is on top */
+void tl_check_callable(lua_State *L, int index);
+size_t tl_check_count(lua_State *L, int index, size_t least); /* an integer >= least */
+const char *tl_function_name(lua_State *L, char *buffer, size_t size); /* of the running one */
+
+/* error.c */
+void tl_error_push(lua_State *L, const tl_runtime *rt, int error, const char *message);
+int tl_raise(lua_State *L, const tl_runtime *rt, int error);
+int tl_raise_message(lua_State *L, const tl_runtime *rt, int error, const char *message);
+bool tl_error_is(lua_State *L, const tl_runtime *rt, int index, const char *kind);
+bool tl_error_is_cancel(lua_State *L, const tl_runtime *rt, int index); /* of one's own scopes */
+int tl_message_handler(lua_State *L); /* keeps the traceback; for lua_pcallk */
+void tl_traceback_push(lua_State *L, const tl_runtime *rt, int error_index); /* string or nil */
+void tl_error_open(lua_State *L, tl_runtime *rt);
+
+/* wait.c */
+tl_task *tl_enter_failed(lua_State *L, const tl_runtime *rt);
+int tl_raise_cancelled(lua_State *L, tl_runtime *rt);
+int tl_raise_outcome(lua_State *L, tl_runtime *rt, int outcome);
+extern char tl_marker; /* its address on top of a coroutine says: this one waits */
+
+/* The current task, which may wait here; or raises. */
+static inline tl_task *tl_enter(lua_State *L, const tl_runtime *rt) {
+  tl_task *task = rt->current;
+  if (TL_UNLIKELY(task == NULL || !lua_isyieldable(L))) return tl_enter_failed(L, rt);
+  return task;
+}
+
+/* Suspends: `return tl_wait(L, ctx, k)`. */
+static inline int tl_wait(lua_State *L, lua_KContext ctx, lua_KFunction k) {
+  lua_pushlightuserdata(L, &tl_marker);
+  return lua_yieldk(L, 1, ctx, k);
+}
+
+/* In a continuation: raises if the wait ended with an error. After a wait the marker is still on
+ * the stack; this leaves it there, under what the function will push. */
+static inline void tl_outcome(lua_State *L, tl_runtime *rt) {
+  int outcome = rt->current->task.outcome;
+  if (TL_UNLIKELY(outcome != TIDE_OK)) tl_raise_outcome(L, rt, outcome);
+}
+
+/* The same, with the stack as it was before the wait: for continuations that count what is on it,
+ * or wait again. `status` is what Lua gave to the continuation. */
+static inline void tl_resumed(lua_State *L, tl_runtime *rt, int status) {
+  if (status == LUA_YIELD) lua_pop(L, 1);
+  tl_outcome(L, rt);
+}
+
+/* Finishes a waiting function whose continuation is `k`, called at once where nothing is to be
+ * waited for: `return tl_finish(L, rt, result, ctx, k)`. */
+static inline int tl_finish(lua_State *L, tl_runtime *rt, int result, lua_KContext ctx,
+                            lua_KFunction k) {
+  if (result == TIDE_PENDING) return tl_wait(L, ctx, k);
+  if (TL_UNLIKELY(result != TIDE_OK)) return tl_raise_outcome(L, rt, result);
+  rt->current->task.outcome = TIDE_OK;
+  return k(L, LUA_OK, ctx);
+}
+
+/* protect.c: pcall and xpcall; coroutine.c: coroutine.*; both put into globals. */
+void tl_protect_open(lua_State *L, tl_runtime *rt);
+void tl_coroutine_open(lua_State *L, tl_runtime *rt);
+void tl_coroutine_close_nested(lua_State *co); /* closes what waits inside a killed coroutine */
+
+/* task.c */
+tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int group_index,
+                       int function_index); /* fn and all above it; [-(n), +1, m e]: the Task */
+void tl_task_kill(lua_State *L, tl_task *task);
+void tl_reason_set(lua_State *L, tl_runtime *rt, const tide_scope *scope, int index);
+void tl_reason_clear(lua_State *L, tl_runtime *rt, const tide_scope *scope);
+void tl_task_push(lua_State *L, const tl_task *task); /* a live one's userdata */
+
+/* future.c */
+tide_future *tl_check_future(lua_State *L, const tl_runtime *rt, int index);
+int tl_result_push(lua_State *L, tl_runtime *rt, const tide_future *future, int index);
+                                                      /* of an ended one; raises its error */
+bool tl_task_is_body(lua_State *co); /* a task's coroutine that has not been started */
+
+/* report.c */
+void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, int traceback_index);
+void tl_report_failed(tide_defer *defer);
+
+/* Each of these adds its names to the module's table, which is on top. */
+void tl_class_open(lua_State *L, tl_runtime *rt);
+void tl_task_open(lua_State *L, tl_runtime *rt);
+void tl_future_open(lua_State *L, tl_runtime *rt);
+void tl_run_open(lua_State *L, tl_runtime *rt);
+void tl_handle_open(lua_State *L, tl_runtime *rt);
+void tl_scope_open(lua_State *L, tl_runtime *rt);
+void tl_group_open(lua_State *L, tl_runtime *rt);
+void tl_lock_open(lua_State *L, tl_runtime *rt);
+void tl_rwlock_open(lua_State *L, tl_runtime *rt);
+void tl_semaphore_open(lua_State *L, tl_runtime *rt);
+void tl_event_open(lua_State *L, tl_runtime *rt);
+void tl_condition_open(lua_State *L, tl_runtime *rt);
+void tl_barrier_open(lua_State *L, tl_runtime *rt);
+void tl_queue_open(lua_State *L, tl_runtime *rt);
+void tl_join_open(lua_State *L, tl_runtime *rt);
+void tl_net_open(lua_State *L, tl_runtime *rt);
+
+#endif

@@ -1,0 +1,126 @@
+/* class.c: metatables of tide's objects, and checking arguments. */
+#include <math.h>
+#include <string.h>
+
+#include "bindings.h"
+
+void tl_functions(lua_State *L, tl_runtime *rt, const luaL_Reg *functions) {
+  lua_pushlightuserdata(L, rt);
+  luaL_setfuncs(L, functions, 1);
+}
+
+void tl_class_new(lua_State *L, tl_runtime *rt, tl_class class, const char *name,
+                  const luaL_Reg *methods, const luaL_Reg *metamethods) {
+  lua_newtable(L);
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__name");
+  lua_newtable(L);
+  if (methods != NULL) tl_functions(L, rt, methods);
+  lua_setfield(L, -2, "__index");
+  if (metamethods != NULL) tl_functions(L, rt, metamethods);
+  rt->metatables[class] = lua_topointer(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &rt->metatables[class]);
+}
+
+void tl_class_push(lua_State *L, tl_runtime *rt, tl_class class) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &rt->metatables[class]);
+}
+
+void *tl_object_new(lua_State *L, tl_runtime *rt, tl_class class, size_t size, int user_values) {
+  void *object = lua_newuserdatauv(L, size, user_values);
+  memset(object, 0, size);
+  tl_class_push(L, rt, class);
+  lua_setmetatable(L, -2);
+  return object;
+}
+
+void *tl_test(lua_State *L, const tl_runtime *rt, int index, tl_class class) {
+  void *object = lua_touserdata(L, index);
+  if (object == NULL || !lua_getmetatable(L, index)) return NULL;
+  const void *metatable = lua_topointer(L, -1);
+  lua_pop(L, 1);
+  return metatable == rt->metatables[class] ? object : NULL;
+}
+
+static const char *class_name(lua_State *L, const tl_runtime *rt, tl_class class) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &rt->metatables[class]);
+  lua_getfield(L, -1, "__name");
+  return lua_tostring(L, -1);
+}
+
+void *tl_check_failed(lua_State *L, const tl_runtime *rt, int index, tl_class class) {
+  luaL_typeerror(L, index, class_name(L, rt, class));
+  return NULL;
+}
+
+void *tl_check(lua_State *L, const tl_runtime *rt, int index, tl_class class) {
+  void *object = tl_test(L, rt, index, class);
+  return object != NULL ? object : tl_check_failed(L, rt, index, class);
+}
+
+static int construct(lua_State *L) {
+  lua_CFunction call = lua_tocfunction(L, lua_upvalueindex(2));
+  lua_remove(L, 1); /* the constructor itself */
+  return call(L);
+}
+
+void tl_constructor(lua_State *L, tl_runtime *rt, const char *name, tl_class class,
+                    lua_CFunction call) {
+  lua_newtable(L); /* the constructor: callable, and the methods for those who extend them */
+  lua_createtable(L, 0, 2);
+  lua_pushlightuserdata(L, rt);
+  lua_pushcfunction(L, call);
+  lua_pushcclosure(L, construct, 2);
+  lua_setfield(L, -2, "__call");
+  tl_class_push(L, rt, class);
+  lua_getfield(L, -1, "__index");
+  lua_setfield(L, -3, "__index");
+  lua_pop(L, 1);
+  lua_setmetatable(L, -2);
+  lua_setfield(L, -2, name);
+}
+
+void tl_check_callable(lua_State *L, int index) {
+  if (lua_isfunction(L, index)) return;
+  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL) luaL_typeerror(L, index, "function");
+  lua_pop(L, 1);
+}
+
+size_t tl_check_count(lua_State *L, int index, size_t least) {
+  lua_Integer count = luaL_checkinteger(L, index);
+  luaL_argcheck(L, count >= 0 && (size_t)count >= least, index,
+                least == 0 ? "must not be negative" : "must be at least 1");
+  return (size_t)count;
+}
+
+/* tide.type(x) -> "Task", "Queue" ... | nil for what is not an object of tide */
+static int type(lua_State *L) {
+  luaL_checkany(L, 1);
+  const tl_runtime *rt = tl_rt(L);
+  if (!lua_getmetatable(L, 1)) {
+    lua_pushnil(L);
+    return 1;
+  }
+  const void *metatable = lua_topointer(L, -1);
+  for (int class = 0; class < TL_CLASS_COUNT; class++) {
+    if (metatable != rt->metatables[class]) continue;
+    lua_getfield(L, -1, "__name");
+    return 1;
+  }
+  lua_pushnil(L);
+  return 1;
+}
+
+void tl_class_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg functions[] = {{"type", type}, {NULL, NULL}};
+  tl_functions(L, rt, functions);
+}
+
+const char *tl_function_name(lua_State *L, char *buffer, size_t size) {
+  lua_Debug ar;
+  const char *name = "?";
+  if (lua_getstack(L, 0, &ar) && lua_getinfo(L, "n", &ar) && ar.name != NULL) name = ar.name;
+  strncpy(buffer, name, size - 1);
+  buffer[size - 1] = '\0';
+  return buffer;
+}

@@ -1,0 +1,83 @@
+/* condition.c: Condition. Its lock is its user value; lock:... and condition:acquire are the same. */
+#include "bindings.h"
+
+static tide_condition *check_condition(lua_State *L) {
+  return tl_check(L, tl_rt(L), 1, TL_CONDITION);
+}
+
+static int raise_not_held(lua_State *L) {
+  return tl_raise_message(L, tl_rt(L), TIDE_EINVALID_STATE,
+                          "the task does not hold the condition's lock");
+}
+
+static int waited(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  tl_outcome(L, tl_rt(L));
+  return 0;
+}
+
+/* condition:wait() (waits) */
+static int condition_wait(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_condition *condition = check_condition(L);
+  tl_task *task = tl_enter(L, rt);
+  int result = tide_condition_wait(condition, &task->task);
+  if (result == TIDE_EINVALID_STATE) return raise_not_held(L);
+  return tl_finish(L, rt, result, 0, waited);
+}
+
+static int notify(lua_State *L, size_t count) {
+  const tl_runtime *rt = tl_rt(L);
+  const tide_task *task = rt->current != NULL ? &rt->current->task : NULL;
+  if (tide_condition_notify(check_condition(L), task, count) != TIDE_OK) return raise_not_held(L);
+  return 0;
+}
+
+/* condition:notify(n=1) */
+static int condition_notify(lua_State *L) {
+  check_condition(L);
+  return notify(L, lua_isnoneornil(L, 2) ? 1 : tl_check_count(L, 2, 0));
+}
+
+static int condition_notify_all(lua_State *L) { return notify(L, SIZE_MAX); }
+
+static int condition_lock(lua_State *L) {
+  check_condition(L);
+  lua_getiuservalue(L, 1, 1);
+  return 1;
+}
+
+static int condition_tostring(lua_State *L) {
+  lua_pushfstring(L, "Condition(%s)",
+                  check_condition(L)->lock->owner != NULL ? "locked" : "unlocked");
+  return 1;
+}
+
+/* tide.Condition([lock]) */
+static int new_condition(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  lua_settop(L, 1);
+  if (lua_isnil(L, 1)) {
+    tide_lock *own = tl_object_new(L, rt, TL_LOCK, sizeof(tide_lock), 0);
+    tide_lock_init(own);
+    lua_replace(L, 1);
+  }
+  tide_lock *lock = tl_check(L, rt, 1, TL_LOCK);
+  tide_condition *condition = tl_object_new(L, rt, TL_CONDITION, sizeof *condition, 1);
+  tide_condition_init(condition, lock);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  return 1;
+}
+
+void tl_condition_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg methods[] = {{"wait", condition_wait},
+                                     {"notify", condition_notify},
+                                     {"notify_all", condition_notify_all},
+                                     {"lock", condition_lock},
+                                     {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__tostring", condition_tostring}, {NULL, NULL}};
+  tl_class_new(L, rt, TL_CONDITION, "Condition", methods, metamethods);
+  tl_constructor(L, rt, "Condition", TL_CONDITION, new_condition);
+}

@@ -1,0 +1,257 @@
+/* coroutine.c: coroutine.* that pass a task's waits outward, through any depth.
+ *
+ * A coroutine that waits (as part of a task) has tl_marker's address on top of its stack. resume
+ * and wrap see it, suspend their own coroutine in the same manner, and resume inward when the
+ * scheduler has resumed them. */
+#include "bindings.h"
+
+static bool waits(lua_State *co) {
+  return lua_status(co) == LUA_YIELD && lua_gettop(co) > 0 &&
+         lua_touserdata(co, -1) == (void *)&tl_marker;
+}
+
+/* A coroutine that belongs to a task: one that waits, or has not been started by the loop yet. */
+static bool is_scheduled(lua_State *co) { return waits(co) || tl_task_is_body(co); }
+
+static lua_State *check_coroutine(lua_State *L) {
+  lua_State *co = lua_tothread(L, 1);
+  luaL_argexpected(L, co != NULL, 1, "coroutine");
+  return co;
+}
+
+typedef enum { SUSPENDED, RUNNING, NORMAL, DEAD } status_of;
+
+static status_of status(lua_State *L, lua_State *co) {
+  lua_Debug ar;
+  if (L == co) return RUNNING;
+  if (is_scheduled(co)) return NORMAL;
+  switch (lua_status(co)) {
+  case LUA_YIELD:
+    return SUSPENDED;
+  case LUA_OK:
+    if (lua_getstack(co, 0, &ar)) return NORMAL;
+    return lua_gettop(co) == 0 ? DEAD : SUSPENDED;
+  default:
+    return DEAD;
+  }
+}
+
+static const char *const status_names[] = {"suspended", "running", "normal", "dead"};
+
+/* Where the task cannot be suspended, because something between it and `co` cannot be: takes the
+ * wait back and resumes `co` with that error. */
+static int refuse_wait(lua_State *L, lua_State *co, int *results) {
+  tl_runtime *rt = tl_rt(L);
+  tide_task_detach(&rt->current->task);
+  rt->current->task.outcome = TIDE_ECANNOT_WAIT;
+  return lua_resume(co, L, 0, results);
+}
+
+/* Resumes `co` with what is on its stack. LUA_YIELD with *waiting set: part of the task's wait. */
+static int resume(lua_State *L, lua_State *co, int arguments, int *results, bool *waiting) {
+  int answer = lua_resume(co, L, arguments, results);
+  while (answer == LUA_YIELD && waits(co) && !lua_isyieldable(L))
+    answer = refuse_wait(L, co, results);
+  *waiting = answer == LUA_YIELD && waits(co);
+  return answer;
+}
+
+static int fail(lua_State *L, const char *message) {
+  lua_pushstring(L, message);
+  return -1;
+}
+
+/* Moves the arguments over and resumes. The number of results on L's top, or -1 and a message. */
+static int start(lua_State *L, lua_State *co, int arguments, bool *waiting) {
+  int results;
+  *waiting = false;
+  if (is_scheduled(co)) return fail(L, "cannot resume a coroutine that waits in a task");
+  if (!lua_checkstack(co, arguments)) return fail(L, "too many arguments to resume");
+  if (status(L, co) != SUSPENDED) {
+    lua_pushfstring(L, "cannot resume %s coroutine",
+                    status(L, co) == DEAD ? "dead" : "non-suspended");
+    return -1;
+  }
+  lua_xmove(L, co, arguments);
+  int answer = resume(L, co, arguments, &results, waiting);
+  if (*waiting) return 0;
+  if (answer != LUA_OK && answer != LUA_YIELD) {
+    lua_xmove(co, L, 1);
+    return -1;
+  }
+  if (!lua_checkstack(L, results + 1)) {
+    lua_pop(co, results);
+    return fail(L, "too many results to resume");
+  }
+  lua_xmove(co, L, results);
+  return results;
+}
+
+/* The scheduler resumed L: resumes inward. */
+static int go_on(lua_State *L, lua_State *co, bool *waiting) {
+  int results;
+  lua_pop(L, 1); /* this coroutine's marker; that of co is its continuation's */
+  int answer = resume(L, co, 0, &results, waiting);
+  if (*waiting) return 0;
+  if (answer != LUA_OK && answer != LUA_YIELD) {
+    lua_xmove(co, L, 1);
+    return -1;
+  }
+  if (!lua_checkstack(L, results + 1)) {
+    lua_pop(co, results);
+    return fail(L, "too many results to resume");
+  }
+  lua_xmove(co, L, results);
+  return results;
+}
+
+static int resume_results(lua_State *L, int results) {
+  lua_pushboolean(L, results >= 0);
+  if (results < 0) results = 1;
+  lua_insert(L, -(results + 1));
+  return results + 1;
+}
+
+static int resume_again(lua_State *L, int code, lua_KContext ctx) {
+  bool waiting;
+  (void)code;
+  int results = go_on(L, lua_tothread(L, 1), &waiting);
+  if (waiting) return tl_wait(L, ctx, resume_again);
+  return resume_results(L, results);
+}
+
+/* coroutine.resume(co, ...) -> true, values... | false, error */
+static int co_resume(lua_State *L) {
+  bool waiting;
+  lua_State *co = check_coroutine(L);
+  int results = start(L, co, lua_gettop(L) - 1, &waiting);
+  if (waiting) return tl_wait(L, 0, resume_again);
+  return resume_results(L, results);
+}
+
+/* Closes a coroutine that failed, and raises its error with the caller's position. */
+static int wrap_failed(lua_State *L, lua_State *co) {
+  int state = lua_status(co);
+  if (state != LUA_OK && state != LUA_YIELD) {
+    state = lua_resetthread(co); /* its <close> variables */
+    lua_xmove(co, L, 1);
+  }
+  if (state != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
+}
+
+static int wrap_again(lua_State *L, int code, lua_KContext ctx) {
+  bool waiting;
+  (void)code;
+  lua_State *co = lua_tothread(L, lua_upvalueindex(2));
+  int results = go_on(L, co, &waiting);
+  if (waiting) return tl_wait(L, ctx, wrap_again);
+  return results < 0 ? wrap_failed(L, co) : results;
+}
+
+static int wrapped(lua_State *L) {
+  bool waiting;
+  lua_State *co = lua_tothread(L, lua_upvalueindex(2));
+  int results = start(L, co, lua_gettop(L), &waiting);
+  if (waiting) return tl_wait(L, 0, wrap_again);
+  return results < 0 ? wrap_failed(L, co) : results;
+}
+
+static int co_create(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_State *co = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, co, 1);
+  return 1;
+}
+
+static int co_wrap(lua_State *L) {
+  co_create(L);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, -2);
+  lua_pushcclosure(L, wrapped, 2);
+  return 1;
+}
+
+/* coroutine.yield(...): not out of a task itself: nobody would get the values. */
+static int co_yield(lua_State *L) {
+  const tl_runtime *rt = tl_rt(L);
+  if (TL_UNLIKELY(rt->current != NULL && rt->current->co == L))
+    return luaL_error(L, "attempt to yield from a task: 'coroutine.yield' belongs inside a "
+                         "coroutine; to let other tasks run, call tide.sleep(0)");
+  return lua_yield(L, lua_gettop(L));
+}
+
+static int co_status(lua_State *L) {
+  lua_pushstring(L, status_names[status(L, check_coroutine(L))]);
+  return 1;
+}
+
+static int co_running(lua_State *L) {
+  lua_pushboolean(L, lua_pushthread(L));
+  return 2;
+}
+
+static int co_isyieldable(lua_State *L) {
+  lua_State *co = lua_isnone(L, 1) ? L : check_coroutine(L);
+  const tl_runtime *rt = tl_rt(L);
+  bool is_task = rt->current != NULL && rt->current->co == co;
+  lua_pushboolean(L, !is_task && lua_isyieldable(co));
+  return 1;
+}
+
+static int co_close(lua_State *L) {
+  lua_State *co = check_coroutine(L);
+  status_of now = status(L, co);
+  if (now != DEAD && now != SUSPENDED)
+    return luaL_error(L, "cannot close a %s coroutine%s", status_names[now],
+                      is_scheduled(co) ? " (it waits in a task)" : "");
+  if (lua_resetthread(co) == LUA_OK) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushboolean(L, 0);
+  lua_xmove(co, L, 1);
+  return 2;
+}
+
+/* The coroutine that the function at `level` of `co` has resumed and waits for, or NULL. */
+static lua_State *resumed_at(lua_State *co, int level) {
+  lua_Debug ar;
+  lua_State *inner = NULL;
+  if (!lua_getstack(co, level, &ar) || !lua_checkstack(co, 2)) return NULL;
+  lua_getinfo(co, "f", &ar);
+  lua_CFunction function = lua_tocfunction(co, -1);
+  if (function == wrapped) {
+    lua_getupvalue(co, -1, 2);
+    inner = lua_tothread(co, -1);
+    lua_pop(co, 1);
+  } else if (function == co_resume && lua_getlocal(co, &ar, 1) != NULL) {
+    inner = lua_tothread(co, -1);
+    lua_pop(co, 1);
+  }
+  lua_pop(co, 1);
+  return inner;
+}
+
+void tl_coroutine_close_nested(lua_State *co) {
+  lua_State *inner = resumed_at(co, 0);
+  if (inner == NULL || !waits(inner)) return;
+  tl_coroutine_close_nested(inner);
+  lua_resetthread(inner);
+}
+
+void tl_coroutine_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg functions[] = {
+      {"create", co_create},   {"wrap", co_wrap},       {"resume", co_resume},
+      {"yield", co_yield},     {"status", co_status},   {"running", co_running},
+      {"close", co_close},     {"isyieldable", co_isyieldable},
+      {NULL, NULL}};
+  lua_getglobal(L, "coroutine");
+  tl_functions(L, rt, functions);
+  lua_pop(L, 1);
+}

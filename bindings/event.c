@@ -1,0 +1,54 @@
+/* event.c: Event. */
+#include "bindings.h"
+
+static tide_event *check_event(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_EVENT); }
+
+static int event_set(lua_State *L) {
+  tide_event_set(check_event(L));
+  return 0;
+}
+
+static int event_clear(lua_State *L) {
+  tide_event_clear(check_event(L));
+  return 0;
+}
+
+static int event_is_set(lua_State *L) {
+  lua_pushboolean(L, check_event(L)->is_set);
+  return 1;
+}
+
+static int waited(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  tl_outcome(L, tl_rt(L));
+  return 0;
+}
+
+/* event:wait() (waits) */
+static int event_wait(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_event *event = check_event(L);
+  tl_task *task = tl_enter(L, rt);
+  return tl_finish(L, rt, tide_event_wait(event, &task->task), 0, waited);
+}
+
+static int event_tostring(lua_State *L) {
+  lua_pushfstring(L, "Event(%s)", check_event(L)->is_set ? "set" : "clear");
+  return 1;
+}
+
+static int new_event(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_event_init(tl_object_new(L, rt, TL_EVENT, sizeof(tide_event), 0));
+  return 1;
+}
+
+void tl_event_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg methods[] = {{"set", event_set},       {"clear", event_clear},
+                                     {"is_set", event_is_set}, {"wait", event_wait},
+                                     {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__tostring", event_tostring}, {NULL, NULL}};
+  tl_class_new(L, rt, TL_EVENT, "Event", methods, metamethods);
+  tl_constructor(L, rt, "Event", TL_EVENT, new_event);
+}

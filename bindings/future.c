@@ -1,0 +1,208 @@
+/* future.c: Futures, and the reading half that Tasks and Futures share. */
+#include "bindings.h"
+
+tide_future *tl_check_future(lua_State *L, const tl_runtime *rt, int index) {
+  tl_task *task = tl_test(L, rt, index, TL_TASK);
+  if (task != NULL) return &task->task.future;
+  tl_future *future = tl_test(L, rt, index, TL_FUTURE);
+  if (TL_UNLIKELY(future == NULL)) luaL_typeerror(L, index, "Task or Future");
+  return &future->future;
+}
+
+static void push_error_value(lua_State *L, const tide_future *future, int index) {
+  lua_getiuservalue(L, index, 1);
+  if (future->user & TL_BARE) return;
+  lua_rawgeti(L, -1, 1);
+  lua_remove(L, -2);
+}
+
+/* Awaiting something that was cancelled raises `cancelled`, marked with the task; where this task
+ * itself is cancelled too, it is its own. */
+static int raise_foreign_cancel(lua_State *L, tl_runtime *rt, int index) {
+  if (rt->current != NULL && tide_task_cancelled(&rt->current->task))
+    return tl_raise_cancelled(L, rt);
+  index = lua_absindex(L, index);
+  tl_error_push(L, rt, TIDE_ECANCELLED, "the task that was awaited was cancelled");
+  lua_pushvalue(L, index);
+  lua_setfield(L, -2, "task");
+  return lua_error(L);
+}
+
+int tl_result_push(lua_State *L, tl_runtime *rt, const tide_future *future, int index) {
+  switch (future->state) {
+  case TIDE_FUTURE_DONE:
+    if (future->user & TL_EMPTY) return 0;
+    lua_getiuservalue(L, index, 1);
+    break;
+  case TIDE_FUTURE_FAILED:
+    push_error_value(L, future, index);
+    return lua_error(L);
+  case TIDE_FUTURE_CANCELLED:
+    return raise_foreign_cancel(L, rt, index);
+  default:
+    return tl_raise_message(L, rt, TIDE_EINVALID_STATE, "the result is not there yet");
+  }
+  if (!(future->user & TL_PACKED)) return 1;
+  int table = lua_gettop(L);
+  lua_getfield(L, table, "n");
+  int count = (int)lua_tointeger(L, -1);
+  luaL_checkstack(L, count, "too many results");
+  for (int i = 1; i <= count; i++) lua_rawgeti(L, table, i);
+  return count;
+}
+
+static int awaited(lua_State *L, int status, lua_KContext future) {
+  (void)status;
+  tl_runtime *rt = tl_rt(L);
+  tl_outcome(L, rt);
+  return tl_result_push(L, rt, (const tide_future *)future, 1);
+}
+
+static int await_future(lua_State *L, bool shielded) {
+  tl_runtime *rt = tl_rt(L);
+  tide_future *future = tl_check_future(L, rt, 1);
+  tl_task *task = tl_enter(L, rt);
+  if (future == &task->task.future)
+    return tl_raise_message(L, rt, TIDE_EINVALID_STATE, "a task cannot await itself");
+  return tl_finish(L, rt, tide_future_wait(future, &task->task, shielded),
+                   (lua_KContext)future, awaited);
+}
+
+/* future:await() -> results... */
+static int future_await(lua_State *L) { return await_future(L, false); }
+
+/* tide.shielded_await(future): the waiter's cancellation leaves the future alone */
+static int shielded_await(lua_State *L) { return await_future(L, true); }
+
+static int awaited_value(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  return lua_gettop(L);
+}
+
+/* tide.await(x) -> results...: a Task, a Future or anything with __await */
+static int await(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  if (tl_test(L, rt, 1, TL_TASK) != NULL || tl_test(L, rt, 1, TL_FUTURE) != NULL)
+    return future_await(L);
+  if (luaL_getmetafield(L, 1, "__await") == LUA_TNIL)
+    return luaL_typeerror(L, 1, "Task, Future or a value with __await");
+  lua_insert(L, 1);
+  lua_settop(L, 2);
+  lua_callk(L, 1, LUA_MULTRET, 0, awaited_value);
+  return lua_gettop(L);
+}
+
+static int future_done(lua_State *L) {
+  lua_pushboolean(L, tide_future_ended(tl_check_future(L, tl_rt(L), 1)));
+  return 1;
+}
+
+static int future_cancelled(lua_State *L) {
+  lua_pushboolean(L, tl_check_future(L, tl_rt(L), 1)->state == TIDE_FUTURE_CANCELLED);
+  return 1;
+}
+
+static int future_result(lua_State *L) {
+  tide_future *future = tl_check_future(L, tl_rt(L), 1);
+  future->observed = true;
+  return tl_result_push(L, tl_rt(L), future, 1);
+}
+
+/* future:error() -> the error it failed with, or nil; raises where that is not known */
+static int future_error(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_future *future = tl_check_future(L, rt, 1);
+  future->observed = true;
+  if (future->state == TIDE_FUTURE_FAILED)
+    push_error_value(L, future, 1);
+  else if (future->state == TIDE_FUTURE_DONE)
+    lua_pushnil(L);
+  else
+    return tl_result_push(L, rt, future, 1);
+  return 1;
+}
+
+static tl_future *check_pending(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tl_future *future = tl_check(L, rt, 1, TL_FUTURE);
+  if (tide_future_ended(&future->future))
+    tl_raise_message(L, rt, TIDE_EINVALID_STATE, "the future has its result already");
+  return future;
+}
+
+static int future_set_result(lua_State *L) {
+  tl_future *future = check_pending(L);
+  int count = lua_gettop(L) - 1;
+  if (count == 0) {
+    future->future.user |= TL_EMPTY;
+    lua_pushnil(L);
+  } else if (count > 1) {
+    lua_createtable(L, count, 1);
+    lua_insert(L, 2);
+    for (int i = count; i >= 1; i--) lua_rawseti(L, 2, i);
+    lua_pushinteger(L, count);
+    lua_setfield(L, 2, "n");
+    future->future.user |= TL_PACKED;
+  }
+  lua_setiuservalue(L, 1, 1);
+  tide_future_end(&future->future, TIDE_FUTURE_DONE);
+  return 0;
+}
+
+static int future_set_error(lua_State *L) {
+  tl_future *future = check_pending(L);
+  luaL_checkany(L, 2);
+  lua_settop(L, 2);
+  future->future.user |= TL_BARE;
+  lua_setiuservalue(L, 1, 1);
+  tide_future_end(&future->future, TIDE_FUTURE_FAILED);
+  return 0;
+}
+
+static int future_cancel(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tl_future *future = tl_check(L, rt, 1, TL_FUTURE);
+  lua_pushboolean(L, tide_future_cancel(&future->future, rt->loop));
+  return 1;
+}
+
+static int future_tostring(lua_State *L) {
+  static const char *const states[] = {"pending", "done", "failed", "cancelled"};
+  lua_pushfstring(L, "Future(%s)", states[tl_check_future(L, tl_rt(L), 1)->state]);
+  return 1;
+}
+
+/* tide.Future() -> Future */
+static int new_future(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tl_future *future = tl_object_new(L, rt, TL_FUTURE, sizeof *future, 1);
+  tide_future_init(&future->future);
+  return 1;
+}
+
+static const luaL_Reg reading[] = {{"await", future_await},         {"done", future_done},
+                                   {"cancelled", future_cancelled}, {"result", future_result},
+                                   {"error", future_error},         {NULL, NULL}};
+
+static void add_reading_half(lua_State *L, tl_runtime *rt, tl_class class) {
+  tl_class_push(L, rt, class);
+  lua_getfield(L, -1, "__index");
+  tl_functions(L, rt, reading);
+  lua_pop(L, 2);
+}
+
+void tl_future_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg functions[] = {
+      {"await", await}, {"shielded_await", shielded_await}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"set_result", future_set_result},
+                                     {"set_error", future_set_error},
+                                     {"cancel", future_cancel},
+                                     {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__tostring", future_tostring}, {NULL, NULL}};
+  tl_class_new(L, rt, TL_FUTURE, "Future", methods, metamethods);
+  add_reading_half(L, rt, TL_TASK);
+  add_reading_half(L, rt, TL_FUTURE);
+  tl_functions(L, rt, functions);
+  tl_constructor(L, rt, "Future", TL_FUTURE, new_future);
+}

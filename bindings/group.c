@@ -1,0 +1,247 @@
+/* group.c: TaskGroup. The list of failures is the group's user value. */
+#include "bindings.h"
+
+typedef struct tl_group {
+  tide_group group; /* first */
+  tl_runtime *rt;   /* whose */
+  bool cancelled;   /* by group:cancel() */
+  bool waited;      /* children were live when the body ended */
+  bool deadlocked;  /* nothing could wake the children: they were cancelled for it */
+} tl_group;
+
+static tl_group *check_group(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_GROUP); }
+
+static void add_failure(lua_State *L, int group_index, int error_index) {
+  error_index = lua_absindex(L, error_index);
+  lua_getiuservalue(L, group_index, 1);
+  lua_pushvalue(L, error_index);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  lua_pop(L, 1);
+}
+
+static uint32_t option_max(lua_State *L, int index) {
+  if (lua_getfield(L, index, "max") == LUA_TNIL) return 0;
+  lua_Integer max = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
+  luaL_argcheck(L, max >= 1 && max <= INT32_MAX, index, "field 'max' must be a positive integer");
+  return (uint32_t)max;
+}
+
+/* Opens a group in the current task, with the options at `index`, and leaves it on top. */
+static tl_group *open_group(lua_State *L, tl_runtime *rt, int index) {
+  uint32_t max = 0;
+  bool named = false;
+  tl_task *task = tl_enter(L, rt);
+  if (!lua_isnoneornil(L, index)) {
+    luaL_checktype(L, index, LUA_TTABLE);
+    max = option_max(L, index);
+    named = lua_getfield(L, index, "name") != LUA_TNIL;
+    luaL_argcheck(L, !named || lua_isstring(L, -1), index, "field 'name' must be a string");
+  }
+  tl_group *group = tl_object_new(L, rt, TL_GROUP, sizeof *group, 2);
+  lua_newtable(L);
+  lua_setiuservalue(L, -2, 1);
+  if (named) {
+    lua_getfield(L, index, "name");
+    lua_setiuservalue(L, -2, 2);
+  }
+  group->rt = rt;
+  tide_group_init(&group->group, rt->loop, max, true);
+  tide_group_enter(&group->group, &task->task);
+  return group;
+}
+
+/* Waiting for the children at the end, with the group at 1 and the body's error, or nil, at 2. */
+
+static int raise_group(lua_State *L, const tl_runtime *rt, bool has_name) {
+  tl_hook_push(L, rt, "group_error");
+  lua_getiuservalue(L, 1, 1);
+  if (has_name)
+    lua_getiuservalue(L, 1, 2);
+  else
+    lua_pushnil(L);
+  lua_call(L, 2, 1);
+  return lua_error(L);
+}
+
+/* All children have ended. Raises, or returns 0 where the body's own end stands. With
+ * *caught: the body's error was the group's own cancellation. */
+static int left(lua_State *L, bool *caught) {
+  tl_group *group = lua_touserdata(L, 1);
+  tl_runtime *rt = group->rt;
+  bool catches = tide_scope_catches(&group->group.scope);
+  *caught = false;
+  tl_reason_clear(L, rt, &group->group.scope);
+  tide_group_exit(&group->group);
+  lua_getiuservalue(L, 1, 1);
+  size_t failures = lua_rawlen(L, -1);
+  lua_pop(L, 1);
+  if (failures > 0) return raise_group(L, rt, true);
+  if (group->deadlocked) return tl_raise(L, rt, TIDE_EDEADLOCK);
+  if (!lua_isnil(L, 2)) {
+    *caught = catches && tl_error_is_cancel(L, rt, 2);
+    return 0;
+  }
+  if (group->waited && tide_task_cancelled(&rt->current->task)) return tl_raise_cancelled(L, rt);
+  return 0;
+}
+
+/* The body has ended: its failure counts like a child's and cancels them. */
+static void body_over(lua_State *L, tl_group *group) {
+  group->waited = group->group.live > 0;
+  if (lua_isnil(L, 2)) return;
+  if (!tl_error_is(L, group->rt, 2, "cancelled")) add_failure(L, 1, 2);
+  tide_group_cancel(&group->group);
+}
+
+/* After a wait for the children: whether another is needed. */
+static int children_wait(lua_State *L, tl_group *group) {
+  tl_runtime *rt = group->rt;
+  if (rt->current->task.outcome == TIDE_EDEADLOCK) {
+    group->deadlocked = true;
+    tide_group_cancel(&group->group);
+  }
+  int result = tide_group_wait(&group->group, &rt->current->task);
+  (void)L;
+  return result;
+}
+
+/* Block form. */
+
+static int block_left(lua_State *L) {
+  bool caught;
+  left(L, &caught);
+  return 0;
+}
+
+static int block_waited(lua_State *L, int status, lua_KContext ctx) {
+  if (status == LUA_YIELD) lua_pop(L, 1);
+  if (children_wait(L, lua_touserdata(L, 1)) == TIDE_PENDING) return tl_wait(L, ctx, block_waited);
+  return block_left(L);
+}
+
+/* group:__close(error) (waits) */
+static int group_close(lua_State *L) {
+  tl_group *group = check_group(L);
+  lua_settop(L, 2);
+  if (!(group->group.scope.flags & TIDE_SCOPE_ENTERED)) return 0;
+  body_over(L, group);
+  if (group->group.live == 0) return block_left(L);
+  tl_task *task = tl_enter(L, group->rt);
+  if (tide_group_wait(&group->group, &task->task) == TIDE_PENDING)
+    return tl_wait(L, 0, block_waited);
+  return block_left(L);
+}
+
+/* Function form. Its stack: group, the body's error or nil, results... */
+
+static int function_left(lua_State *L) {
+  bool caught;
+  const tl_group *group = lua_touserdata(L, 1);
+  bool cancelled = group->cancelled;
+  left(L, &caught);
+  if (caught || (cancelled && lua_isnil(L, 2))) return 0;
+  if (!lua_isnil(L, 2)) {
+    lua_settop(L, 2);
+    return lua_error(L);
+  }
+  return lua_gettop(L) - 2;
+}
+
+static int function_waited(lua_State *L, int status, lua_KContext ctx) {
+  if (status == LUA_YIELD) lua_pop(L, 1);
+  if (children_wait(L, lua_touserdata(L, 1)) == TIDE_PENDING)
+    return tl_wait(L, ctx, function_waited);
+  return function_left(L);
+}
+
+static int function_ended(lua_State *L, int status, lua_KContext ctx) {
+  tl_group *group = lua_touserdata(L, 1);
+  tl_runtime *rt = group->rt;
+  if (status == LUA_OK || status == LUA_YIELD)
+    lua_pushnil(L);
+  else
+    lua_pushvalue(L, -1);
+  lua_replace(L, 2); /* over the message handler */
+  body_over(L, group);
+  rt->current->task.outcome = TIDE_OK;
+  if (tide_group_wait(&group->group, &rt->current->task) == TIDE_PENDING)
+    return tl_wait(L, ctx, function_waited);
+  return function_left(L);
+}
+
+/* tide.TaskGroup([body][, {name=, max=}]) -> group | the body's results (waits) */
+static int new_group(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  bool block = lua_isnoneornil(L, 1) || (lua_istable(L, 1) && lua_isnone(L, 2));
+  if (block) {
+    open_group(L, rt, 1);
+    return 1;
+  }
+  tl_check_callable(L, 1);
+  lua_settop(L, 2);
+  open_group(L, rt, 2);
+  lua_replace(L, 2);
+  lua_settop(L, 2);
+  lua_insert(L, 1);
+  lua_pushcfunction(L, tl_message_handler);
+  lua_insert(L, 2);
+  lua_pushvalue(L, 1); /* group, handler, body, group */
+  int status = lua_pcallk(L, 1, LUA_MULTRET, 2, 0, function_ended);
+  return function_ended(L, status, 0);
+}
+
+/* Methods. */
+
+/* group:spawn(fn, ...) -> Task */
+static int group_spawn(lua_State *L) {
+  tl_group *group = check_group(L);
+  tl_check_callable(L, 2);
+  if (!tide_group_open(&group->group))
+    return tl_raise_message(L, group->rt, TIDE_ECLOSED,
+                            "the TaskGroup has ended or is being cancelled");
+  tl_task_spawn(L, group->rt, &group->group, 1, 2);
+  return 1;
+}
+
+static int group_cancel(lua_State *L) {
+  tl_group *group = check_group(L);
+  if (!(group->group.scope.flags & TIDE_SCOPE_ENTERED)) return 0;
+  group->cancelled = true;
+  tl_reason_set(L, group->rt, &group->group.scope, 2);
+  tide_group_cancel(&group->group);
+  return 0;
+}
+
+static int group_len(lua_State *L) {
+  lua_pushinteger(L, check_group(L)->group.live);
+  return 1;
+}
+
+static int group_gc(lua_State *L) {
+  tl_group *group = check_group(L);
+  tl_reason_clear(L, group->rt, &group->group.scope);
+  tide_group_exit(&group->group); /* no child is live: they hold the group */
+  return 0;
+}
+
+static int group_tostring(lua_State *L) {
+  const tl_group *group = check_group(L);
+  const char *state = !(group->group.scope.flags & TIDE_SCOPE_ENTERED)  ? "ended"
+                      : group->group.scope.flags & TIDE_SCOPE_CANCELLED ? "cancelled"
+                                                                        : "open";
+  bool named = lua_getiuservalue(L, 1, 2) == LUA_TSTRING;
+  lua_pushfstring(L, "TaskGroup(%s%s%d running, %s)", named ? lua_tostring(L, -1) : "",
+                  named ? ", " : "", (int)group->group.live, state);
+  return 1;
+}
+
+void tl_group_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg methods[] = {{"spawn", group_spawn}, {"cancel", group_cancel}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__close", group_close},
+                                         {"__len", group_len},
+                                         {"__gc", group_gc},
+                                         {"__tostring", group_tostring},
+                                         {NULL, NULL}};
+  tl_class_new(L, rt, TL_GROUP, "TaskGroup", methods, metamethods);
+  tl_constructor(L, rt, "TaskGroup", TL_GROUP, new_group);
+}

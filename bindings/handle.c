@@ -1,0 +1,201 @@
+/* handle.c: callbacks: call_soon, call_later, call_at, and done callbacks. A callback is a task of
+ * the core whose one step calls a function. */
+#include "bindings.h"
+
+typedef struct tl_handle {
+  tide_task task; /* first */
+  tl_runtime *rt; /* whose */
+  int slot;       /* in TL_LIVE; 0 once it has ended */
+} tl_handle;
+
+static void end_handle(tl_handle *handle) {
+  int slot = handle->slot;
+  handle->slot = 0;
+  tide_task_finish(&handle->task, TIDE_FUTURE_DONE);
+  tl_slot_free(handle->rt->L, handle->rt, slot);
+}
+
+/* In protected mode: calls what the handle at 1 keeps: {n=, function, arguments...}. */
+static int call(lua_State *L) {
+  lua_getiuservalue(L, 1, 1);
+  lua_getfield(L, -1, "n");
+  int count = (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  luaL_checkstack(L, count, "too many arguments");
+  for (int i = 1; i <= count; i++) lua_rawgeti(L, 2, i);
+  lua_call(L, count - 1, 0);
+  return 0;
+}
+
+static void run_callback(tl_handle *handle) {
+  tl_runtime *rt = handle->rt;
+  lua_State *L = rt->L;
+  int top = lua_gettop(L);
+  lua_pushcfunction(L, tl_message_handler);
+  lua_pushcfunction(L, call);
+  tl_table_push(L, rt, TL_LIVE);
+  lua_rawgeti(L, -1, handle->slot);
+  lua_remove(L, -2);
+  if (lua_pcall(L, 1, 0, top + 1) != LUA_OK) {
+    lua_pushliteral(L, "a callback");
+    tl_traceback_push(L, rt, -2);
+    tl_report(L, rt, lua_gettop(L) - 1, lua_gettop(L) - 2, lua_gettop(L));
+  }
+  lua_settop(L, top);
+}
+
+static void step(tide_task *task, int outcome) {
+  tl_handle *handle = tide_container(task, tl_handle, task);
+  if (outcome == TIDE_OK) run_callback(handle);
+  if (handle->slot != 0) end_handle(handle);
+}
+
+static const tide_task_ops handle_ops = {.step = step};
+
+/* Makes a handle for the function at `index` and all above it, and leaves it on top. */
+static tl_handle *new_handle(lua_State *L, tl_runtime *rt, int index) {
+  int count = lua_gettop(L) - index + 1;
+  lua_createtable(L, count, 1);
+  lua_insert(L, index);
+  for (int i = count; i >= 1; i--) lua_rawseti(L, index, i);
+  lua_pushinteger(L, count);
+  lua_setfield(L, index, "n");
+  tl_handle *handle = tl_object_new(L, rt, TL_HANDLE, sizeof *handle, 2);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, 1);
+  handle->rt = rt;
+  tide_task_init(&handle->task, rt->loop, &handle_ops);
+  handle->slot = tl_slot_find(L, rt);
+  lua_pushvalue(L, -1);
+  tl_slot_take(L, rt);
+  return handle;
+}
+
+static int started(lua_State *L, tl_runtime *rt, tl_handle *handle, int error) {
+  if (error == TIDE_OK) return 1;
+  tl_slot_free(L, rt, handle->slot);
+  handle->slot = 0;
+  return tl_raise(L, rt, error);
+}
+
+static int call_at_time(lua_State *L, tide_time when) {
+  tl_runtime *rt = tl_rt(L);
+  tl_handle *handle = new_handle(L, rt, 2);
+  tide_group *background = tide_loop_background(rt->loop);
+  return started(L, rt, handle, tide_task_spawn_at(&handle->task, background, when));
+}
+
+/* tide.call_soon(fn, ...) -> handle */
+static int call_soon(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tl_check_callable(L, 1);
+  tl_handle *handle = new_handle(L, rt, 1);
+  return started(L, rt, handle, tide_task_spawn(&handle->task, tide_loop_background(rt->loop)));
+}
+
+/* tide.call_later(delay, fn, ...) -> handle */
+static int call_later(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  double delay = luaL_checknumber(L, 1);
+  tl_check_callable(L, 2);
+  if (!rt->running) tide_loop_update_now(rt->loop);
+  return call_at_time(L, tide_time_add(tide_loop_now(rt->loop), tide_time_from_seconds(delay)));
+}
+
+/* tide.call_at(when, fn, ...) -> handle */
+static int call_at(lua_State *L) {
+  double when = luaL_checknumber(L, 1);
+  tl_check_callable(L, 2);
+  return call_at_time(L, tide_time_from_seconds(when));
+}
+
+/* handle:cancel() -> boolean: whether it had not run yet */
+static int handle_cancel(lua_State *L) {
+  tl_handle *handle = tl_check(L, tl_rt(L), 1, TL_HANDLE);
+  bool pending = handle->slot != 0 && handle->task.state != TIDE_TASK_RUNNING;
+  if (pending) {
+    tide_task_detach(&handle->task);
+    end_handle(handle);
+  }
+  lua_pushboolean(L, pending);
+  return 1;
+}
+
+/* future:add_done_callback(fn): fn(future) in the loop, once it has ended */
+static int add_done_callback(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_future *future = tl_check_future(L, rt, 1);
+  tl_check_callable(L, 2);
+  lua_settop(L, 2);
+  lua_pushvalue(L, 1);
+  tl_handle *handle = new_handle(L, rt, 2);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 2);
+  int error = tide_task_spawn_after(&handle->task, &rt->watchers, future);
+  started(L, rt, handle, error);
+  return 0;
+}
+
+/* Whether the handle on top is a done callback of the future at 1 with the function at 2. */
+static bool is_callback(lua_State *L, const tl_runtime *rt) {
+  if (tl_test(L, rt, -1, TL_HANDLE) == NULL) return false;
+  int top = lua_gettop(L);
+  lua_getiuservalue(L, top, 2);
+  bool same = lua_rawequal(L, -1, 1);
+  lua_getiuservalue(L, top, 1);
+  lua_rawgeti(L, -1, 1);
+  same = same && lua_rawequal(L, -1, 2);
+  lua_settop(L, top);
+  return same;
+}
+
+/* future:remove_done_callback(fn) -> how many were removed. O(tasks). */
+static int remove_done_callback(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  int removed = 0;
+  tl_check_future(L, rt, 1);
+  tl_check_callable(L, 2);
+  lua_settop(L, 2);
+  tl_table_push(L, rt, TL_LIVE);
+  for (int slot = 1; slot <= rt->slot_capacity; slot++) {
+    lua_rawgeti(L, 3, slot);
+    if (is_callback(L, rt)) {
+      tl_handle *handle = lua_touserdata(L, -1);
+      tide_task_detach(&handle->task);
+      end_handle(handle);
+      removed++;
+    }
+    lua_pop(L, 1);
+  }
+  lua_pushinteger(L, removed);
+  return 1;
+}
+
+static int handle_tostring(lua_State *L) {
+  const tl_handle *handle = tl_check(L, tl_rt(L), 1, TL_HANDLE);
+  lua_pushfstring(L, "Handle(%s)", handle->slot != 0 ? "pending" : "done");
+  return 1;
+}
+
+static void add_callbacks(lua_State *L, tl_runtime *rt, tl_class class) {
+  static const luaL_Reg methods[] = {{"add_done_callback", add_done_callback},
+                                     {"remove_done_callback", remove_done_callback},
+                                     {NULL, NULL}};
+  tl_class_push(L, rt, class);
+  lua_getfield(L, -1, "__index");
+  tl_functions(L, rt, methods);
+  lua_pop(L, 2);
+}
+
+void tl_handle_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg functions[] = {{"call_soon", call_soon},
+                                       {"call_later", call_later},
+                                       {"call_at", call_at},
+                                       {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"cancel", handle_cancel}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__tostring", handle_tostring}, {NULL, NULL}};
+  tl_class_new(L, rt, TL_HANDLE, "Handle", methods, metamethods);
+  add_callbacks(L, rt, TL_TASK);
+  add_callbacks(L, rt, TL_FUTURE);
+  tl_functions(L, rt, functions);
+}

@@ -1,0 +1,74 @@
+/* join.c: several Tasks and Futures as they end: what gather, wait, race and as_completed are made
+ * of (tide.concurrent). */
+#include "bindings.h"
+
+static tide_join *check_join(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_JOIN); }
+
+/* join(list, forward) -> join; `forward`: cancelling who waits cancels the members */
+static int new_join(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  bool forward = lua_toboolean(L, 2);
+  uint32_t count = (uint32_t)lua_rawlen(L, 1);
+  lua_settop(L, 1);
+  for (uint32_t i = 1; i <= count; i++) {
+    lua_rawgeti(L, 1, i);
+    tl_check_future(L, rt, 2);
+    lua_settop(L, 1);
+  }
+  tide_join *join = tl_object_new(L, rt, TL_JOIN, tide_join_size(count), 1);
+  lua_createtable(L, (int)count, 0); /* keeps them alive, whatever becomes of the list */
+  tide_join_init(join, rt->loop, count, forward);
+  for (uint32_t i = 1; i <= count; i++) {
+    lua_rawgeti(L, 1, i);
+    lua_rawseti(L, 3, i);
+  }
+  lua_pushvalue(L, 3);
+  lua_setiuservalue(L, 2, 1);
+  for (uint32_t i = 1; i <= count; i++) {
+    lua_rawgeti(L, 3, i);
+    tide_join_add(join, tl_check_future(L, rt, -1));
+    lua_pop(L, 1);
+  }
+  lua_settop(L, 2);
+  return 1;
+}
+
+static int next_ended(lua_State *L, int status, lua_KContext ctx) {
+  uint32_t index;
+  (void)status;
+  (void)ctx;
+  tl_outcome(L, tl_rt(L));
+  if (tide_join_take(lua_touserdata(L, 1), &index))
+    lua_pushinteger(L, (lua_Integer)index + 1);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+/* join:next() -> index of the next member that has ended | nil (waits) */
+static int join_next(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_join *join = check_join(L);
+  tl_task *task = tl_enter(L, rt);
+  if (join->taken == join->count) {
+    lua_pushnil(L);
+    return 1;
+  }
+  return tl_finish(L, rt, tide_join_wait(join, &task->task), 0, next_ended);
+}
+
+/* join:close(): lets go of those that have not ended */
+static int join_close(lua_State *L) {
+  tide_join_term(check_join(L));
+  return 0;
+}
+
+void tl_join_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg functions[] = {{"join", new_join}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"next", join_next}, {"close", join_close}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+      {"__close", join_close}, {"__gc", join_close}, {NULL, NULL}};
+  tl_class_new(L, rt, TL_JOIN, "join", methods, metamethods);
+  tl_functions(L, rt, functions);
+}

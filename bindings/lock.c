@@ -1,0 +1,110 @@
+/* lock.c: Lock. */
+#include "bindings.h"
+
+typedef struct tl_lock {
+  tide_lock lock; /* first: Condition knows it too */
+} tl_lock;
+
+static tide_lock *check_lock(lua_State *L) {
+  return &((tl_lock *)tl_check(L, tl_rt(L), 1, TL_LOCK))->lock;
+}
+
+static const tide_task *current(const tl_runtime *rt) {
+  return rt->current != NULL ? &rt->current->task : NULL;
+}
+
+static int acquired(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  tl_outcome(L, tl_rt(L));
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* lock:acquire() -> lock (waits) */
+static int lock_acquire(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_lock *lock = tl_self(L, rt, TL_LOCK);
+  tl_task *task = tl_enter(L, rt);
+  int result = tide_lock_acquire(lock, &task->task);
+  if (result == TIDE_EINVALID_STATE)
+    return tl_raise_message(L, rt, result, "the task holds the lock already");
+  return tl_finish(L, rt, result, 0, acquired);
+}
+
+static int lock_try_acquire(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_lock *lock = check_lock(L);
+  if (rt->current == NULL) tl_enter(L, rt);
+  lua_pushboolean(L, tide_lock_try(lock, &rt->current->task));
+  return 1;
+}
+
+static int lock_release(lua_State *L) {
+  const tl_runtime *rt = tl_rt(L);
+  if (tide_lock_release(tl_self(L, rt, TL_LOCK), current(rt)) != TIDE_OK)
+    return tl_raise_message(L, rt, TIDE_EINVALID_STATE, "the task does not hold the lock");
+  return 0;
+}
+
+/* lock:__close(): releases, where the task still holds it */
+static int lock_close(lua_State *L) {
+  const tl_runtime *rt = tl_rt(L);
+  tide_lock_release(tl_self(L, rt, TL_LOCK), current(rt));
+  return 0;
+}
+
+static int lock_locked(lua_State *L) {
+  lua_pushboolean(L, check_lock(L)->owner != NULL);
+  return 1;
+}
+
+static int with_ended(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  tide_lock_release(lua_touserdata(L, 1), current(tl_rt(L)));
+  if (status != LUA_OK && status != LUA_YIELD) return lua_error(L);
+  return lua_gettop(L) - 2;
+}
+
+static int with_acquired(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  tl_resumed(L, tl_rt(L), status);
+  lua_pushcfunction(L, tl_message_handler);
+  lua_insert(L, 2);
+  status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 2, 0, with_ended);
+  return with_ended(L, status, 0);
+}
+
+/* lock:with(fn, ...) -> results... (waits) */
+static int lock_with(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_lock *lock = check_lock(L);
+  tl_check_callable(L, 2);
+  tl_task *task = tl_enter(L, rt);
+  int result = tide_lock_acquire(lock, &task->task);
+  if (result == TIDE_EINVALID_STATE)
+    return tl_raise_message(L, rt, result, "the task holds the lock already");
+  return tl_finish(L, rt, result, 0, with_acquired);
+}
+
+static int lock_tostring(lua_State *L) {
+  lua_pushfstring(L, "Lock(%s)", check_lock(L)->owner != NULL ? "locked" : "unlocked");
+  return 1;
+}
+
+static int new_lock(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tl_lock *lock = tl_object_new(L, rt, TL_LOCK, sizeof *lock, 0);
+  tide_lock_init(&lock->lock);
+  return 1;
+}
+
+void tl_lock_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg methods[] = {
+      {"acquire", lock_acquire}, {"try_acquire", lock_try_acquire}, {"release", lock_release},
+      {"locked", lock_locked},   {"with", lock_with},               {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+      {"__close", lock_close}, {"__tostring", lock_tostring}, {NULL, NULL}};
+  tl_class_new(L, rt, TL_LOCK, "Lock", methods, metamethods);
+  tl_constructor(L, rt, "Lock", TL_LOCK, new_lock);
+}

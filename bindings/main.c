@@ -1,0 +1,170 @@
+/* main.c: the program tide: runs a script as the root task. */
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tide.h"
+#include "tide_lua.h"
+
+static const char usage[] =
+    "usage: tide [options] [script [args...]]\n"
+    "  tide script.lua args...   run a script; it may wait at top level\n"
+    "  tide -e 'code' args...    run code\n"
+    "  tide -                    run standard input\n"
+    "  tide -v                   print the versions\n"
+    "  tide -h                   print this\n";
+
+/* Signals: the first cancels the root task, through a pipe that the loop watches; a second one
+ * leaves at once. */
+
+static volatile sig_atomic_t first_signal;
+static int signal_pipe[2];
+
+static void on_signal(int number) {
+  int saved = errno;
+  if (first_signal != 0) _exit(128 + number);
+  first_signal = number;
+  if (write(signal_pipe[1], "!", 1) < 0) _exit(128 + number);
+  errno = saved;
+}
+
+typedef struct canceller {
+  tide_watcher watcher; /* of the pipe */
+  tide_loop *loop;      /* the state's */
+  lua_State *L;         /* whose root task is cancelled */
+} canceller;
+
+static void signal_came(tide_watcher *watcher, int events) {
+  canceller *self = tide_container(watcher, canceller, watcher);
+  char byte;
+  (void)events;
+  if (read(signal_pipe[0], &byte, 1) == 1)
+    tide_lua_cancel_main(self->L, first_signal == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+static int catch_signals(canceller *self, lua_State *L) {
+  struct sigaction action = {.sa_handler = on_signal};
+  if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0) return -1;
+  self->L = L;
+  self->loop = tide_lua_loop(L);
+  tide_watcher_init(&self->watcher, signal_pipe[0], signal_came);
+  tide_watcher_set(&self->watcher, self->loop, TIDE_READABLE);
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+  return 0;
+}
+
+static void release_signals(canceller *self) {
+  signal(SIGINT, SIG_DFL);
+  signal(SIGTERM, SIG_DFL);
+  tide_watcher_set(&self->watcher, self->loop, 0);
+  close(signal_pipe[0]);
+  close(signal_pipe[1]);
+}
+
+/* Scripts. */
+
+static void set_arguments(lua_State *L, char **argv, int script, int argc) {
+  lua_createtable(L, argc - script, script + 1);
+  for (int i = 0; i < argc; i++) {
+    lua_pushstring(L, argv[i]);
+    lua_rawseti(L, -2, i - script);
+  }
+  lua_setglobal(L, "arg");
+}
+
+/* The message and, where there is one, the traceback of the error on top. */
+static void print_error(lua_State *L) {
+  const char *message = luaL_tolstring(L, -1, NULL);
+  lua_getfield(L, LUA_REGISTRYINDEX, "tide.traceback");
+  const char *traceback = lua_tostring(L, -1);
+  fprintf(stderr, "tide: %s\n", message);
+  if (traceback != NULL) fprintf(stderr, "%s\n", traceback);
+  lua_pop(L, 2);
+}
+
+/* Runs the chunk on top with the arguments after `script` as the root task. The exit status. */
+static int run_chunk(lua_State *L, char **argv, int script, int argc) {
+  canceller signals;
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "tide");
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK || catch_signals(&signals, L) != 0) {
+    print_error(L);
+    return EXIT_FAILURE;
+  }
+  lua_getfield(L, -1, "run");
+  lua_replace(L, -2);
+  lua_insert(L, -2);
+  int count = argc - script - 1 > 0 ? argc - script - 1 : 0;
+  luaL_checkstack(L, count, "too many arguments");
+  for (int i = 0; i < count; i++) lua_pushstring(L, argv[script + 1 + i]);
+  int status = lua_pcall(L, count + 1, 0, 0);
+  release_signals(&signals);
+  if (first_signal != 0) return 128 + first_signal;
+  if (status != LUA_OK) print_error(L);
+  return status == LUA_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+typedef struct options {
+  const char *code; /* of -e, or NULL */
+  int script;       /* index in argv of what names the script; its arguments follow */
+  int done;         /* nothing is to be run: exit with `status` */
+  int status;       /* then */
+} options;
+
+static options parse(int argc, char **argv) {
+  options o = {.code = NULL, .script = 1};
+  const char *first = argc > 1 ? argv[1] : NULL;
+  if (first == NULL && !isatty(STDIN_FILENO)) {
+    o.script = 0; /* a script from standard input, without arguments */
+  } else if (first != NULL && strcmp(first, "-v") == 0) {
+    printf("tide %s (%s)\n", TIDE_VERSION, LUA_RELEASE);
+    o.done = 1;
+  } else if (first != NULL && strcmp(first, "-h") == 0) {
+    fputs(usage, stdout);
+    o.done = 1;
+  } else if (first != NULL && strcmp(first, "-e") == 0 && argc > 2) {
+    o.code = argv[2];
+    o.script = 2;
+  } else if (first == NULL || (first[0] == '-' && first[1] != '\0')) {
+    if (first != NULL) fprintf(stderr, "tide: unknown option '%s'\n", first);
+    fputs(usage, stderr);
+    o.done = 1;
+    o.status = 2;
+  }
+  return o;
+}
+
+static int load(lua_State *L, const options *o, char **argv) {
+  if (o->code != NULL) return luaL_loadbuffer(L, o->code, strlen(o->code), "=(command line)");
+  if (o->script == 0 || strcmp(argv[o->script], "-") == 0) return luaL_loadfile(L, NULL);
+  return luaL_loadfile(L, argv[o->script]);
+}
+
+int main(int argc, char **argv) {
+  options o = parse(argc, argv);
+  if (o.done) return o.status;
+  lua_State *L = luaL_newstate();
+  if (L == NULL) {
+    fputs("tide: not enough memory\n", stderr);
+    return EXIT_FAILURE;
+  }
+  luaL_openlibs(L);
+  luaL_requiref(L, "tide", luaopen_tide, 0);
+  lua_pop(L, 1);
+  set_arguments(L, argv, o.script, argc);
+  int status = EXIT_FAILURE;
+  if (load(L, &o, argv) == LUA_OK)
+    status = run_chunk(L, argv, o.script, argc);
+  else
+    fprintf(stderr, "tide: %s\n", lua_tostring(L, -1));
+  lua_close(L);
+  return status;
+}

@@ -1,0 +1,94 @@
+/* module.c: require "tide": the C part, then the Lua part that is compiled in. */
+#include "bindings.h"
+#include "embedded.h"
+#include "tide_lua.h"
+
+#ifndef TIDE_VERSION
+#define TIDE_VERSION "unknown"
+#endif
+
+/* tide.raw: what the drop-in versions replace. */
+static void keep_originals(lua_State *L) {
+  lua_newtable(L);
+  lua_getglobal(L, "pcall");
+  lua_setfield(L, -2, "pcall");
+  lua_getglobal(L, "xpcall");
+  lua_setfield(L, -2, "xpcall");
+  lua_newtable(L);
+  lua_getglobal(L, "coroutine");
+  for (lua_pushnil(L); lua_next(L, -2) != 0;) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -5);
+  }
+  lua_pop(L, 1);
+  lua_setfield(L, -2, "coroutine");
+  lua_setfield(L, -2, "raw");
+}
+
+/* Runs the embedded chunk as a module of its name. [-0, +1, e] */
+static int load_embedded(lua_State *L) {
+  const struct tl_embedded *part = lua_touserdata(L, lua_upvalueindex(1));
+  lua_pushfstring(L, "@%s", part->name);
+  if (luaL_loadbufferx(L, part->source, part->size, lua_tostring(L, -1), "t") != LUA_OK)
+    return lua_error(L);
+  lua_pushstring(L, part->name);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+static void preload_embedded(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  for (const struct tl_embedded *part = tl_embedded; part->name != NULL; part++) {
+    lua_pushlightuserdata(L, (void *)(uintptr_t)part);
+    lua_pushcclosure(L, load_embedded, 1);
+    lua_setfield(L, -2, part->name);
+  }
+  lua_pop(L, 1);
+}
+
+/* The Lua part adds its names to the module on top: require "tide.init". */
+static void open_lua_part(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, "tide"); /* so that the parts can require it */
+  lua_pop(L, 1);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "tide.init");
+  lua_call(L, 1, 0);
+}
+
+static void open_c_part(lua_State *L, tl_runtime *rt) {
+  static void (*const parts[])(lua_State *, tl_runtime *) = {
+      tl_class_open,     tl_error_open,     tl_protect_open,   tl_coroutine_open, tl_task_open,  tl_future_open,
+      tl_handle_open,    tl_run_open,       tl_scope_open,     tl_group_open, tl_lock_open,
+      tl_rwlock_open,    tl_semaphore_open, tl_event_open,     tl_condition_open,
+      tl_barrier_open,   tl_queue_open,     tl_join_open,
+  };
+  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) parts[i](L, rt);
+}
+
+/* tide.set_hook(name, fn): what the Lua part gives to the C part */
+static int set_hook(lua_State *L) {
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  tl_table_push(L, tl_rt(L), TL_HOOKS);
+  lua_pushvalue(L, 2);
+  lua_setfield(L, -2, luaL_checkstring(L, 1));
+  return 0;
+}
+
+int luaopen_tide(lua_State *L) {
+  static const luaL_Reg functions[] = {{"set_hook", set_hook}, {NULL, NULL}};
+  luaL_checkversion(L);
+  if (tl_runtime_find(L) != NULL) return luaL_error(L, "tide is loaded already in this Lua state");
+  tl_runtime *rt = tl_runtime_open(L);
+  lua_newtable(L);
+  keep_originals(L);
+  lua_pushliteral(L, TIDE_VERSION);
+  lua_setfield(L, -2, "version");
+  tl_functions(L, rt, functions);
+  open_c_part(L, rt);
+  preload_embedded(L);
+  open_lua_part(L);
+  return 1;
+}

@@ -1,0 +1,73 @@
+/* protect.c: pcall and xpcall that let cancellation through while its scope is still cancelled. */
+#include "bindings.h"
+
+static bool passes_through(lua_State *L, const tl_runtime *rt) {
+  return rt->current != NULL && tide_task_cancelled(&rt->current->task) &&
+         tl_error_is_cancel(L, rt, -1);
+}
+
+static int finish(lua_State *L, int status, lua_KContext extra) {
+  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - (int)extra;
+  if (passes_through(L, tl_rt(L))) return lua_error(L);
+  lua_pushboolean(L, 0);
+  lua_pushvalue(L, -2);
+  return 2;
+}
+
+/* pcall(f, ...) -> true, results... | false, error [+, e] */
+static int protected_call(lua_State *L) {
+  luaL_checkany(L, 1);
+  lua_pushboolean(L, 1);
+  lua_insert(L, 1);
+  return finish(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, finish), 0);
+}
+
+/* The handler of xpcall: the user's, but for cancellation on its way out. */
+static int handle(lua_State *L) {
+  if (passes_through(L, tl_rt(L))) return 1;
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+/* xpcall(f, handler, ...) */
+static int protected_call_with_handler(lua_State *L) {
+  int count = lua_gettop(L);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, 2);
+  lua_pushcclosure(L, handle, 2);
+  lua_replace(L, 2);
+  lua_pushboolean(L, 1);
+  lua_pushvalue(L, 1);
+  lua_rotate(L, 3, 2); /* f, handler, true, f, arguments */
+  return finish(L, lua_pcallk(L, count - 2, LUA_MULTRET, 2, 2, finish), 2);
+}
+
+static int finish_try(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - 1;
+  if (passes_through(L, tl_rt(L))) return lua_error(L);
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  return 2;
+}
+
+/* tide.try(f, ...) -> results... | nil, error */
+static int try(lua_State *L) {
+  tl_check_callable(L, 1);
+  lua_pushcfunction(L, tl_message_handler);
+  lua_insert(L, 1);
+  return finish_try(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, finish_try), 0);
+}
+
+void tl_protect_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg globals[] = {
+      {"pcall", protected_call}, {"xpcall", protected_call_with_handler}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"try", try}, {NULL, NULL}};
+  lua_pushglobaltable(L);
+  tl_functions(L, rt, globals);
+  lua_pop(L, 1);
+  tl_functions(L, rt, functions);
+}

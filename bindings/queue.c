@@ -1,0 +1,257 @@
+/* queue.c: Queue, PriorityQueue, LifoQueue. The core orders slot numbers; the values are in a table,
+ * the queue's user value, at slot + 1. */
+#include <math.h>
+
+#include "bindings.h"
+
+static tide_queue *check_queue(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_QUEUE); }
+
+/* Stores the value at 2 where the next put will have it; leaves a value on the stack. */
+static uint32_t store(lua_State *L, tide_queue *queue) {
+  uint32_t slot;
+  if (TL_UNLIKELY(tide_queue_reserve(queue, &slot) != TIDE_OK)) luaL_error(L, "not enough memory");
+  lua_getiuservalue(L, 1, 1);
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, -2, (lua_Integer)slot + 1);
+  return slot;
+}
+
+/* false, not nil: the table keeps its array part, and filling the slot again needs no memory */
+static void clear(lua_State *L, uint32_t slot) {
+  lua_getiuservalue(L, 1, 1);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, (lua_Integer)slot + 1);
+  lua_pop(L, 1);
+}
+
+static int take(lua_State *L, tide_queue *queue, uint32_t slot) {
+  lua_getiuservalue(L, 1, 1);
+  lua_rawgeti(L, -1, (lua_Integer)slot + 1);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -3, (lua_Integer)slot + 1);
+  tide_queue_free(queue, slot);
+  return 1;
+}
+
+static double check_item(lua_State *L, const tide_queue *queue) {
+  if (TL_UNLIKELY(lua_isnoneornil(L, 2))) luaL_argerror(L, 2, "nil cannot be put into a queue");
+  if (queue->order != TIDE_PRIORITY) return 0;
+  double priority = luaL_checknumber(L, 3);
+  luaL_argcheck(L, !isnan(priority), 3, "must not be NaN");
+  return priority + 0.0; /* -0 is 0 */
+}
+
+static int put_ended(lua_State *L, int status, lua_KContext slot) {
+  (void)status;
+  tl_runtime *rt = tl_rt(L);
+  int outcome = rt->current->task.outcome;
+  if (TL_UNLIKELY(outcome != TIDE_OK)) {
+    if (slot >= 0) clear(L, (uint32_t)slot);
+    return tl_raise_outcome(L, rt, outcome);
+  }
+  return 0;
+}
+
+/* queue:put(value[, priority]) (waits) */
+static int queue_put(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_queue *queue = tl_self(L, rt, TL_QUEUE);
+  double priority = check_item(L, queue);
+  tl_task *task = tl_enter(L, rt);
+  uint32_t slot = store(L, queue);
+  int result = tide_queue_put(queue, &task->task, slot, priority);
+  if (result == TIDE_OK) return 0;
+  if (result == TIDE_PENDING) return tl_wait(L, slot, put_ended);
+  clear(L, slot);
+  return tl_raise_outcome(L, rt, result);
+}
+
+/* queue:put_nowait(value[, priority]) */
+static int queue_put_nowait(lua_State *L) {
+  tide_queue *queue = check_queue(L);
+  double priority = check_item(L, queue);
+  uint32_t slot = store(L, queue);
+  int result = tide_queue_try_put(queue, slot, priority);
+  if (result == TIDE_OK) return 0;
+  clear(L, slot);
+  return tl_raise(L, tl_rt(L), result);
+}
+
+static int got(lua_State *L, int status, lua_KContext runtime) {
+  (void)status;
+  tl_runtime *rt = (tl_runtime *)runtime;
+  tl_outcome(L, rt);
+  return take(L, lua_touserdata(L, 1), (uint32_t)rt->current->task.wait.value.number);
+}
+
+/* queue:get() -> value (waits) */
+static int queue_get(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_queue *queue = tl_self(L, rt, TL_QUEUE);
+  tl_task *task = tl_enter(L, rt);
+  return tl_finish(L, rt, tide_queue_get(queue, &task->task), (lua_KContext)rt, got);
+}
+
+/* queue:get_nowait() -> value */
+static int queue_get_nowait(lua_State *L) {
+  uint32_t slot;
+  tide_queue *queue = check_queue(L);
+  int result = tide_queue_try_get(queue, &slot);
+  return result == TIDE_OK ? take(L, queue, slot) : tl_raise(L, tl_rt(L), result);
+}
+
+/* The step of queue:iter(): get, but nil where the queue is closed and drained. */
+
+static int next_got(lua_State *L, int status, lua_KContext ctx) {
+  const tl_runtime *rt = (const tl_runtime *)ctx;
+  if (rt->current->task.outcome == TIDE_ECLOSED) {
+    lua_pushnil(L);
+    return 1;
+  }
+  return got(L, status, ctx);
+}
+
+static int queue_next(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_queue *queue = tl_self(L, rt, TL_QUEUE);
+  tl_task *task = tl_enter(L, rt);
+  int result = tide_queue_get(queue, &task->task);
+  if (result == TIDE_ECLOSED) {
+    lua_pushnil(L);
+    return 1;
+  }
+  return tl_finish(L, rt, result, (lua_KContext)rt, next_got);
+}
+
+/* for value in queue:iter() do */
+static int queue_iter(lua_State *L) {
+  check_queue(L);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushcclosure(L, queue_next, 1);
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+static int queue_task_done(lua_State *L) {
+  if (tide_queue_task_done(check_queue(L)) != TIDE_OK)
+    return tl_raise_message(L, tl_rt(L), TIDE_EINVALID_STATE,
+                            "called more often than there were items");
+  return 0;
+}
+
+static int joined(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  tl_outcome(L, tl_rt(L));
+  return 0;
+}
+
+/* queue:join() (waits) */
+static int queue_join(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_queue *queue = check_queue(L);
+  tl_task *task = tl_enter(L, rt);
+  return tl_finish(L, rt, tide_queue_join(queue, &task->task), 0, joined);
+}
+
+/* queue:close{immediate=false} */
+static int queue_close(lua_State *L) {
+  tide_queue *queue = check_queue(L);
+  bool immediate = false;
+  if (lua_istable(L, 2)) {
+    lua_getfield(L, 2, "immediate");
+    immediate = lua_toboolean(L, -1);
+  } else if (!lua_isnoneornil(L, 2)) {
+    luaL_checktype(L, 2, LUA_TTABLE);
+  }
+  if (immediate) {
+    uint32_t slot; /* what nobody was handed; the others' slots are on their way */
+    while (tide_queue_drop(queue, &slot)) clear(L, slot);
+  }
+  tide_queue_close(queue, immediate);
+  return 0;
+}
+
+static int queue_scope_end(lua_State *L) {
+  tide_queue_close(check_queue(L), false);
+  return 0;
+}
+
+static int queue_len(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check_queue(L)->count);
+  return 1;
+}
+
+static int queue_empty(lua_State *L) {
+  lua_pushboolean(L, check_queue(L)->count == 0);
+  return 1;
+}
+
+static int queue_full(lua_State *L) {
+  lua_pushboolean(L, tide_queue_full(check_queue(L)));
+  return 1;
+}
+
+static int queue_maxsize(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check_queue(L)->max);
+  return 1;
+}
+
+static int queue_closed(lua_State *L) {
+  lua_pushboolean(L, check_queue(L)->closed);
+  return 1;
+}
+
+static int queue_tostring(lua_State *L) {
+  static const char *const names[] = {"Queue", "LifoQueue", "PriorityQueue"};
+  const tide_queue *queue = check_queue(L);
+  lua_pushfstring(L, "%s(%I", names[queue->order], (lua_Integer)queue->count);
+  if (queue->max > 0) lua_pushfstring(L, " of %I", (lua_Integer)queue->max);
+  lua_pushfstring(L, " items%s)", queue->closed ? ", closed" : "");
+  lua_concat(L, queue->max > 0 ? 3 : 2);
+  return 1;
+}
+
+static int queue_gc(lua_State *L) {
+  tide_queue_term(check_queue(L));
+  return 0;
+}
+
+static int make(lua_State *L, tide_queue_order order) {
+  tl_runtime *rt = tl_rt(L);
+  size_t max = lua_isnoneornil(L, 1) ? 0 : tl_check_count(L, 1, 0);
+  tide_queue *queue = tl_object_new(L, rt, TL_QUEUE, sizeof *queue, 1);
+  tide_queue_init(queue, rt->loop, order, max);
+  lua_newtable(L);
+  lua_setiuservalue(L, -2, 1);
+  return 1;
+}
+
+static int new_queue(lua_State *L) { return make(L, TIDE_FIFO); }
+static int new_lifo(lua_State *L) { return make(L, TIDE_LIFO); }
+static int new_priority(lua_State *L) { return make(L, TIDE_PRIORITY); }
+
+void tl_queue_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg methods[] = {{"put", queue_put},
+                                     {"get", queue_get},
+                                     {"put_nowait", queue_put_nowait},
+                                     {"get_nowait", queue_get_nowait},
+                                     {"iter", queue_iter},
+                                     {"task_done", queue_task_done},
+                                     {"join", queue_join},
+                                     {"close", queue_close},
+                                     {"closed", queue_closed},
+                                     {"empty", queue_empty},
+                                     {"full", queue_full},
+                                     {"maxsize", queue_maxsize},
+                                     {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__len", queue_len},
+                                         {"__close", queue_scope_end},
+                                         {"__gc", queue_gc},
+                                         {"__tostring", queue_tostring},
+                                         {NULL, NULL}};
+  tl_class_new(L, rt, TL_QUEUE, "Queue", methods, metamethods);
+  tl_constructor(L, rt, "Queue", TL_QUEUE, new_queue);
+  tl_constructor(L, rt, "LifoQueue", TL_QUEUE, new_lifo);
+  tl_constructor(L, rt, "PriorityQueue", TL_QUEUE, new_priority);
+}

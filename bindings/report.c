@@ -1,0 +1,77 @@
+/* report.c: failures that nobody awaits are told, never lost. */
+#include <stdio.h>
+#include <string.h>
+
+#include "bindings.h"
+
+static const char break_hint[] =
+    "\nhint: Lua before 5.4.5 miscompiles `break` out of a loop with a closing value whose body "
+    "captures one of its locals in a closure; pass the local as an argument, or use goto";
+
+/* The default: stderr. Arguments: what, error, traceback. */
+static int to_stderr(lua_State *L) {
+  const char *error = luaL_tolstring(L, 2, NULL);
+  const char *hint = strstr(error, "metamethod 'close'") != NULL ? break_hint : "";
+  fprintf(stderr, "tide: %s failed: %s%s\n", lua_tostring(L, 1), error, hint);
+  if (lua_isstring(L, 3)) fprintf(stderr, "%s\n", lua_tostring(L, 3));
+  return 0;
+}
+
+void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index,
+               int traceback_index) {
+  int top = lua_gettop(L);
+  tl_hook_push(L, rt, "report");
+  if (!lua_isfunction(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushcfunction(L, to_stderr);
+  }
+  lua_pushvalue(L, what_index);
+  lua_pushvalue(L, error_index);
+  lua_pushvalue(L, traceback_index);
+  if (lua_pcall(L, 3, 0, 0) != LUA_OK)
+    fprintf(stderr, "tide: the failure report failed: %s\n", luaL_tolstring(L, -1, NULL));
+  lua_settop(L, top);
+}
+
+/* In protected mode: reports the failed task at 1, unless somebody came to see it. */
+static int report_task(lua_State *L) {
+  tl_runtime *rt = tl_runtime_find(L);
+  const tl_task *task = lua_touserdata(L, 1);
+  if (task->task.future.observed) return 0;
+  lua_settop(L, 1);
+  lua_getfield(L, 1, "name");
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  lua_pushfstring(L, "task '%s'", lua_tostring(L, -1));
+  lua_replace(L, 2);
+  lua_getiuservalue(L, 1, 1);
+  if (task->task.future.user & TL_BARE) {
+    lua_pushnil(L);
+  } else {
+    lua_rawgeti(L, 3, 2);
+    lua_rawgeti(L, 3, 1);
+    lua_replace(L, 3);
+  }
+  tl_report(L, rt, 2, 3, 4);
+  return 0;
+}
+
+void tl_report_failed(tide_defer *defer) {
+  tl_runtime *rt = tide_container(defer, tl_runtime, reporter);
+  lua_State *L = rt->L;
+  while (rt->failed != 0) {
+    int slot = rt->failed;
+    lua_pushcfunction(L, report_task);
+    tl_table_push(L, rt, TL_LIVE);
+    lua_rawgeti(L, -1, slot);
+    lua_remove(L, -2);
+    tl_task *task = lua_touserdata(L, -1);
+    rt->failed = task->next_failed;
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+      fprintf(stderr, "tide: a task failed, and reporting it failed too\n");
+      lua_pop(L, 1);
+    }
+    task->slot = 0;
+    tl_slot_free(L, rt, slot);
+  }
+}

@@ -1,0 +1,137 @@
+/* run.c: tide.run, run_forever, stop, time. */
+#include "bindings.h"
+#include "tide_lua.h"
+
+/* Kills what is left: tasks that nothing can wake, and that shield themselves. */
+static void kill_all(lua_State *L, tl_runtime *rt) {
+  for (int slot = 1; slot <= rt->slot_capacity; slot++) {
+    tl_table_push(L, rt, TL_LIVE);
+    lua_rawgeti(L, -1, slot);
+    tl_task *task = tl_test(L, rt, -1, TL_TASK);
+    if (task != NULL && task->task.state != TIDE_TASK_ENDED) tl_task_kill(L, task);
+    lua_pop(L, 2);
+  }
+}
+
+/* Cancels and awaits all background tasks. */
+static void drain(lua_State *L, tl_runtime *rt) {
+  tide_group *background = tide_loop_background(rt->loop);
+  tide_group_cancel(background);
+  while (background->live > 0)
+    if (tide_loop_turn(rt->loop, true) == TIDE_EDEADLOCK) kill_all(L, rt);
+  tide_loop_turn(rt->loop, false); /* reports and done callbacks of the last ones */
+  while (tide_scope_uncancel(&background->scope)) continue;
+}
+
+static void begin(lua_State *L, tl_runtime *rt) {
+  if (rt->running) tl_raise(L, rt, TIDE_EALREADY_RUNNING);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  rt->running = true;
+  rt->L = L;
+  tide_loop_update_now(rt->loop);
+}
+
+static void end(tl_runtime *rt) {
+  rt->running = rt->running_forever = false;
+  rt->root = NULL;
+  rt->L = rt->main;
+}
+
+/* Runs until the root task has ended. Where nothing can wake it, it is told so; where that leads
+ * into the next deadlock, all is killed. */
+static void run_root(lua_State *L, tl_runtime *rt, tl_task *root) {
+  bool told = false;
+  while (!tide_future_ended(&root->task.future)) {
+    if (tide_loop_run(rt->loop, &root->task.future) != TIDE_EDEADLOCK) continue;
+    if (told)
+      kill_all(L, rt);
+    else
+      tide_loop_interrupt(rt->loop, &root->task, TIDE_EDEADLOCK);
+    told = true;
+  }
+}
+
+/* tide.run(main, ...) -> results... */
+static int run(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tl_check_callable(L, 1);
+  begin(L, rt);
+  tl_task *root = tl_task_spawn(L, rt, tide_loop_background(rt->loop), 0, 1);
+  root->task.future.observed = true;
+  rt->root = root;
+  run_root(L, rt, root);
+  drain(L, rt);
+  end(rt);
+  if (root->task.future.state == TIDE_FUTURE_FAILED && !(root->task.future.user & TL_BARE)) {
+    lua_getiuservalue(L, 1, 1); /* where it failed, for whoever prints it */
+    lua_rawgeti(L, -1, 2);
+    lua_setfield(L, LUA_REGISTRYINDEX, "tide.traceback");
+    lua_settop(L, 1);
+  }
+  return tl_result_push(L, rt, &root->task.future, 1);
+}
+
+/* tide.run_forever(): until tide.stop() */
+static int run_forever(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  begin(L, rt);
+  rt->running_forever = true;
+  int error = tide_loop_run(rt->loop, NULL);
+  drain(L, rt);
+  end(rt);
+  return error == TIDE_OK ? 0 : tl_raise(L, rt, error);
+}
+
+/* tide.stop(): ends run_forever, or cancels the main task of run */
+static int stop(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  if (rt->running_forever)
+    tide_loop_stop(rt->loop);
+  else if (rt->root != NULL)
+    tide_task_cancel(&rt->root->task);
+  return 0;
+}
+
+/* tide.time() -> seconds */
+static int time_(lua_State *L) {
+  const tl_runtime *rt = tl_rt(L);
+  if (!rt->running) tide_loop_update_now(rt->loop);
+  lua_pushnumber(L, tide_time_to_seconds(tide_loop_now(rt->loop)));
+  return 1;
+}
+
+/* tide.on_failure(fn | nil): who is told of failures that nobody awaits */
+static int on_failure(lua_State *L) {
+  if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  tl_table_push(L, tl_rt(L), TL_HOOKS);
+  lua_insert(L, 1);
+  lua_setfield(L, 1, "report");
+  return 0;
+}
+
+/* In protected mode: sets the string at 1 as the reason. */
+static int set_reason(lua_State *L) {
+  tl_runtime *rt = tl_runtime_find(L);
+  lua_pushstring(L, lua_touserdata(L, 1));
+  tl_reason_set(L, rt, &rt->root->task.own, -1);
+  return 0;
+}
+
+bool tide_lua_cancel_main(lua_State *L, const char *reason) {
+  const tl_runtime *rt = tl_runtime_find(L);
+  if (rt == NULL || rt->root == NULL) return false;
+  if (reason != NULL) {
+    lua_pushcfunction(rt->L, set_reason);
+    lua_pushlightuserdata(rt->L, (void *)(uintptr_t)reason);
+    if (lua_pcall(rt->L, 1, 0, 0) != LUA_OK) lua_pop(rt->L, 1); /* no memory: no reason */
+  }
+  return tide_task_cancel(&rt->root->task);
+}
+
+void tl_run_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg functions[] = {
+      {"run", run},   {"run_forever", run_forever}, {"stop", stop},
+      {"time", time_}, {"on_failure", on_failure},   {NULL, NULL}};
+  tl_functions(L, rt, functions);
+}

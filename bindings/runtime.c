@@ -1,0 +1,116 @@
+/* runtime.c: what tide keeps per Lua state. */
+#include <string.h>
+
+#include "bindings.h"
+#include "tide_lua.h"
+
+static const char runtime_key = 0; /* its address is the registry key */
+
+static void new_table(lua_State *L, tl_runtime *rt, tl_table table, const char *mode) {
+  lua_newtable(L);
+  if (mode != NULL) {
+    lua_createtable(L, 0, 1);
+    lua_pushstring(L, mode);
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+  }
+  rt->tables[table] = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+/* The state is closed, or never got ready: nothing of Lua runs any more. */
+static int collect(lua_State *L) {
+  tl_runtime *rt = lua_touserdata(L, 1);
+  const tide_allocator a = tide_allocator_default();
+  if (rt->slots != NULL) tide_free(&a, rt->slots, (size_t)rt->slot_capacity * sizeof *rt->slots);
+  rt->slots = NULL;
+  tide_loop_free(rt->loop);
+  rt->loop = NULL;
+  return 0;
+}
+
+tl_runtime *tl_runtime_open(lua_State *L) {
+  tl_runtime *rt = lua_newuserdatauv(L, sizeof *rt, 0);
+  memset(rt, 0, sizeof *rt);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, collect);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  rt->loop = tide_loop_new(NULL);
+  if (rt->loop == NULL) luaL_error(L, "tide: cannot create an event loop");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  rt->main = rt->L = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  new_table(L, rt, TL_LIVE, NULL);
+  new_table(L, rt, TL_REASONS, NULL);
+  new_table(L, rt, TL_NAMES, "k");
+  new_table(L, rt, TL_TRACEBACKS, "k");
+  new_table(L, rt, TL_HOOKS, NULL);
+  rt->box = lua_newthread(L);
+  luaL_ref(L, LUA_REGISTRYINDEX);
+  tl_table_push(rt->box, rt, TL_LIVE);
+  tide_defer_init(&rt->reporter, tl_report_failed);
+  tide_group_init(&rt->watchers, rt->loop, 0, false);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &runtime_key);
+  return rt;
+}
+
+tl_runtime *tl_runtime_find(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &runtime_key);
+  tl_runtime *rt = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return rt;
+}
+
+tide_loop *tide_lua_loop(lua_State *L) {
+  const tl_runtime *rt = tl_runtime_find(L);
+  return rt != NULL ? rt->loop : NULL;
+}
+
+void tl_table_push(lua_State *L, const tl_runtime *rt, tl_table table) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tables[table]);
+}
+
+void tl_hook_push(lua_State *L, const tl_runtime *rt, const char *name) {
+  tl_table_push(L, rt, TL_HOOKS);
+  lua_getfield(L, -1, name);
+  lua_remove(L, -2);
+}
+
+/* Doubles the number of slots. New ones get a place in the table at once, so that filling and
+ * clearing them later needs no memory. */
+static void grow_slots(lua_State *L, tl_runtime *rt) {
+  const tide_allocator a = tide_allocator_default();
+  int old = rt->slot_capacity;
+  int capacity = old == 0 ? 16 : old * 2;
+  luaL_argcheck(L, capacity > old, 1, "too many tasks");
+  tl_table_push(L, rt, TL_LIVE);
+  for (int slot = old + 1; slot <= capacity; slot++) {
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, -2, slot);
+  }
+  lua_pop(L, 1);
+  int *slots = tide_resize(&a, rt->slots, (size_t)old * sizeof *slots,
+                           (size_t)capacity * sizeof *slots);
+  if (slots == NULL) luaL_error(L, "not enough memory");
+  rt->slots = slots;
+  rt->slot_capacity = capacity;
+  for (int slot = capacity; slot > old; slot--) rt->slots[rt->slot_count++] = slot;
+}
+
+int tl_slot_find(lua_State *L, tl_runtime *rt) {
+  if (rt->slot_count == 0) grow_slots(L, rt);
+  return rt->slots[rt->slot_count - 1];
+}
+
+void tl_slot_take(lua_State *L, tl_runtime *rt) {
+  int slot = rt->slots[--rt->slot_count];
+  lua_xmove(L, rt->box, 1);
+  lua_rawseti(rt->box, 1, slot);
+}
+
+void tl_slot_free(lua_State *L, tl_runtime *rt, int slot) {
+  (void)L;
+  lua_pushboolean(rt->box, 0);
+  lua_rawseti(rt->box, 1, slot);
+  rt->slots[rt->slot_count++] = slot;
+}

@@ -1,0 +1,79 @@
+/* rwlock.c: RWLock, and the guards that its read() and write() give. */
+#include "bindings.h"
+
+typedef struct tl_rwguard {
+  tide_rwlock *lock; /* the lock's, which the guard's user value keeps alive; NULL: released */
+  bool write;        /* what it holds */
+} tl_rwguard;
+
+static tide_rwlock *check_rwlock(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_RWLOCK); }
+
+static int acquired(lua_State *L, int status, lua_KContext write) {
+  (void)status;
+  tl_outcome(L, tl_rt(L));
+  tl_rwguard *guard = lua_touserdata(L, 2);
+  guard->lock = lua_touserdata(L, 1);
+  guard->write = write != 0;
+  lua_settop(L, 2);
+  return 1;
+}
+
+static int acquire(lua_State *L, bool write) {
+  tl_runtime *rt = tl_rt(L);
+  tide_rwlock *lock = check_rwlock(L);
+  tl_task *task = tl_enter(L, rt);
+  lua_settop(L, 1);
+  tl_object_new(L, rt, TL_RWGUARD, sizeof(tl_rwguard), 1);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, 2, 1);
+  return tl_finish(L, rt, tide_rwlock_acquire(lock, &task->task, write), write, acquired);
+}
+
+/* rwlock:read() -> guard (waits) */
+static int rwlock_read(lua_State *L) { return acquire(L, false); }
+
+/* rwlock:write() -> guard (waits) */
+static int rwlock_write(lua_State *L) { return acquire(L, true); }
+
+/* guard:release(), guard:close(), __close: harmless when released */
+static int guard_release(lua_State *L) {
+  tl_rwguard *guard = tl_check(L, tl_rt(L), 1, TL_RWGUARD);
+  if (guard->lock != NULL) tide_rwlock_release(guard->lock, guard->write);
+  guard->lock = NULL;
+  return 0;
+}
+
+static int guard_tostring(lua_State *L) {
+  const tl_rwguard *guard = tl_check(L, tl_rt(L), 1, TL_RWGUARD);
+  lua_pushfstring(L, "RWLock guard(%s)",
+                  guard->lock == NULL ? "released" : (guard->write ? "writing" : "reading"));
+  return 1;
+}
+
+static int rwlock_tostring(lua_State *L) {
+  const tide_rwlock *lock = check_rwlock(L);
+  if (lock->writing)
+    lua_pushliteral(L, "RWLock(writing)");
+  else
+    lua_pushfstring(L, "RWLock(%d reading)", (int)lock->readers);
+  return 1;
+}
+
+static int new_rwlock(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_rwlock_init(tl_object_new(L, rt, TL_RWLOCK, sizeof(tide_rwlock), 0));
+  return 1;
+}
+
+void tl_rwlock_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg methods[] = {
+      {"read", rwlock_read}, {"write", rwlock_write}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__tostring", rwlock_tostring}, {NULL, NULL}};
+  static const luaL_Reg guard_methods[] = {
+      {"release", guard_release}, {"close", guard_release}, {NULL, NULL}};
+  static const luaL_Reg guard_metamethods[] = {
+      {"__close", guard_release}, {"__tostring", guard_tostring}, {NULL, NULL}};
+  tl_class_new(L, rt, TL_RWLOCK, "RWLock", methods, metamethods);
+  tl_class_new(L, rt, TL_RWGUARD, "RWLock guard", guard_methods, guard_metamethods);
+  tl_constructor(L, rt, "RWLock", TL_RWLOCK, new_rwlock);
+}

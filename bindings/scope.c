@@ -1,0 +1,230 @@
+/* scope.c: timeouts, cancel scopes and shields. */
+#include "bindings.h"
+
+typedef struct tl_scope {
+  tide_scope scope;       /* first */
+  tide_deadline deadline; /* on it */
+  tl_runtime *rt;         /* whose */
+} tl_scope;
+
+/* What a function form makes of its end. */
+typedef enum { TIMEOUT, MOVE_ON, SCOPE, SHIELD } form;
+
+static tl_scope *new_scope(lua_State *L, tl_runtime *rt, uint32_t flags) {
+  tl_scope *scope = tl_object_new(L, rt, TL_SCOPE, sizeof *scope, 0);
+  scope->rt = rt;
+  tide_scope_init(&scope->scope, flags);
+  tide_deadline_init(&scope->deadline, &scope->scope, rt->loop);
+  return scope;
+}
+
+static void open_scope(lua_State *L, tl_scope *scope, tl_task *task, tide_time when) {
+  tide_scope_enter(&scope->scope, &task->task);
+  int error = when == TIDE_NEVER ? TIDE_OK : tide_deadline_set(&scope->deadline, when);
+  if (error == TIDE_OK) return;
+  tide_scope_exit(&scope->scope);
+  tl_raise(L, scope->rt, error);
+}
+
+static int close_scope(lua_State *L, tl_scope *scope) {
+  tide_deadline_stop(&scope->deadline);
+  tl_reason_clear(L, scope->rt, &scope->scope);
+  return tide_scope_exit(&scope->scope);
+}
+
+static tl_task *enter_any(lua_State *L, tl_runtime *rt) {
+  return rt->current != NULL ? rt->current : tl_enter_failed(L, rt);
+}
+
+/* The function form. Its stack: scope, handler, [true,] function, arguments. */
+
+static int body_failed(lua_State *L, tl_scope *scope, form how, bool catches) {
+  tl_runtime *rt = scope->rt;
+  if (!catches || how == SHIELD || !tl_error_is_cancel(L, rt, -1)) return lua_error(L);
+  if (how == TIMEOUT && (scope->scope.flags & TIDE_SCOPE_EXPIRED)) return tl_raise(L, rt, TIDE_ETIMEOUT);
+  if (how == TIMEOUT) return lua_error(L);
+  lua_pushboolean(L, 0);
+  return 1;
+}
+
+static int body_ended(lua_State *L, int status, lua_KContext ctx) {
+  form how = (form)ctx;
+  tl_scope *scope = lua_touserdata(L, 1);
+  bool catches = tide_scope_catches(&scope->scope);
+  int misnested = close_scope(L, scope);
+  if (status != LUA_OK && status != LUA_YIELD) return body_failed(L, scope, how, catches);
+  if (misnested != TIDE_OK)
+    return tl_raise_message(L, scope->rt, misnested, "the scope was left before scopes inside it");
+  if (how == TIMEOUT || how == SHIELD) return lua_gettop(L) - 2;
+  lua_pushboolean(L, 1);
+  lua_replace(L, 2);
+  return lua_gettop(L) - 1;
+}
+
+/* Calls the function at `index` with what is above it, inside the scope on top. */
+static int call_in_scope(lua_State *L, int index, form how) {
+  int arguments = lua_gettop(L) - index - 1;
+  if (index > 1) {
+    lua_rotate(L, 1, -(index - 1)); /* what was before the function is not needed any more */
+    lua_pop(L, index - 1);
+  }
+  lua_insert(L, 1);
+  lua_pushcfunction(L, tl_message_handler);
+  lua_insert(L, 2);
+  int status = lua_pcallk(L, arguments, LUA_MULTRET, 2, how, body_ended);
+  return body_ended(L, status, how);
+}
+
+static int deadline_form(lua_State *L, tide_time when, form how) {
+  tl_runtime *rt = tl_rt(L);
+  bool block = how == TIMEOUT && lua_isnoneornil(L, 2);
+  if (!block) tl_check_callable(L, 2);
+  tl_task *task = enter_any(L, rt);
+  tl_scope *scope = new_scope(L, rt, 0);
+  open_scope(L, scope, task, when);
+  if (block) return 1;
+  lua_pushvalue(L, -1);
+  lua_remove(L, -2);
+  return call_in_scope(L, 2, how);
+}
+
+static tide_time seconds_from_now(lua_State *L, const tl_runtime *rt, int index) {
+  double seconds = luaL_checknumber(L, index);
+  luaL_argcheck(L, seconds == seconds, index, "must not be NaN");
+  return tide_time_add(tide_loop_now(rt->loop), tide_time_from_seconds(seconds));
+}
+
+/* tide.timeout(seconds[, fn, ...]) -> results... | scope */
+static int timeout(lua_State *L) {
+  return deadline_form(L, seconds_from_now(L, tl_rt(L), 1), TIMEOUT);
+}
+
+/* tide.timeout_at(when[, fn, ...]) -> results... | scope */
+static int timeout_at(lua_State *L) {
+  return deadline_form(L, tide_time_from_seconds(luaL_checknumber(L, 1)), TIMEOUT);
+}
+
+/* tide.move_on_after(seconds, fn, ...) -> true, results... | false */
+static int move_on_after(lua_State *L) {
+  return deadline_form(L, seconds_from_now(L, tl_rt(L), 1), MOVE_ON);
+}
+
+/* tide.scope(fn[, {timeout=, shield=}]) -> true, results... | false */
+static int scope_(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_time when = TIDE_NEVER;
+  uint32_t flags = 0;
+  tl_check_callable(L, 1);
+  lua_settop(L, 2);
+  if (!lua_isnil(L, 2)) {
+    luaL_checktype(L, 2, LUA_TTABLE);
+    if (lua_getfield(L, 2, "timeout") != LUA_TNIL) {
+      if (!lua_isnumber(L, -1)) return luaL_argerror(L, 2, "field 'timeout' must be a number");
+      when = seconds_from_now(L, rt, 3);
+    }
+    lua_getfield(L, 2, "shield");
+    if (lua_toboolean(L, -1)) flags = TIDE_SCOPE_SHIELD;
+  }
+  lua_settop(L, 1);
+  tl_task *task = enter_any(L, rt);
+  tl_scope *scope = new_scope(L, rt, flags);
+  open_scope(L, scope, task, when);
+  lua_pushvalue(L, -1); /* the function's argument */
+  return call_in_scope(L, 1, SCOPE);
+}
+
+/* tide.shield_call(fn, ...) -> results... */
+static int shield_call(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tl_check_callable(L, 1);
+  tl_task *task = enter_any(L, rt);
+  tl_scope *scope = new_scope(L, rt, TIDE_SCOPE_SHIELD);
+  open_scope(L, scope, task, TIDE_NEVER);
+  return call_in_scope(L, 1, SHIELD);
+}
+
+/* Methods. */
+
+static tl_scope *check_scope(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_SCOPE); }
+
+/* scope:__close(error): leaves the scope; its own timeout becomes an error `timeout` */
+static int scope_close(lua_State *L) {
+  tl_scope *scope = check_scope(L);
+  bool timed_out = tide_scope_catches(&scope->scope) && (scope->scope.flags & TIDE_SCOPE_EXPIRED);
+  lua_settop(L, 2);
+  int misnested = close_scope(L, scope);
+  if (timed_out && tl_error_is_cancel(L, scope->rt, 2)) return tl_raise(L, scope->rt, TIDE_ETIMEOUT);
+  if (misnested != TIDE_OK && lua_isnil(L, 2))
+    return tl_raise_message(L, scope->rt, misnested, "the scope was left before scopes inside it");
+  return 0;
+}
+
+static int scope_gc(lua_State *L) {
+  close_scope(L, check_scope(L));
+  return 0;
+}
+
+static int scope_cancel(lua_State *L) {
+  tl_scope *scope = check_scope(L);
+  if (!(scope->scope.flags & TIDE_SCOPE_ENTERED)) return 0;
+  tl_reason_set(L, scope->rt, &scope->scope, 2);
+  tide_scope_cancel(&scope->scope, scope->rt->loop);
+  return 0;
+}
+
+static int scope_cancelled(lua_State *L) {
+  lua_pushboolean(L, (check_scope(L)->scope.flags & TIDE_SCOPE_CALLED) != 0);
+  return 1;
+}
+
+static int scope_expired(lua_State *L) {
+  lua_pushboolean(L, (check_scope(L)->scope.flags & TIDE_SCOPE_EXPIRED) != 0);
+  return 1;
+}
+
+/* scope:deadline() -> seconds on tide.time()'s clock, math.huge where there is none */
+static int scope_deadline(lua_State *L) {
+  lua_pushnumber(L, tide_time_to_seconds(check_scope(L)->deadline.when));
+  return 1;
+}
+
+static int scope_reschedule(lua_State *L) {
+  tl_scope *scope = check_scope(L);
+  tide_time when = TIDE_NEVER;
+  if (!lua_isnoneornil(L, 2)) when = tide_time_from_seconds(luaL_checknumber(L, 2));
+  if (!(scope->scope.flags & TIDE_SCOPE_ENTERED) || (scope->scope.flags & TIDE_SCOPE_EXPIRED))
+    return tl_raise_message(L, scope->rt, TIDE_EINVALID_STATE,
+                            "the scope has been left, or its deadline has passed");
+  int error = tide_deadline_set(&scope->deadline, when);
+  return error == TIDE_OK ? 0 : tl_raise(L, scope->rt, error);
+}
+
+static int scope_tostring(lua_State *L) {
+  const tl_scope *scope = check_scope(L);
+  const char *state = !(scope->scope.flags & TIDE_SCOPE_ENTERED)  ? "left"
+                      : scope->scope.flags & TIDE_SCOPE_EXPIRED   ? "expired"
+                      : scope->scope.flags & TIDE_SCOPE_CANCELLED ? "cancelled"
+                                                                  : "open";
+  lua_pushfstring(L, "Scope(%s)", state);
+  return 1;
+}
+
+void tl_scope_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg functions[] = {{"timeout", timeout},
+                                       {"timeout_at", timeout_at},
+                                       {"move_on_after", move_on_after},
+                                       {"scope", scope_},
+                                       {"shield_call", shield_call},
+                                       {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"cancel", scope_cancel},
+                                     {"cancelled", scope_cancelled},
+                                     {"expired", scope_expired},
+                                     {"deadline", scope_deadline},
+                                     {"reschedule", scope_reschedule},
+                                     {"close", scope_close},
+                                     {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+      {"__close", scope_close}, {"__gc", scope_gc}, {"__tostring", scope_tostring}, {NULL, NULL}};
+  tl_class_new(L, rt, TL_SCOPE, "Scope", methods, metamethods);
+  tl_functions(L, rt, functions);
+}

@@ -1,0 +1,80 @@
+/* connect.c: connecting without blocking. */
+#include "connect.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+
+#include "private.h"
+#include "sys.h"
+
+static const tide_time PAUSE = 10000000; /* nanoseconds until a full backlog is tried again */
+
+static int prepare(int fd, const tide_address *address, const tide_connect_options *options) {
+  int error = 0;
+  if (!tide_address_is_unix(address) && !options->nagle)
+    error = tide__sys_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (error == 0 && options->local != NULL) error = tide__sys_bind(fd, options->local);
+  return error;
+}
+
+int tide_connect_start(tide_connect *self, tide_loop *loop, const tide_address *address,
+                       const tide_connect_options *options) {
+  static const tide_connect_options defaults = {0};
+  *self = (tide_connect){.fd.fd = -1, .address = *address};
+  int fd = tide__sys_socket(address->as.any.sa_family);
+  int error = fd < 0 ? fd : prepare(fd, address, options != NULL ? options : &defaults);
+  if (error < 0) {
+    if (fd >= 0) tide__sys_close(fd);
+    return TIDE_OS(-error);
+  }
+  tide_fd_init(&self->fd, loop, fd);
+  self->result = tide__sys_connect(fd, address);
+  return TIDE_OK;
+}
+
+static void leave(tide_wait *wait) {
+  tide_connect *self = tide_container(wait->source, tide_connect, fd);
+  if (self->paused == wait)
+    tide__wait_stop(wait);
+  else
+    tide__fd_leave(wait);
+  self->paused = NULL;
+}
+
+static const tide_wait_ops connect_ops = {.name = "connect", .abandon = leave};
+
+static bool under_way(int result) {
+  return result == -EINPROGRESS || result == -EALREADY || result == -EAGAIN;
+}
+
+/* EAGAIN, of unix sockets: the system will not say when to try again. */
+static int park(tide_connect *self, tide_task *task) {
+  self->waited = true;
+  if (self->result != -EAGAIN) return tide__fd_park(&self->fd, task, TIDE_WRITABLE);
+  int result = tide__wait_park_until(task, tide_time_add(self->fd.loop->now, PAUSE));
+  if (result == TIDE_PENDING) self->paused = &task->wait;
+  return result;
+}
+
+int tide_connect_wait(tide_connect *self, tide_task *task) {
+  int result = tide__wait_try(task, &connect_ops, &self->fd);
+  if (result != TIDE_OK) return result;
+  if (self->fd.fd < 0) return TIDE_ECLOSED;
+  self->paused = NULL;
+  if (self->waited && under_way(self->result))
+    self->result = tide__sys_connect(self->fd.fd, &self->address);
+  if (self->result == 0 || self->result == -EISCONN) return TIDE_OK;
+  return under_way(self->result) ? park(self, task) : TIDE_OS(-self->result);
+}
+
+int tide_connect_take(tide_connect *self) {
+  int fd = self->fd.fd;
+  if (self->paused != NULL) tide__task_interrupt(self->paused->task, TIDE_ECLOSED);
+  tide_fd_term(&self->fd);
+  return fd;
+}
+
+void tide_connect_term(tide_connect *self) {
+  int fd = tide_connect_take(self);
+  if (fd >= 0) tide__sys_close(fd);
+}

@@ -1,0 +1,47 @@
+/* private.h: what the files of core/io share and nobody else sees. */
+#ifndef TIDE_IO_PRIVATE_H
+#define TIDE_IO_PRIVATE_H
+
+#include "../sched/private.h"
+#include "fd.h"
+
+/* TIDE_TINY_BUFFERS: test builds in which everything is cut at awkward places. */
+#ifdef TIDE_TINY_BUFFERS
+enum { TIDE__SCRATCH = 16, TIDE__READ_ROOM = 4, TIDE__LOW_MARK = 8, TIDE__HIGH_MARK = 16 };
+#else
+enum {
+  TIDE__SCRATCH = 64 * 1024,   /* bytes of the buffer that all reads of a loop share */
+  TIDE__READ_ROOM = 4 * 1024,  /* a read is never for less, whatever its caller wants of it */
+  TIDE__LOW_MARK = 16 * 1024,  /* unsent bytes at which a writer goes on */
+  TIDE__HIGH_MARK = 64 * 1024, /* unsent bytes above which it waits */
+};
+#endif
+
+/* What the descriptors of one loop share. */
+typedef struct tide__shared {
+  tide__attachment attachment;        /* in the loop's list */
+  tide_list lingering;                /* closed streams with unsent bytes */
+  size_t lingering_count;             /* how many they are */
+  char scratch[TIDE__SCRATCH];        /* where reads go first; its content is nobody's for long */
+} tide__shared;
+
+/* The loop's record, made when first asked for; NULL where memory is short. */
+tide__shared *tide__shared_of(tide_loop *loop);
+
+/* linger.c: lets go of all descriptors that linger. */
+void tide__linger_drop_all(tide_loop *loop);
+
+/* fd.c: descriptor waits under names of their own, with or without a task. */
+
+/* Makes `wait` the descriptor's reader or writer until it ends. Its `ops` must be set, with an
+ * `abandon` that calls tide__fd_leave; `source` must be the tide_fd. TIDE_OK: it is pending.
+ * Errors: as tide_fd_wait. */
+int tide__fd_wait(tide_fd *self, tide_wait *wait, int events);
+
+/* The same for the running task, which has entered the wait. TIDE_PENDING or an error. */
+int tide__fd_park(tide_fd *self, tide_task *task, int events);
+
+/* Takes a wait out of its descriptor. Harmless on one that is not in it. */
+void tide__fd_leave(tide_wait *wait);
+
+#endif

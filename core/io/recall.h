@@ -1,0 +1,19 @@
+/* recall.h: what functions that are called again after a wait have in common. Internal to core.
+ *
+ * Between the end of a task's wait and its next call nobody else may come in: the place it holds,
+ * its `claim`, is kept from the first call that waits to the one that does not. */
+#ifndef TIDE_RECALL_H
+#define TIDE_RECALL_H
+
+#include "private.h"
+
+/* Begins a call by `task` on what `fd` stands for. TIDE_OK: go on; else this is to be returned. */
+int tide__recall_enter(tide_fd *fd, tide_task **claim, tide_task *task, const tide_wait_ops *ops);
+
+/* Says that `result` is returned: with TIDE_PENDING the task keeps its place. */
+static inline int tide__recall_leave(tide_task **claim, tide_task *task, int result) {
+  if (result == TIDE_PENDING) *claim = task;
+  return result;
+}
+
+#endif

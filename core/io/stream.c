@@ -1,0 +1,68 @@
+/* stream.c: the life of a stream. */
+#include "stream.h"
+
+#include "linger.h"
+#include "sys.h"
+
+_Static_assert(sizeof(tide_stream) <= 200, "idle connections should be cheap");
+
+void tide_stream_init(tide_stream *stream, tide_loop *loop, int fd) {
+  *stream = (tide_stream){
+      .low_mark = TIDE__LOW_MARK,
+      .high_mark = TIDE__HIGH_MARK,
+      .drained = true,
+  };
+  tide_fd_init(&stream->fd, loop, fd);
+}
+
+int tide_stream_pair(tide_stream *one, tide_stream *other, tide_loop *loop) {
+  int fds[2];
+  int error = tide__sys_socketpair(fds);
+  if (error < 0) return TIDE_OS(-error);
+  tide_stream_init(one, loop, fds[0]);
+  tide_stream_init(other, loop, fds[1]);
+  return TIDE_OK;
+}
+
+/* The outbox without a writer in it and out of the descriptor, or NULL. */
+static tide__outbox *take_output(tide_stream *stream) {
+  tide__outbox *outbox = stream->output;
+  if (outbox == NULL) return NULL;
+  if (outbox->writer != NULL) tide__task_interrupt(outbox->writer->task, TIDE_ECLOSED);
+  tide__outbox_stop(outbox);
+  stream->output = NULL;
+  return outbox;
+}
+
+void tide_stream_close(tide_stream *stream) {
+  if (tide_stream_closed(stream)) return;
+  tide_loop *loop = stream->fd.loop;
+  int fd = stream->fd.fd;
+  tide__outbox *outbox = take_output(stream);
+  tide_fd_term(&stream->fd);
+  tide_buffer_term(&stream->input, &loop->allocator);
+  if (outbox != NULL)
+    tide__linger(loop, fd, outbox);
+  else
+    tide__sys_close(fd);
+}
+
+void tide_stream_set_marks(tide_stream *stream, uint32_t low, uint32_t high) {
+  stream->low_mark = low;
+  stream->high_mark = high;
+}
+
+static int address_of(const tide_stream *stream, int (*ask)(int, tide_address *),
+                      tide_address *address) {
+  if (tide_stream_closed(stream)) return TIDE_ECLOSED;
+  int error = ask(stream->fd.fd, address);
+  return error < 0 ? TIDE_OS(-error) : TIDE_OK;
+}
+
+int tide_stream_local_address(const tide_stream *stream, tide_address *address) {
+  return address_of(stream, tide__sys_local_address, address);
+}
+
+int tide_stream_peer_address(const tide_stream *stream, tide_address *address) {
+  return address_of(stream, tide__sys_peer_address, address);
+}

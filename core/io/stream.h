@@ -1,0 +1,119 @@
+/* stream.h: bytes to and from a descriptor, buffered.
+ *
+ * Functions marked (waits) are *called again*: they return TIDE_PENDING where they would block;
+ * when the task is stepped with outcome TIDE_OK it makes the same call again, and with any other
+ * outcome it does not: then the call did not happen, and what had been read stays buffered. At
+ * most one task reads and one writes at a time: a second gets TIDE_EBUSY. */
+#ifndef TIDE_STREAM_H
+#define TIDE_STREAM_H
+
+#include <sys/uio.h>
+
+#include "../base/buffer.h"
+#include "address.h"
+#include "fd.h"
+
+TIDE_BEGIN_DECLS
+
+typedef struct tide_stream {
+  tide_fd fd;           /* owned, with its descriptor */
+  tide_buffer input;    /* what was read and not yet asked for; no memory while idle */
+  tide_task *reader;    /* inside a reading function and to call it again, or NULL */
+  tide_task *writer;    /* inside a writing function and to call it again, or NULL */
+  struct tide__outbox *output; /* unsent bytes; NULL: none */
+  size_t searched;      /* bytes of `input` in which no separator begins */
+  uint64_t separator;   /* which separator that is true of; 0: none */
+  int read_error;       /* why nothing more can be read (TIDE_EEOF: the end), or TIDE_OK */
+  int write_error;      /* why nothing more can be written, or TIDE_OK */
+  uint32_t low_mark;    /* unsent bytes at which a waiting writer goes on */
+  uint32_t high_mark;   /* unsent bytes above which a writer waits */
+  bool drained;         /* the last read took all there was: wait before the next */
+  bool write_closed;    /* tide_stream_close_write was called */
+} tide_stream;
+
+/* A part of somebody's memory. */
+typedef struct tide_slice {
+  const char *data; /* where it begins */
+  size_t length;    /* its bytes */
+} tide_slice;
+
+/* Takes over `fd`, a connected socket (or pipe, or terminal) in non-blocking mode. Allocates
+ * nothing. */
+TIDE_API void tide_stream_init(tide_stream *stream, tide_loop *loop, int fd);
+
+/* Two streams, each the other's peer. TIDE_OK or TIDE_OS(...), with neither. */
+TIDE_API int tide_stream_pair(tide_stream *one, tide_stream *other, tide_loop *loop);
+
+/* Closes the descriptor: tasks that wait in the stream get TIDE_ECLOSED, unread bytes are dropped.
+ * Unsent bytes go on being sent in the background for five seconds at most (dropped where memory
+ * is short): see tide_loop_lingering. Harmless when repeated. */
+TIDE_API void tide_stream_close(tide_stream *stream);
+
+static inline bool tide_stream_closed(const tide_stream *stream) { return stream->fd.fd < 0; }
+
+/* How many closed streams have bytes left to send. Who is about to free the loop may turn it until
+ * there are none; tide_loop_free drops them. */
+TIDE_API size_t tide_loop_lingering(const tide_loop *loop);
+
+/* Reading. What a slice tells is valid until the next reading call on any stream of the loop, or
+ * until this stream is closed.
+ *
+ * Errors of all: TIDE_ECLOSED, TIDE_EBUSY, TIDE_OS(...); TIDE_ENOMEM, after which, where bytes
+ * were lost, the stream cannot be read any more. With these the bytes stay buffered. */
+
+/* (waits) What there is, at least one byte and at most `max` (limited to 64 KiB where nothing was
+ * buffered). TIDE_EEOF: the end. */
+TIDE_API int tide_stream_read(tide_stream *stream, tide_task *task, size_t max, tide_slice *out);
+
+/* (waits) Exactly `count` bytes. TIDE_EEOF: the end came before; `out` tells the bytes up to it,
+ * which are taken. */
+TIDE_API int tide_stream_read_exactly(tide_stream *stream, tide_task *task, size_t count,
+                                      tide_slice *out);
+
+/* (waits) All up to and with the next `separator`, which is not empty: at most `max` bytes, else
+ * TIDE_ELIMIT, and they stay buffered. TIDE_EEOF: as tide_stream_read_exactly. */
+TIDE_API int tide_stream_read_until(tide_stream *stream, tide_task *task, tide_slice separator,
+                                    size_t max, tide_slice *out);
+
+/* (waits) All up to the end, perhaps nothing. More than `max` bytes: TIDE_ELIMIT, and those read
+ * so far stay buffered. */
+TIDE_API int tide_stream_read_all(tide_stream *stream, tide_task *task, size_t max,
+                                  tide_slice *out);
+
+/* Writing. An error of the system shows in this or a later call, and in all that follow.
+ *
+ * Errors of all: TIDE_ECLOSED (of the writing side too), TIDE_EBUSY, TIDE_OS(...), TIDE_ENOMEM
+ * (nothing was written; or, where a part was, no more can be). */
+
+/* (waits) Accepts all that the parts hold: sends it, or copies what the system does not take and
+ * sends that in the background. Waits before where there are more than the high mark of unsent
+ * bytes, until the low mark is reached. */
+TIDE_API int tide_stream_write(tide_stream *stream, tide_task *task, const struct iovec *parts,
+                               size_t count);
+
+/* (waits) Until the system has taken all that was written. */
+TIDE_API int tide_stream_flush(tide_stream *stream, tide_task *task);
+
+/* Ends the writing side: the peer sees the end behind what was written. Does not wait; errors of
+ * the background are tide_stream_flush's to tell. TIDE_OK, TIDE_ECLOSED, TIDE_EBUSY, TIDE_OS(...)
+ * (ENOTSOCK: a pipe can only be closed). Harmless when repeated. */
+TIDE_API int tide_stream_close_write(tide_stream *stream);
+
+/* In bytes; 16 and 64 KiB at first. `low` must not be above `high`. */
+TIDE_API void tide_stream_set_marks(tide_stream *stream, uint32_t low, uint32_t high);
+
+/* Bytes written that the system has not taken. */
+TIDE_API size_t tide_stream_unsent(const tide_stream *stream);
+
+/* Bytes read that nobody has asked for. */
+static inline size_t tide_stream_buffered(const tide_stream *stream) {
+  return tide_buffer_size(&stream->input);
+}
+
+/* Of this end and of the other. TIDE_OK, TIDE_ECLOSED, TIDE_OS(...). */
+TIDE_API int tide_stream_local_address(const tide_stream *stream, tide_address *address);
+TIDE_API int tide_stream_peer_address(const tide_stream *stream, tide_address *address);
+
+TIDE_END_DECLS
+
+#endif

@@ -1,0 +1,206 @@
+/* stream_read.c: the reading half of streams.
+ *
+ * Reads go into the loop's scratch buffer, which `input` borrows meanwhile; what is left of it when
+ * the call ends moves to memory of the stream's own. Where there are bytes already, reads go behind
+ * them. */
+#include <errno.h>
+#include <string.h>
+
+#include "recall.h"
+#include "stream.h"
+#include "sys.h"
+
+static const size_t NOWHERE = SIZE_MAX;
+
+static tide_stream *stream_of(const tide_wait *wait) {
+  return tide_container(wait->source, tide_stream, fd);
+}
+
+static void leave(tide_wait *wait) {
+  tide_stream *stream = stream_of(wait);
+  tide__fd_leave(wait);
+  stream->reader = NULL;
+  stream->drained = true;
+}
+
+static void forget(tide_wait *wait, int outcome) {
+  if (outcome == TIDE_OK) stream_of(wait)->reader = NULL;
+}
+
+static const tide_wait_ops read_ops = {.name = "Stream.read", .abandon = leave, .reject = forget};
+
+/* Memory. */
+
+static const tide_allocator *memory(const tide_stream *stream) {
+  return &stream->fd.loop->allocator;
+}
+
+/* Leaves the scratch to others. Where memory is short the bytes are lost: so is the stream. */
+static int own(tide_stream *stream) {
+  tide_buffer *input = &stream->input;
+  if (!tide_buffer_borrowed(input)) return TIDE_OK;
+  bool some = tide_buffer_size(input) > 0;
+  if (some && tide_buffer_reserve(input, memory(stream), 0) == TIDE_OK) return TIDE_OK;
+  tide_buffer_term(input, memory(stream));
+  return some ? stream->read_error = TIDE_ENOMEM : TIDE_OK;
+}
+
+static size_t within(size_t value, size_t least, size_t most) {
+  return value < least ? least : value > most ? most : value;
+}
+
+/* Makes room to read at least some of `want` bytes behind those in `input`; gives how many. */
+static int make_room(tide_stream *stream, size_t want, size_t *room) {
+  tide_buffer *input = &stream->input;
+  *room = within(want, TIDE__READ_ROOM, TIDE__SCRATCH);
+  if (tide_buffer_size(input) == 0) {
+    tide__shared *shared = tide__shared_of(stream->fd.loop);
+    if (shared == NULL) return TIDE_ENOMEM;
+    tide_buffer_term(input, memory(stream));
+    tide_buffer_borrow(input, shared->scratch, 0);
+    return TIDE_OK;
+  }
+  int error = tide_buffer_reserve(input, memory(stream), *room);
+  *room = input->capacity - input->end;
+  return error;
+}
+
+/* Getting bytes. */
+
+/* Reads behind what is in `input`. TIDE_OK: one byte at least; TIDE_PENDING: there are none now. */
+static int fill(tide_stream *stream, tide_task *task, size_t want) {
+  size_t room;
+  if (stream->read_error != TIDE_OK) return stream->read_error;
+  if (stream->drained && !stream->fd.missed) return TIDE_PENDING;
+  int error = make_room(stream, want, &room);
+  if (error != TIDE_OK) return error;
+  tide_buffer *input = &stream->input;
+  ssize_t got = tide__sys_read(stream->fd.fd, input->data + input->end, room);
+  stream->drained = got < (ssize_t)room;
+  stream->fd.missed = false;
+  if (got == -EAGAIN) return TIDE_PENDING;
+  if (got <= 0) return stream->read_error = got == 0 ? TIDE_EEOF : TIDE_OS((int)-got);
+  input->end += (size_t)got;
+  tide__wait_charge(task, (size_t)got);
+  return TIDE_OK;
+}
+
+static int park(tide_stream *stream, tide_task *task) {
+  int error = own(stream);
+  if (error != TIDE_OK) return error;
+  stream->drained = false; /* once the wait has ended well */
+  return tide__fd_park(&stream->fd, task, TIDE_READABLE);
+}
+
+/* Gets more bytes, or says what is to be returned. */
+static int more(tide_stream *stream, tide_task *task, size_t want) {
+  if (task->streak == UINT8_MAX) { /* enough for one turn */
+    int error = own(stream);
+    return error != TIDE_OK ? error : tide__wait_skip(task);
+  }
+  int result = fill(stream, task, want);
+  return result == TIDE_PENDING ? park(stream, task) : result;
+}
+
+static int enter(tide_stream *stream, tide_task *task, tide_slice *out) {
+  *out = (tide_slice){.data = "", .length = 0};
+  int result = tide__recall_enter(&stream->fd, &stream->reader, task, &read_ops);
+  if (result == TIDE_OK && tide_buffer_size(&stream->input) == 0)
+    tide_buffer_term(&stream->input, memory(stream)); /* what the last slice was in */
+  return result;
+}
+
+static tide_slice take(tide_stream *stream, size_t length) {
+  tide_slice slice = {.data = "", .length = length};
+  if (length > 0) slice.data = tide_buffer_bytes(&stream->input);
+  tide_buffer_consume(&stream->input, length);
+  stream->searched = 0;
+  return slice;
+}
+
+static int finish(tide_stream *stream, tide_task *task, int result) {
+  int error = own(stream);
+  if (error != TIDE_OK && result != TIDE_OK) result = error; /* else the next call tells */
+  return tide__recall_leave(&stream->reader, task, result);
+}
+
+/* The four calls. */
+
+int tide_stream_read(tide_stream *stream, tide_task *task, size_t max, tide_slice *out) {
+  int result = enter(stream, task, out);
+  if (result != TIDE_OK || max == 0) return result;
+  /* who asks for little will ask again: read ahead */
+  size_t want = max < TIDE__READ_ROOM ? TIDE__SCRATCH : max;
+  if (tide_stream_buffered(stream) == 0) result = more(stream, task, want);
+  if (result == TIDE_OK) *out = take(stream, within(max, 0, tide_stream_buffered(stream)));
+  return finish(stream, task, result);
+}
+
+int tide_stream_read_exactly(tide_stream *stream, tide_task *task, size_t count,
+                             tide_slice *out) {
+  int result = enter(stream, task, out);
+  if (result != TIDE_OK) return result;
+  while (result == TIDE_OK && tide_stream_buffered(stream) < count) {
+    size_t missing = count - tide_stream_buffered(stream);
+    result = more(stream, task, missing < TIDE__READ_ROOM ? TIDE__SCRATCH : missing);
+  }
+  if (result == TIDE_OK) *out = take(stream, count);
+  if (result == TIDE_EEOF) *out = take(stream, tide_stream_buffered(stream));
+  return finish(stream, task, result);
+}
+
+/* A number that tells separators apart: for up to seven bytes the bytes, else a hash of them. */
+static uint64_t key_of(tide_slice separator) {
+  uint64_t key = 0;
+  if (separator.length <= 7) {
+    memcpy(&key, separator.data, separator.length);
+    return key << 8 | separator.length;
+  }
+  key = 14695981039346656037u; /* FNV-1a */
+  for (size_t i = 0; i < separator.length; i++)
+    key = (key ^ (unsigned char)separator.data[i]) * 1099511628211u;
+  return key | 0xff;
+}
+
+/* Where in `input` the separator begins, or NOWHERE. Looks at no byte twice for long. */
+static size_t find(tide_stream *stream, tide_slice separator) {
+  uint64_t key = key_of(separator);
+  size_t size = tide_stream_buffered(stream);
+  const char *bytes = tide_buffer_bytes(&stream->input);
+  if (stream->separator != key) stream->searched = 0;
+  stream->separator = key;
+  if (size < separator.length) return NOWHERE;
+  const char *found = memmem(bytes + stream->searched, size - stream->searched, separator.data,
+                             separator.length);
+  if (found != NULL) return (size_t)(found - bytes);
+  stream->searched = size - separator.length + 1;
+  return NOWHERE;
+}
+
+int tide_stream_read_until(tide_stream *stream, tide_task *task, tide_slice separator, size_t max,
+                           tide_slice *out) {
+  int result = enter(stream, task, out);
+  if (result != TIDE_OK) return result;
+  if (separator.length == 0) return TIDE_OS(EINVAL);
+  size_t at;
+  while ((at = find(stream, separator)) == NOWHERE && result == TIDE_OK)
+    result = tide_stream_buffered(stream) >= max ? TIDE_ELIMIT
+                                                 : more(stream, task, TIDE__SCRATCH);
+  if (at != NOWHERE) result = at + separator.length > max ? TIDE_ELIMIT : TIDE_OK;
+  if (result == TIDE_OK) *out = take(stream, at + separator.length);
+  if (result == TIDE_EEOF) *out = take(stream, tide_stream_buffered(stream));
+  return finish(stream, task, result);
+}
+
+int tide_stream_read_all(tide_stream *stream, tide_task *task, size_t max, tide_slice *out) {
+  int result = enter(stream, task, out);
+  if (result != TIDE_OK) return result;
+  while (result == TIDE_OK)
+    result = tide_stream_buffered(stream) > max ? TIDE_ELIMIT
+                                                : more(stream, task, TIDE__SCRATCH);
+  if (result == TIDE_EEOF) {
+    *out = take(stream, tide_stream_buffered(stream));
+    result = TIDE_OK;
+  }
+  return finish(stream, task, result);
+}

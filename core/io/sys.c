@@ -1,0 +1,103 @@
+/* sys.c: every system call of core/io. */
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The value of `call`, repeated while signals interrupt it, or the negated errno. */
+#define RETRY(type, call)                   \
+  type result;                              \
+  do                                        \
+    result = (call);                        \
+  while (result < 0 && errno == EINTR);     \
+  return result < 0 ? (type)-errno : result
+
+ssize_t tide__sys_read(int fd, void *buffer, size_t size) { RETRY(ssize_t, read(fd, buffer, size)); }
+
+static ssize_t send_parts(int fd, const struct iovec *parts, size_t count) {
+  struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
+  RETRY(ssize_t, sendmsg(fd, &message, MSG_NOSIGNAL));
+}
+
+static ssize_t write_parts(int fd, const struct iovec *parts, size_t count) {
+  RETRY(ssize_t, writev(fd, parts, (int)count));
+}
+
+/* Pipes have no MSG_NOSIGNAL: the signal is held back, and taken away if it came. */
+static ssize_t write_silently(int fd, const struct iovec *parts, size_t count) {
+  sigset_t pipe_signal, before;
+  sigemptyset(&pipe_signal);
+  sigaddset(&pipe_signal, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+  ssize_t written = write_parts(fd, parts, count);
+  static const struct timespec at_once = {0, 0};
+  if (written == -EPIPE) sigtimedwait(&pipe_signal, NULL, &at_once);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return written;
+}
+
+ssize_t tide__sys_send(int fd, const struct iovec *parts, size_t count, bool *plain) {
+  if (!*plain) {
+    ssize_t sent = send_parts(fd, parts, count);
+    if (sent != -ENOTSOCK) return sent;
+    *plain = true;
+  }
+  return write_silently(fd, parts, count);
+}
+
+int tide__sys_socket(int family) {
+  RETRY(int, socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+
+int tide__sys_socketpair(int fds[2]) {
+  RETRY(int, socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds));
+}
+
+int tide__sys_accept(int fd) { RETRY(int, accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)); }
+
+int tide__sys_bind(int fd, const tide_address *address) {
+  RETRY(int, bind(fd, &address->as.any, address->length));
+}
+
+int tide__sys_listen(int fd, int backlog) { RETRY(int, listen(fd, backlog)); }
+
+int tide__sys_connect(int fd, const tide_address *address) {
+  RETRY(int, connect(fd, &address->as.any, address->length));
+}
+
+int tide__sys_set_option(int fd, int level, int name, int value) {
+  RETRY(int, setsockopt(fd, level, name, &value, sizeof value));
+}
+
+int tide__sys_shutdown_write(int fd) { RETRY(int, shutdown(fd, SHUT_WR)); }
+
+int tide__sys_local_address(int fd, tide_address *address) {
+  address->length = sizeof address->as;
+  RETRY(int, getsockname(fd, &address->as.any, &address->length));
+}
+
+int tide__sys_peer_address(int fd, tide_address *address) {
+  address->length = sizeof address->as;
+  RETRY(int, getpeername(fd, &address->as.any, &address->length));
+}
+
+int tide__sys_is_open(int fd) { return fcntl(fd, F_GETFD) < 0 ? -errno : 0; }
+
+int tide__sys_unlink(const char *path) { RETRY(int, unlink(path)); }
+
+int tide__sys_socket_file(const char *path, uint64_t identity[2]) {
+  struct stat status;
+  if (lstat(path, &status) < 0) return -errno;
+  if (!S_ISSOCK(status.st_mode)) return -ENOTSOCK;
+  identity[0] = status.st_dev;
+  identity[1] = status.st_ino;
+  return 0;
+}
+
+/* EINTR is not for repeating here: the descriptor is gone, and may be another's by now. */
+void tide__sys_close(int fd) { close(fd); }

@@ -1,0 +1,38 @@
+/* sys.h: every system call of core/io, so that tests can make each of them fail. Internal to core.
+ *
+ * All return what the call does, or a negated errno; EINTR is seen to here. */
+#ifndef TIDE_SYS_H
+#define TIDE_SYS_H
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "address.h"
+
+ssize_t tide__sys_read(int fd, void *buffer, size_t size);
+
+/* Writes to a socket or, where *plain is set, to something else; sets it on finding out. Never
+ * raises SIGPIPE. At most IOV_MAX parts. */
+ssize_t tide__sys_send(int fd, const struct iovec *parts, size_t count, bool *plain);
+
+/* Of non-blocking, close-on-exec descriptors. */
+int tide__sys_socket(int family);
+int tide__sys_socketpair(int fds[2]);
+int tide__sys_accept(int fd);
+
+int tide__sys_bind(int fd, const tide_address *address);
+int tide__sys_listen(int fd, int backlog);
+int tide__sys_connect(int fd, const tide_address *address);
+int tide__sys_set_option(int fd, int level, int name, int value);
+int tide__sys_shutdown_write(int fd);
+int tide__sys_local_address(int fd, tide_address *address);
+int tide__sys_peer_address(int fd, tide_address *address);
+int tide__sys_is_open(int fd); /* 0 or -EBADF */
+int tide__sys_unlink(const char *path);
+
+/* Which file a path names: device and inode. -ENOTSOCK where it is no socket. */
+int tide__sys_socket_file(const char *path, uint64_t identity[2]);
+
+void tide__sys_close(int fd);
+
+#endif

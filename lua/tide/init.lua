@@ -1,0 +1,13 @@
+-- tide.init: puts the Lua part of tide together.
+local tide = require "tide"
+
+require "tide.errors"
+require "tide.concurrent"
+
+-- what only the parts need
+tide.set_hook = nil
+tide.join = nil
+tide.shielded_await = nil
+tide.shield_call = nil
+
+return tide

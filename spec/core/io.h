@@ -1,0 +1,88 @@
+/* io.h: scripts that call streams, and worlds that count their descriptors. */
+#ifndef TIDE_SPEC_IO_H
+#define TIDE_SPEC_IO_H
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../../core/io/private.h"
+#include "script.h"
+
+/* Calls a waiting function of the sort that is called again; self->outcome says how it went. */
+#define CALL(call) \
+  for (;;) { \
+    self->outcome = (call); \
+    if (self->outcome != TIDE_PENDING) break; \
+    self->at = __LINE__; \
+    return; \
+    case __LINE__: \
+      self->outcome = self->task.outcome; \
+      if (self->outcome != TIDE_OK) break; \
+  }
+
+/* The same; an error ends the script. */
+#define CALL_OR_END(call) \
+  CALL(call); \
+  if (self->outcome != TIDE_OK) { \
+    actor_end(self); \
+    return; \
+  }
+
+static inline int count_descriptors(void) {
+  DIR *directory = opendir("/proc/self/fd");
+  CHECK(directory != NULL);
+  int count = 0;
+  while (readdir(directory) != NULL) count++;
+  closedir(directory);
+  return count;
+}
+
+static int descriptors_before;
+
+/* A world, and at its end no descriptor more than there was. */
+static inline void io_open(world *w) {
+  descriptors_before = count_descriptors();
+  world_open(w);
+}
+
+static inline void io_close(world *w) {
+  world_close(w);
+  CHECK_EQ(count_descriptors(), descriptors_before);
+}
+
+/* Sends text past the stream's buffers. */
+static inline void raw_send(const tide_stream *stream, const char *text) {
+  CHECK_EQ(send(stream->fd.fd, text, strlen(text), MSG_NOSIGNAL), (long long)strlen(text));
+}
+
+/* What a slice holds, as a string until the next call. */
+static inline const char *text_of(tide_slice slice) {
+  static char text[512];
+  CHECK(slice.length < sizeof text);
+  memcpy(text, slice.data, slice.length);
+  text[slice.length] = '\0';
+  return text;
+}
+
+static inline tide_slice slice_of(const char *text) {
+  return (tide_slice){.data = text, .length = strlen(text)};
+}
+
+/* A byte of an endless pattern in which no stretch repeats soon. */
+static inline char pattern(size_t at) { return (char)(at * 31 + at / 251); }
+
+static inline char *patterned(size_t from, size_t size) {
+  char *bytes = malloc(size);
+  for (size_t i = 0; i < size; i++) bytes[i] = pattern(from + i);
+  return bytes;
+}
+
+static inline void check_pattern(const char *bytes, size_t from, size_t size) {
+  for (size_t i = 0; i < size; i++) CHECK_EQ(bytes[i], pattern(from + i));
+}
+
+#endif
