@@ -1,5 +1,5 @@
 /* Load generator for the echo servers: closed-loop round trips on connections opened at once, or idle connections. */
-#define _GNU_SOURCE 1
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -22,6 +22,8 @@ enum {
     MAX_SIZE = 1 << 20,      /* longest message, in bytes */
     SHIFTS = 251,            /* so many places in the pattern where a message may begin */
     EVENTS = 1024,           /* taken from epoll at once */
+    SHORT = 4096,            /* messages up to so many bytes are all compared */
+    SPOT_CHECK = 8,          /* of longer ones, one in so many: the kernel discards the others, or the load would be the slower side */
     IDLE_STRIDE = 50,        /* idle connections opened between two checks that the server keeps up */
     SETTLE_MS = 300          /* from the last connection to reading the server's memory */
 };
@@ -183,12 +185,17 @@ static void next_message(struct load *load, struct client *client) {
     send_rest(load, client);
 }
 
+static bool compared(const struct load *load, const struct client *client) {
+    return load->options.size <= SHORT || client->trips % SPOT_CHECK == 0;
+}
+
 static void receive(struct load *load, struct client *client) {
-    ssize_t got = recv(client->fd, incoming, load->options.size - client->received, 0);
+    bool compare = compared(load, client);
+    ssize_t got = recv(client->fd, incoming, load->options.size - client->received, compare ? 0 : MSG_TRUNC);
     if (got < 0 && errno == EAGAIN) return;
     if (got < 0) fail_errno("recv");
     if (got == 0) fail("the server closed a connection");
-    if (memcmp(incoming, pattern + client->shift + client->received, (size_t)got) != 0) fail("the echo differs");
+    if (compare && memcmp(incoming, pattern + client->shift + client->received, (size_t)got) != 0) fail("the echo differs");
     client->received += (size_t)got;
     if (client->received == load->options.size) next_message(load, client);
 }

@@ -120,16 +120,17 @@ local function record(result, figures, unit)
     return
   end
   result.values[#result.values + 1] = figures[unit]
+  result.busy_values[#result.busy_values + 1] = figures.server_busy
   if figures.min and figures.median > 0 then
     result.fairness = math.min(result.fairness or 1, figures.min / figures.median)
   end
 end
 
 -- Runs the contenders ({ program =, k = } each, program nil: not there) in turn, for that many rounds.
--- Returns for each { median =, fairness =, failed = }.
+-- Returns for each { median =, fairness =, busy =, failed = }; busy is a server's share of its core.
 local function run_in_turn(work, contenders, rounds, options)
   local results = {}
-  for i = 1, #contenders do results[i] = { values = {} } end
+  for i = 1, #contenders do results[i] = { values = {}, busy_values = {} } end
   for round = 1, rounds do
     io.stderr:write(("\r\27[K%s, round %d of %d"):format(work.name, round, rounds))
     for i, contender in ipairs(contenders) do
@@ -140,7 +141,7 @@ local function run_in_turn(work, contenders, rounds, options)
     end
   end
   io.stderr:write("\r\27[K")
-  for _, result in ipairs(results) do result.median = median(result.values) end
+  for _, result in ipairs(results) do result.median, result.busy = median(result.values), median(result.busy_values) end
   return results
 end
 
@@ -178,6 +179,12 @@ local function shown(value, unit)
   return ("%.1fk/s"):format(value / 1000)
 end
 
+-- A server's figure comes with how busy it was: well below 100 % something else was the bottleneck.
+local function shown_result(result, unit)
+  if result.failed and not result.median then return "failed" end
+  return shown(result.median, unit) .. (result.busy and (", busy %.0f %%"):format(result.busy * 100) or "")
+end
+
 local function shown_target(work)
   if work.at_most_absolute then return "<= " .. shown(work.at_most_absolute, work.unit) end
   return work.at_most and ("<= %.2f"):format(work.at_most) or (">= %.2f"):format(work.at_least)
@@ -210,7 +217,7 @@ local function compare_with_limits(works, options)
     local judged = verdict(work, ratio, tide)
     met = met and not judged:find("^MISS")
     print_row {
-      work.title, shown(limit.median, work.unit), shown(tide.median, work.unit),
+      work.title, shown_result(limit, work.unit), shown_result(tide, work.unit),
       ratio and ("%.2f"):format(ratio) or "n/a", shown_target(work), judged,
     }
   end
@@ -320,14 +327,25 @@ local function compare_peers(works, options)
   print_peer_table(works, peers, options, true)
 end
 
+-- Says so where other programs already keep the machine busy.
+local function warn_of_company()
+  local file = io.open("/proc/loadavg")
+  if not file then return end
+  local load = file:read("n")
+  file:close()
+  if load and load > 0.7 then io.stderr:write(("the machine is busy (load %.1f): figures will be noisy\n"):format(load)) end
+end
+
 local options = parse(arg)
 local works = chosen_works(options.only)
 io.stdout:setvbuf("line")
 if options.list then
   for _, work in ipairs(works) do print(work.name) end
 elseif options.peers then
+  warn_of_company()
   compare_peers(works, options)
 else
+  warn_of_company()
   local met = compare_with_limits(works, options)
   if options.tenfold then
     print()

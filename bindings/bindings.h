@@ -37,7 +37,8 @@ typedef enum tl_class {
 
 /* Tables of the runtime, anchored in the registry. */
 typedef enum tl_table {
-  TL_LIVE,       /* slot -> task or handle that the loop knows; a free one: coroutine | false */
+  TL_LIVE,       /* slot -> task or handle that the loop knows | false */
+  TL_POOL,       /* 1 .. pool_count: coroutines for reuse; up to pool_capacity: room for more */
   TL_REASONS,    /* light userdata of a cancelled scope -> the reason given */
   TL_NAMES,      /* task (weak) -> its name */
   TL_TRACEBACKS, /* coroutine (weak) -> {error, traceback} of the error on its way */
@@ -57,13 +58,16 @@ typedef struct tl_runtime {
   bool running;                        /* the loop is being run */
   bool running_forever;                /* ... by run_forever */
   const void *metatables[TL_CLASS_COUNT]; /* lua_topointer of each class's metatable */
+  int classes[TL_CLASS_COUNT];         /* registry references of the metatables */
   int tables[TL_TABLE_COUNT];          /* registry references */
   int *slots;                          /* free slots of TL_LIVE */
   int slot_count;                      /* how many are free */
   int slot_capacity;                   /* room in `slots`: the number of slots there are */
-  int pooled;                          /* free slots that hold a finished coroutine for reuse */
+  int pool_count;                      /* coroutines in TL_POOL */
+  int pool_capacity;                   /* places in TL_POOL */
   uint8_t how;                         /* TL_PACKED, TL_BARE: what the body that just ended left */
-  lua_State *box;                      /* scratch stack of end_task; TL_LIVE is at 1 */
+  lua_State *box;                      /* a stack of body.c's own; see there */
+  lua_State *spare;                    /* the coroutine for the next task to begin, or NULL */
   int reason_count;                    /* entries in TL_REASONS */
   int failed;                          /* slot of the first task whose failure nobody saw yet; 0 */
   tide_defer reporter;                 /* reports those at the end of the turn */
@@ -77,15 +81,17 @@ enum {
   TL_NAMED = 4,  /* it has an entry in TL_NAMES */
   TL_EMPTY = 8,  /* no result at all */
   TL_FAILED = 16, /* only in tl_runtime.how: a record {error, traceback} */
-  TL_BEGUN = 32, /* a task that was stepped */
+  TL_BEGUN = 32,  /* a task that was stepped */
+  TL_CHILD = 64,  /* a task whose first value is its group, the second its function */
 };
 
 struct tl_task {
   tide_task task;   /* first: the core's part */
   tl_runtime *rt;   /* whose */
-  lua_State *co;    /* its coroutine; NULL once it has ended */
+  lua_State *co;    /* its coroutine; NULL before it begins and once it has ended */
   int slot;         /* in TL_LIVE; 0 once it has ended */
   int next_failed;  /* slot of the next task whose failure nobody saw yet */
+  uint16_t values;  /* [group,] function and arguments: its user values before it begins */
 };
 
 typedef struct tl_future {
@@ -102,13 +108,13 @@ tl_runtime *tl_runtime_find(lua_State *L);    /* from the registry, or NULL */
 void tl_table_push(lua_State *L, const tl_runtime *rt, tl_table table);
 int tl_slot_find(lua_State *L, tl_runtime *rt); /* the next tl_slot_take's; [-0, +0, m] */
 void tl_slot_take(lua_State *L, tl_runtime *rt); /* anchors the value on top, pops it; [-1, +0, -] */
-void tl_slot_free(lua_State *L, tl_runtime *rt, int slot);
+void tl_slot_free(tl_runtime *rt, int slot);
 void tl_hook_push(lua_State *L, const tl_runtime *rt, const char *name);
 
 /* class.c: metatables, and checking arguments. */
 void tl_class_new(lua_State *L, tl_runtime *rt, tl_class class, const char *name,
                   const luaL_Reg *methods, const luaL_Reg *metamethods);
-void tl_class_push(lua_State *L, tl_runtime *rt, tl_class class); /* its metatable */
+void tl_class_push(lua_State *L, const tl_runtime *rt, tl_class class); /* its metatable */
 void *tl_object_new(lua_State *L, tl_runtime *rt, tl_class class, size_t size, int user_values);
 void *tl_test(lua_State *L, const tl_runtime *rt, int index, tl_class class); /* or NULL */
 void *tl_check(lua_State *L, const tl_runtime *rt, int index, tl_class class); /* or raises */
@@ -188,10 +194,12 @@ void tl_protect_open(lua_State *L, tl_runtime *rt);
 void tl_coroutine_open(lua_State *L, tl_runtime *rt);
 void tl_coroutine_close_nested(lua_State *co); /* closes what waits inside a killed coroutine */
 
-/* task.c */
+/* body.c */
 tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int group_index,
                        int function_index); /* fn and all above it; [-(n), +1, m e]: the Task */
 void tl_task_kill(lua_State *L, tl_task *task);
+
+/* task.c */
 void tl_reason_set(lua_State *L, tl_runtime *rt, const tide_scope *scope, int index);
 void tl_reason_clear(lua_State *L, tl_runtime *rt, const tide_scope *scope);
 void tl_task_push(lua_State *L, const tl_task *task); /* a live one's userdata */
@@ -200,7 +208,6 @@ void tl_task_push(lua_State *L, const tl_task *task); /* a live one's userdata *
 tide_future *tl_check_future(lua_State *L, const tl_runtime *rt, int index);
 int tl_result_push(lua_State *L, tl_runtime *rt, const tide_future *future, int index);
                                                       /* of an ended one; raises its error */
-bool tl_task_is_body(lua_State *co); /* a task's coroutine that has not been started */
 
 /* report.c */
 void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, int traceback_index);
@@ -222,6 +229,7 @@ void tl_condition_open(lua_State *L, tl_runtime *rt);
 void tl_barrier_open(lua_State *L, tl_runtime *rt);
 void tl_queue_open(lua_State *L, tl_runtime *rt);
 void tl_join_open(lua_State *L, tl_runtime *rt);
+void tl_stats_open(lua_State *L, tl_runtime *rt);
 void tl_net_open(lua_State *L, tl_runtime *rt);
 
 #endif

@@ -19,11 +19,11 @@ void tl_class_new(lua_State *L, tl_runtime *rt, tl_class class, const char *name
   lua_setfield(L, -2, "__index");
   if (metamethods != NULL) tl_functions(L, rt, metamethods);
   rt->metatables[class] = lua_topointer(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &rt->metatables[class]);
+  rt->classes[class] = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-void tl_class_push(lua_State *L, tl_runtime *rt, tl_class class) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &rt->metatables[class]);
+void tl_class_push(lua_State *L, const tl_runtime *rt, tl_class class) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->classes[class]);
 }
 
 void *tl_object_new(lua_State *L, tl_runtime *rt, tl_class class, size_t size, int user_values) {
@@ -43,7 +43,7 @@ void *tl_test(lua_State *L, const tl_runtime *rt, int index, tl_class class) {
 }
 
 static const char *class_name(lua_State *L, const tl_runtime *rt, tl_class class) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &rt->metatables[class]);
+  tl_class_push(L, rt, class);
   lua_getfield(L, -1, "__name");
   return lua_tostring(L, -1);
 }

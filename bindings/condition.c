@@ -1,4 +1,4 @@
-/* condition.c: Condition. Its lock is its user value; lock:... and condition:acquire are the same. */
+/* condition.c: Condition. Its lock is its user value. */
 #include "bindings.h"
 
 static tide_condition *check_condition(lua_State *L) {
@@ -25,6 +25,42 @@ static int condition_wait(lua_State *L) {
   int result = tide_condition_wait(condition, &task->task);
   if (result == TIDE_EINVALID_STATE) return raise_not_held(L);
   return tl_finish(L, rt, result, 0, waited);
+}
+
+/* condition:wait_for(predicate) (waits) -> what the predicate returned. Its stack: condition,
+ * predicate[, what that returned]. */
+
+static int call_predicate(lua_State *L);
+
+static int notified(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  tl_resumed(L, tl_rt(L), status);
+  return call_predicate(L);
+}
+
+static int predicate_called(lua_State *L, int status, lua_KContext ctx) {
+  tl_runtime *rt = tl_rt(L);
+  (void)status;
+  (void)ctx;
+  if (lua_toboolean(L, 3)) return 1;
+  lua_settop(L, 2);
+  tl_task *task = tl_enter(L, rt);
+  int result = tide_condition_wait(lua_touserdata(L, 1), &task->task);
+  if (result == TIDE_EINVALID_STATE) return raise_not_held(L);
+  return tl_finish(L, rt, result, 0, notified);
+}
+
+static int call_predicate(lua_State *L) {
+  lua_pushvalue(L, 2);
+  lua_callk(L, 0, 1, 0, predicate_called);
+  return predicate_called(L, LUA_OK, 0);
+}
+
+static int condition_wait_for(lua_State *L) {
+  check_condition(L);
+  tl_check_callable(L, 2);
+  lua_settop(L, 2);
+  return call_predicate(L);
 }
 
 static int notify(lua_State *L, size_t count) {
@@ -73,6 +109,7 @@ static int new_condition(lua_State *L) {
 
 void tl_condition_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg methods[] = {{"wait", condition_wait},
+                                     {"wait_for", condition_wait_for},
                                      {"notify", condition_notify},
                                      {"notify_all", condition_notify_all},
                                      {"lock", condition_lock},

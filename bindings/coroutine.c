@@ -10,9 +10,6 @@ static bool waits(lua_State *co) {
          lua_touserdata(co, -1) == (void *)&tl_marker;
 }
 
-/* A coroutine that belongs to a task: one that waits, or has not been started by the loop yet. */
-static bool is_scheduled(lua_State *co) { return waits(co) || tl_task_is_body(co); }
-
 static lua_State *check_coroutine(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
   luaL_argexpected(L, co != NULL, 1, "coroutine");
@@ -24,7 +21,7 @@ typedef enum { SUSPENDED, RUNNING, NORMAL, DEAD } status_of;
 static status_of status(lua_State *L, lua_State *co) {
   lua_Debug ar;
   if (L == co) return RUNNING;
-  if (is_scheduled(co)) return NORMAL;
+  if (waits(co)) return NORMAL;
   switch (lua_status(co)) {
   case LUA_YIELD:
     return SUSPENDED;
@@ -65,7 +62,7 @@ static int fail(lua_State *L, const char *message) {
 static int start(lua_State *L, lua_State *co, int arguments, bool *waiting) {
   int results;
   *waiting = false;
-  if (is_scheduled(co)) return fail(L, "cannot resume a coroutine that waits in a task");
+  if (waits(co)) return fail(L, "cannot resume a coroutine that waits in a task");
   if (!lua_checkstack(co, arguments)) return fail(L, "too many arguments to resume");
   if (status(L, co) != SUSPENDED) {
     lua_pushfstring(L, "cannot resume %s coroutine",
@@ -209,7 +206,7 @@ static int co_close(lua_State *L) {
   status_of now = status(L, co);
   if (now != DEAD && now != SUSPENDED)
     return luaL_error(L, "cannot close a %s coroutine%s", status_names[now],
-                      is_scheduled(co) ? " (it waits in a task)" : "");
+                      waits(co) ? " (it waits in a task)" : "");
   if (lua_resetthread(co) == LUA_OK) {
     lua_pushboolean(L, 1);
     return 1;

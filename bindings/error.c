@@ -40,7 +40,7 @@ void tl_error_push(lua_State *L, const tl_runtime *rt, int error, const char *me
     luaL_traceback(L, L, NULL, 1);
     lua_setfield(L, -2, "traceback");
   }
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &rt->metatables[TL_ERROR]);
+  tl_class_push(L, rt, TL_ERROR);
   lua_setmetatable(L, -2);
 }
 

@@ -12,7 +12,7 @@ static void end_handle(tl_handle *handle) {
   int slot = handle->slot;
   handle->slot = 0;
   tide_task_finish(&handle->task, TIDE_FUTURE_DONE);
-  tl_slot_free(handle->rt->L, handle->rt, slot);
+  tl_slot_free(handle->rt, slot);
 }
 
 /* In protected mode: calls what the handle at 1 keeps: {n=, function, arguments...}. */
@@ -73,7 +73,7 @@ static tl_handle *new_handle(lua_State *L, tl_runtime *rt, int index) {
 
 static int started(lua_State *L, tl_runtime *rt, tl_handle *handle, int error) {
   if (error == TIDE_OK) return 1;
-  tl_slot_free(L, rt, handle->slot);
+  tl_slot_free(rt, handle->slot);
   handle->slot = 0;
   return tl_raise(L, rt, error);
 }

@@ -60,19 +60,17 @@ static int lock_locked(lua_State *L) {
 }
 
 static int with_ended(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
   (void)ctx;
-  tide_lock_release(lua_touserdata(L, 1), current(tl_rt(L)));
-  if (status != LUA_OK && status != LUA_YIELD) return lua_error(L);
-  return lua_gettop(L) - 2;
+  return lua_gettop(L) - 1; /* leaving closes the lock, as do errors and a kill */
 }
 
 static int with_acquired(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   tl_resumed(L, tl_rt(L), status);
-  lua_pushcfunction(L, tl_message_handler);
-  lua_insert(L, 2);
-  status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 2, 0, with_ended);
-  return with_ended(L, status, 0);
+  lua_toclose(L, 1);
+  lua_callk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, with_ended);
+  return with_ended(L, LUA_OK, 0);
 }
 
 /* lock:with(fn, ...) -> results... (waits) */

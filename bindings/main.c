@@ -148,10 +148,42 @@ static int load(lua_State *L, const options *o, char **argv) {
   return luaL_loadfile(L, argv[o->script]);
 }
 
+/* Lua's memory: a slab, which knows what malloc cannot, that Lua remembers sizes. Not where a
+ * sanitizer watches the heap. */
+static tide_slab *new_slab(void) {
+#if defined(__SANITIZE_ADDRESS__)
+  return NULL;
+#else
+  return tide_slab_new();
+#endif
+}
+
+static int panic(lua_State *L) {
+  fprintf(stderr, "tide: unprotected error: %s\n", luaL_tolstring(L, -1, NULL));
+  return 0; /* Lua aborts */
+}
+
+static void warn(void *state, const char *message, int more) {
+  bool *begun = state;
+  fprintf(stderr, "%s%s%s", *begun ? "" : "Lua warning: ", message, more ? "" : "\n");
+  *begun = more != 0;
+}
+
+static lua_State *new_state(tide_slab *slab) {
+  static bool warning_begun;
+  if (slab == NULL) return luaL_newstate();
+  lua_State *L = lua_newstate(tide_slab_resize, slab);
+  if (L == NULL) return NULL;
+  lua_atpanic(L, panic);
+  lua_setwarnf(L, warn, &warning_begun);
+  return L;
+}
+
 int main(int argc, char **argv) {
   options o = parse(argc, argv);
   if (o.done) return o.status;
-  lua_State *L = luaL_newstate();
+  tide_slab *slab = new_slab();
+  lua_State *L = new_state(slab);
   if (L == NULL) {
     fputs("tide: not enough memory\n", stderr);
     return EXIT_FAILURE;
@@ -166,5 +198,6 @@ int main(int argc, char **argv) {
   else
     fprintf(stderr, "tide: %s\n", lua_tostring(L, -1));
   lua_close(L);
+  tide_slab_free(slab);
   return status;
 }

@@ -72,6 +72,6 @@ void tl_report_failed(tide_defer *defer) {
       lua_pop(L, 1);
     }
     task->slot = 0;
-    tl_slot_free(L, rt, slot);
+    tl_slot_free(rt, slot);
   }
 }

@@ -41,6 +41,7 @@ tl_runtime *tl_runtime_open(lua_State *L) {
   rt->main = rt->L = lua_tothread(L, -1);
   lua_pop(L, 1);
   new_table(L, rt, TL_LIVE, NULL);
+  new_table(L, rt, TL_POOL, NULL);
   new_table(L, rt, TL_REASONS, NULL);
   new_table(L, rt, TL_NAMES, "k");
   new_table(L, rt, TL_TRACEBACKS, "k");
@@ -48,6 +49,8 @@ tl_runtime *tl_runtime_open(lua_State *L) {
   rt->box = lua_newthread(L);
   luaL_ref(L, LUA_REGISTRYINDEX);
   tl_table_push(rt->box, rt, TL_LIVE);
+  tl_table_push(rt->box, rt, TL_POOL);
+  lua_pushnil(rt->box);
   tide_defer_init(&rt->reporter, tl_report_failed);
   tide_group_init(&rt->watchers, rt->loop, 0, false);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &runtime_key);
@@ -108,8 +111,7 @@ void tl_slot_take(lua_State *L, tl_runtime *rt) {
   lua_rawseti(rt->box, 1, slot);
 }
 
-void tl_slot_free(lua_State *L, tl_runtime *rt, int slot) {
-  (void)L;
+void tl_slot_free(tl_runtime *rt, int slot) {
   lua_pushboolean(rt->box, 0);
   lua_rawseti(rt->box, 1, slot);
   rt->slots[rt->slot_count++] = slot;

@@ -1,2 +1,157 @@
 -- spec.helper: what every spec file gets: tide, and a check after each spec that nothing is left.
-require "tide"
+--
+-- busted --helper=spec/helper.lua loads it before the specs; they get it by require "spec.helper".
+-- Busted may run under lua5.4 or under the program tide: then all specs are inside one task.
+local tide = require "tide"
+local busted = require "busted"
+
+local helper = {}
+package.loaded["spec.helper"] = helper
+
+-- ---- what is open
+
+local has_lfs, lfs = pcall(require, "lfs")
+
+-- The number of open descriptors, or 0 where the system does not tell.
+function helper.count_fds()
+  if not has_lfs or not lfs.attributes("/proc/self/fd") then return 0 end
+  local count = 0
+  for _ in lfs.dir("/proc/self/fd") do count = count + 1 end
+  return count
+end
+
+-- References in the registry: not its names, and not luaL_ref's list of free places.
+local function count_registry()
+  local count = 0
+  for key, value in pairs(debug.getregistry()) do
+    if type(key) ~= "string" and math.type(value) ~= "integer" then count = count + 1 end
+  end
+  return count
+end
+
+-- What the process holds, after all garbage is gone.
+function helper.holdings()
+  collectgarbage()
+  collectgarbage()
+  local stats = tide.stats()
+  return {
+    fds = helper.count_fds(),
+    registry = count_registry(),
+    tasks = stats.tasks,
+    handles = stats.handles,
+    ready = stats.ready,
+    timers = stats.timers,
+    watching = stats.watching,
+  }
+end
+
+-- What there is more of in `after` than in `before`, as text; nil if nothing.
+function helper.leaked(before, after)
+  local lines = {}
+  for what, count in pairs(after) do
+    if count > before[what] then lines[#lines + 1] = ("%d %s"):format(count - before[what], what) end
+  end
+  table.sort(lines)
+  return #lines > 0 and table.concat(lines, ", ") or nil
+end
+
+local before
+
+busted.subscribe({ "test", "start" }, function()
+  before = helper.holdings()
+  return nil, true
+end)
+
+busted.subscribe({ "test", "end" }, function()
+  tide.on_failure(nil)
+  local leak = helper.leaked(before, helper.holdings())
+  if leak then error("the spec left something behind: " .. leak, 0) end
+  return nil, true
+end)
+
+-- ---- for the bodies of specs
+
+-- Whether busted itself runs in a task: what only the root of a run can do is not to be tested.
+helper.inside = tide.current_task() ~= nil
+
+-- Ends the tasks that are not in the list, as tide.run does.
+local function end_others(known)
+  local keep = {}
+  for _, task in ipairs(known) do keep[task] = true end
+  for _, task in ipairs(tide.all_tasks()) do
+    if not keep[task] then
+      task:cancel("the spec has ended")
+      tide.wait { task }
+    end
+  end
+  tide.sleep(0)
+end
+
+local function run_inside(body)
+  local known = tide.all_tasks()
+  local task = tide.spawn(body)
+  tide.wait { task }
+  end_others(known)
+  return task:result()
+end
+
+-- tide.run(body), also where a loop runs already.
+helper.run_now = helper.inside and run_inside or tide.run
+
+-- it("waits", helper.run(function() ... end)): the body is the root task of a tide.run.
+function helper.run(body)
+  return function() helper.run_now(body) end
+end
+
+-- The reports of failures that nobody awaited go into the list that is returned, as
+-- {what=, err=, traceback=}, until the spec's end.
+function helper.collect_failures()
+  local failures = {}
+  tide.on_failure(function(what, err, traceback)
+    failures[#failures + 1] = { what = what, err = err, traceback = traceback }
+  end)
+  return failures
+end
+
+-- Lets `n` turns pass (1).
+function helper.turns(n)
+  for _ = 1, n or 1 do tide.sleep(0) end
+end
+
+-- f must raise an error of tide's of that kind; it is returned.
+function helper.raises(kind, f, ...)
+  local results = table.pack(tide.raw.pcall(f, ...))
+  if results[1] then error("no error was raised, expected kind " .. kind, 2) end
+  local err = results[2]
+  if not tide.is(err, kind) then
+    error(("expected an error of kind %s, got: %s"):format(kind, tostring(err)), 2)
+  end
+  return err
+end
+
+-- f must raise a message that contains `part`; it is returned.
+function helper.fails(part, f, ...)
+  local ok, err = tide.raw.pcall(f, ...)
+  if ok then error("no error was raised, expected: " .. part, 2) end
+  if not tostring(err):find(part, 1, true) then
+    error(("expected an error with '%s', got: %s"):format(part, tostring(err)), 2)
+  end
+  return err
+end
+
+-- A list that knows how to compare itself: log(x) appends.
+function helper.log()
+  return setmetatable({}, { __call = function(self, x) self[#self + 1] = x end })
+end
+
+-- A to-be-closed value that calls f.
+function helper.closer(f)
+  return setmetatable({}, { __close = f })
+end
+
+-- A function that fails with the value.
+function helper.failing(value)
+  return function() error(value, 0) end
+end
+
+return helper

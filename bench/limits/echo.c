@@ -1,5 +1,5 @@
 /* Limit of a TCP server: echo on libev, one ev_io per connection, one read and one write per event. Prints its port. */
-#define _GNU_SOURCE 1
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <ev.h>
 #include <netinet/in.h>

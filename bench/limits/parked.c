@@ -1,5 +1,5 @@
 /* Limit of a parked task's memory: a coroutine in a C yield, called from a Lua closure of its own. parked [tasks] */
-#define _GNU_SOURCE 1
+#define _GNU_SOURCE
 #include "measure.h"
 
 static const char MAKER[] = "local park = ... return function() return function() park() end end";

@@ -1,6 +1,6 @@
 /* Limit of spawn + await: a coroutine, new each time or the same one again, runs a function to its end.
    spawn new|reused [count] */
-#define _GNU_SOURCE 1
+#define _GNU_SOURCE
 #include <stdbool.h>
 #include <string.h>
 #include "measure.h"

@@ -1,5 +1,5 @@
 /* Limit of a task switch: a Lua loop over a C function that yields, resumed from C. switch [tasks] [switches] */
-#define _GNU_SOURCE 1
+#define _GNU_SOURCE
 #include "measure.h"
 
 static const char SPIN[] = "local wait = ... return function(rounds) for _ = 1, rounds do wait() end end";

@@ -1,5 +1,5 @@
 /* Limit of a sleep: one ev_timer per coroutine, armed at each yield, its callback resumes. timers [tasks] [sleeps] */
-#define _GNU_SOURCE 1
+#define _GNU_SOURCE
 #include <ev.h>
 #include "measure.h"
 

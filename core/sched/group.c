@@ -18,8 +18,7 @@ void tide_group_init(tide_group *group, tide_loop *loop, uint32_t max, bool supe
 
 static bool stay(tide_wait *wait, int outcome) {
   (void)wait;
-  (void)outcome;
-  return true;
+  return outcome == TIDE_ECANCELLED;
 }
 
 static const tide_wait_ops idle_ops = {

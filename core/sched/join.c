@@ -69,8 +69,21 @@ static void forward(tide_wait *wait) {
 static const tide_wait_ops wait_ops = {
     .name = "await", .abandon = leave, .cancel = cancelled, .forward = forward};
 
+/* In a cancelled scope: the members are cancelled, and their end is awaited all the same. */
+static int hand_on(tide_join *join, tide_task *task) {
+  task->wait.ops = &wait_ops;
+  task->wait.source = join;
+  task->state = TIDE_TASK_WAITING;
+  join->waiter = &task->wait;
+  tide__wait_forwards(&task->wait, TIDE_ECANCELLED);
+  tide__cancel_forward(task->loop);
+  return TIDE_PENDING;
+}
+
 int tide_join_wait(tide_join *join, tide_task *task) {
   if (join->waiter != NULL) return TIDE_EBUSY;
+  if (join->forward && join->ended < join->count && tide_task_cancelled(task))
+    return hand_on(join, task);
   if (!tide__wait_enter(task, &wait_ops, join)) return TIDE_PENDING;
   if (join->taken < join->ended) return tide__wait_skip(task);
   if (join->ended == join->count) return TIDE_EINVALID_STATE;

@@ -89,6 +89,21 @@ tide_time tide_loop_deadline(const tide_loop *loop) {
   return loop->timers.count > 0 ? loop->timers.entries[0].key : TIDE_NEVER;
 }
 
+static uint32_t list_length(const tide_list *list) {
+  uint32_t length = 0;
+  for (const tide_list *link = list->next; link != list; link = link->next) length++;
+  return length;
+}
+
+tide_loop_stats tide_loop_get_stats(const tide_loop *loop) {
+  return (tide_loop_stats){
+      .turns = loop->turns,
+      .ready = list_length(&loop->ready) + list_length(&loop->batch),
+      .timers = (uint32_t)loop->timers.count,
+      .watching = loop->watching,
+  };
+}
+
 /* Deferred work. */
 
 void tide_defer_init(tide_defer *defer, void (*run)(tide_defer *defer)) {
@@ -141,35 +156,42 @@ void tide_watcher_set(tide_watcher *watcher, tide_loop *loop, int events) {
 
 /* Turns. */
 
-static void step(tide_loop *loop, tide_task *task) {
-  int outcome = task->outcome;
+/* Takes a task out of the batch and makes it the running one. */
+static tide_task *begin_step(tide_loop *loop, tide_list *link) {
+  tide_task *task = tide_container(link, tide_task, wait.in.link);
+  tide_list_remove(link);
   if (!task->started) {
     task->started = true;
-    if (tide_task_cancelled(task)) outcome = TIDE_ECANCELLED;
+    if (tide_task_cancelled(task)) task->outcome = TIDE_ECANCELLED;
   }
   task->state = TIDE_TASK_RUNNING;
   loop->current = task;
-  task->ops->step(task, outcome);
-  loop->current = NULL;
+  loop->runs++;
+  return task;
 }
 
 static void run_batch(tide_loop *loop) {
-  tide_list *link;
   tide_list_splice(&loop->batch, &loop->ready);
-  while ((link = tide_list_shift(&loop->batch)) != NULL) {
-    loop->runs++;
-    step(loop, tide_container(link, tide_task, wait.in.link));
+  while (!tide_list_empty(&loop->batch)) {
+    tide_task *task = begin_step(loop, loop->batch.next);
+    task->ops->step(task, task->outcome);
   }
+  loop->current = NULL;
 }
 
-static bool poll_is_due(tide_loop *loop) {
-  if (tide_list_empty(&loop->ready)) return true;
-  if (loop->runs < loop->stride) return false;
+static bool clock_says_poll(tide_loop *loop) {
   tide_time now = tide_clock_monotonic();
   loop->stride = now - loop->checked < POLL_INTERVAL ? MAX_STRIDE : 1;
   loop->runs = 0;
   loop->checked = now;
   return now - loop->polled >= POLL_INTERVAL;
+}
+
+static inline bool poll_is_due(tide_loop *loop) {
+  if (!loop->due)
+    loop->due = tide_list_empty(&loop->ready) ||
+                (loop->runs >= loop->stride && clock_says_poll(loop));
+  return loop->due;
 }
 
 /* Waits in libev for an event, at most until the next deadline. */
@@ -211,6 +233,7 @@ static int poll_real(tide_loop *loop, bool block) {
 static int poll(tide_loop *loop, bool block) {
   block = block && tide_list_empty(&loop->ready);
   int error = loop->virtual_clock ? poll_virtual(loop, block) : poll_real(loop, block);
+  loop->due = false;
   loop->polled = tide_clock_monotonic();
   if (!loop->virtual_clock) loop->now = loop->polled;
   tide__timers_fire(loop);
@@ -228,16 +251,35 @@ int tide_loop_turn(tide_loop *loop, bool block) {
   return poll_is_due(loop) ? poll(loop, block && !loop->stopping) : TIDE_OK;
 }
 
-static bool run_is_over(const tide_loop *loop, const tide_future *until) {
-  return loop->stopping || (until != NULL && tide_future_ended(until));
+static inline bool run_is_over(const tide_loop *loop) {
+  return loop->stopping || (loop->until != NULL && tide_future_ended(loop->until));
+}
+
+/* Begins the next turn where there is nothing to do between this one and it. */
+static inline bool roll_over(tide_loop *loop) {
+  if (!loop->rolling || !tide_list_empty(&loop->deferred) || run_is_over(loop)) return false;
+  if (poll_is_due(loop)) return false;
+  loop->turns++;
+  tide_list_splice(&loop->batch, &loop->ready);
+  return true;
+}
+
+tide_task *tide_task_next(tide_loop *loop, const tide_task_ops *ops) {
+  if (tide_list_empty(&loop->batch) && !roll_over(loop)) return NULL;
+  const tide_task *task = tide_container(loop->batch.next, tide_task, wait.in.link);
+  return task->ops == ops ? begin_step(loop, loop->batch.next) : NULL;
 }
 
 int tide_loop_run(tide_loop *loop, const tide_future *until) {
   int error = TIDE_OK;
   loop->stopping = false;
-  while (error == TIDE_OK && !run_is_over(loop, until)) {
+  loop->until = until;
+  loop->rolling = true;
+  while (error == TIDE_OK && !run_is_over(loop)) {
     run_turn(loop);
-    if (poll_is_due(loop)) error = poll(loop, !run_is_over(loop, until));
+    if (poll_is_due(loop)) error = poll(loop, !run_is_over(loop));
   }
+  loop->rolling = false;
+  loop->until = NULL;
   return error;
 }

@@ -58,8 +58,20 @@ TIDE_API void tide_loop_stop(tide_loop *loop);
  * none. */
 TIDE_API tide_time tide_loop_deadline(const tide_loop *loop);
 
+/* What the loop holds at the moment. */
+typedef struct tide_loop_stats {
+  uint64_t turns;    /* completed since the loop was made */
+  uint32_t ready;    /* tasks that will be stepped without further waiting */
+  uint32_t timers;   /* deadlines ahead: sleeps, timeouts */
+  uint32_t watching; /* descriptor waits that are pending */
+} tide_loop_stats;
+
+/* O(ready tasks). */
+TIDE_API tide_loop_stats tide_loop_get_stats(const tide_loop *loop);
+
 /* Abandons `task`'s pending wait, even one that cannot be cancelled, and wakes the task with
- * `outcome`, an error. No effect on a task that does not wait. */
+ * `outcome`, an error. What it waits for is left alone; Condition.wait takes its lock back first.
+ * No effect on a task that does not wait. */
 TIDE_API void tide_loop_interrupt(tide_loop *loop, tide_task *task, int outcome);
 
 /* Something to be done once, at the end of the turn. */

@@ -20,6 +20,9 @@ struct tide_loop {
   bool virtual_clock;       /* time jumps to the next deadline instead of passing */
   bool stopping;            /* tide_loop_stop was called */
   bool forwarding;          /* tide__cancel_forward is at work */
+  bool rolling;             /* inside tide_loop_run: a turn may follow the last without return */
+  bool due;                 /* the loop is to be polled at this turn's end */
+  const tide_future *until; /* whose end ends tide_loop_run, or NULL */
   uint32_t runs;            /* steps since the clock was last checked */
   uint32_t stride;          /* steps after which it is checked again */
   tide_time checked;        /* when that was */

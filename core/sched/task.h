@@ -61,6 +61,11 @@ TIDE_API int tide_task_spawn_after(tide_task *task, tide_group *group, tide_futu
  * tells its group. The caller may free the task afterwards. */
 TIDE_API void tide_task_finish(tide_task *task, tide_future_state state);
 
+/* From the end of a step, for owners that step many tasks in one loop of their own: the next task
+ * to be stepped now, with the outcome of its wait in `outcome`, if its ops are `ops`. NULL: return
+ * from the step. */
+TIDE_API tide_task *tide_task_next(tide_loop *loop, const tide_task_ops *ops);
+
 /* Requests cancellation: cancels the task's own scope. False where it has ended. */
 TIDE_API bool tide_task_cancel(tide_task *task);
 

@@ -89,7 +89,9 @@ function tide.race(list)
   for i, future in ipairs(futures) do
     if i ~= first then future:cancel("lost the race") end
   end
-  for _ = 2, #futures do members:next() end
+  shield_call(function() -- they are cancelled already: being cancelled too changes nothing
+    for _ = 2, #futures do members:next() end
+  end)
   return first, futures[first]:result()
 end
 

@@ -1,0 +1,323 @@
+/* body.c: the life of a Lua task: what its coroutine runs, how it is started, stepped and ended.
+ *
+ * A task gets a coroutine when it is first stepped: most of those that end without ever waiting
+ * then share one, which is in the cache. Until then its function and arguments are its user values.
+ * The first user value is the function, then the coroutine once the task has waited, then the
+ * result. The stack of tl_runtime.box: TL_LIVE, the pool (a list of coroutines), the spare one. */
+#include "bindings.h"
+
+enum {
+  LIVE = 1, /* on the box */
+  POOL,
+  SPARE,
+  TASK, /* the task at hand */
+  POOL_MAX = 1024,  /* coroutines kept for reuse */
+  SPARE_STACK = 12, /* values for which the box and every coroutine have room in any case */
+};
+
+/* The body of a task's coroutine. Its stack: message handler, [group,] function, arguments.
+ * What needs memory at the end happens in here, where an error has somewhere to go. */
+
+static int pack_results(lua_State *L, int first) {
+  int count = lua_gettop(L) - first + 1;
+  lua_createtable(L, count, 1);
+  lua_insert(L, first);
+  for (int i = count; i >= 1; i--) lua_rawseti(L, first, i);
+  lua_pushinteger(L, count);
+  lua_setfield(L, first, "n");
+  tl_runtime_find(L)->how = TL_PACKED;
+  return 1;
+}
+
+static int keep_failure(lua_State *L) {
+  tl_runtime *rt = tl_runtime_find(L);
+  lua_createtable(L, 2, 0);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, 1);
+  tl_traceback_push(L, rt, -2);
+  lua_rawseti(L, -2, 2);
+  rt->how = TL_FAILED;
+  return 1;
+}
+
+static int body_ended(lua_State *L, int status, lua_KContext before) {
+  if (status != LUA_OK && status != LUA_YIELD) return keep_failure(L);
+  int count = lua_gettop(L) - (int)before;
+  return count <= 1 ? count : pack_results(L, (int)before + 1);
+}
+
+static int body(lua_State *L) {
+  return body_ended(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 1, body_ended), 1);
+}
+
+/* A group's child: a failure goes into the list that is the group's user value. */
+static int child_ended(lua_State *L, int status, lua_KContext before) {
+  const tl_runtime *rt = tl_runtime_find(L);
+  if (status != LUA_OK && status != LUA_YIELD && !tl_error_is(L, rt, -1, "cancelled")) {
+    lua_getiuservalue(L, 2, 1);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    lua_pop(L, 1);
+  }
+  return body_ended(L, status, before);
+}
+
+static int child_body(lua_State *L) {
+  return child_ended(L, lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 1, 2, child_ended), 2);
+}
+
+/* Coroutines. */
+
+/* In protected mode: a new coroutine, and a place in the pool for when it is free. */
+static int new_coroutine(lua_State *box) {
+  tl_runtime *rt = lua_touserdata(box, 1);
+  lua_newthread(box);
+  if (rt->pool_capacity == POOL_MAX) return 1;
+  tl_table_push(box, rt, TL_POOL);
+  lua_pushboolean(box, 0);
+  lua_rawseti(box, -2, rt->pool_capacity + 1);
+  rt->pool_capacity++;
+  lua_pop(box, 1);
+  return 1;
+}
+
+/* The spare coroutine; where there is none, one from the pool or a new one. NULL: no memory. */
+static lua_State *take_spare(tl_runtime *rt) {
+  lua_State *box = rt->box;
+  if (rt->spare != NULL) return rt->spare;
+  if (rt->pool_count > 0) {
+    lua_rawgeti(box, POOL, rt->pool_count--);
+  } else {
+    lua_pushcfunction(box, new_coroutine);
+    lua_pushlightuserdata(box, rt);
+    if (lua_pcall(box, 1, 1, 0) != LUA_OK) {
+      lua_pop(box, 1);
+      return NULL;
+    }
+  }
+  rt->spare = lua_tothread(box, -1);
+  lua_replace(box, SPARE);
+  return rt->spare;
+}
+
+/* The task waits for the first time: the coroutine it runs in is its own from now on. */
+static void keep_coroutine(tl_task *task) {
+  lua_State *box = task->rt->box;
+  lua_rawgeti(box, LIVE, task->slot);
+  lua_pushvalue(box, SPARE);
+  lua_setiuservalue(box, TASK, 1);
+  lua_settop(box, SPARE);
+  task->rt->spare = NULL;
+}
+
+/* A task that had waited has ended; it is on the box. */
+static void free_coroutine(tl_runtime *rt) {
+  if (rt->pool_count >= rt->pool_capacity) return;
+  lua_getiuservalue(rt->box, TASK, 1);
+  lua_rawseti(rt->box, POOL, ++rt->pool_count);
+}
+
+/* The end. Nothing here needs memory. */
+
+static void note_failure(tl_runtime *rt, tl_task *task) {
+  task->next_failed = rt->failed;
+  rt->failed = task->slot;
+  tide_defer_start(&rt->reporter, rt->loop);
+}
+
+static void release_slot(tl_runtime *rt, tl_task *task) {
+  tl_slot_free(rt, task->slot);
+  task->slot = 0;
+}
+
+/* Stores the value on top of the box, tells the core, lets go of what the task held. */
+static void end_task(tl_task *task, tide_future_state state, bool reusable) {
+  tl_runtime *rt = task->rt;
+  lua_State *box = rt->box, *co = task->co;
+  bool supervised = tide_container(task->task.own.parent, tide_group, scope)->supervised;
+  lua_rawgeti(box, LIVE, task->slot);
+  lua_insert(box, TASK);
+  if (co == rt->spare) {
+    if (!reusable) rt->spare = NULL;
+  } else if (co != NULL && reusable) {
+    lua_rotate(box, TASK, -1); /* the task on top */
+    lua_insert(box, TASK);
+    free_coroutine(rt);
+  }
+  lua_setiuservalue(box, TASK, 1);
+  task->co = NULL;
+  if (TL_UNLIKELY(rt->reason_count > 0)) tl_reason_clear(box, rt, &task->task.own);
+  tide_task_finish(&task->task, state);
+  if (TL_UNLIKELY(state == TIDE_FUTURE_FAILED && !task->task.future.observed && !supervised))
+    note_failure(rt, task);
+  else
+    release_slot(rt, task);
+  lua_settop(box, SPARE);
+}
+
+static void end_cancelled(tl_task *task) {
+  lua_pushnil(task->rt->box);
+  end_task(task, TIDE_FUTURE_CANCELLED, true);
+}
+
+/* Whether the record on top of the box is of an error `cancelled`. */
+static bool is_cancellation(const tl_runtime *rt) {
+  lua_rawgeti(rt->box, -1, 1);
+  bool is = tl_error_is(rt->box, rt, -1, "cancelled");
+  lua_pop(rt->box, 1);
+  return is;
+}
+
+/* The coroutine returned `count` values, 0 or 1: what the body left. */
+static void end_returned(tl_task *task, int count) {
+  tl_runtime *rt = task->rt;
+  uint8_t how = rt->how;
+  tide_future_state state = TIDE_FUTURE_DONE;
+  if (count == 0) {
+    task->task.future.user |= TL_EMPTY;
+    lua_pushnil(rt->box);
+  } else {
+    lua_xmove(task->co, rt->box, 1);
+  }
+  if (TL_UNLIKELY(how != 0)) {
+    rt->how = 0;
+    if (how == TL_FAILED)
+      state = is_cancellation(rt) ? TIDE_FUTURE_CANCELLED : TIDE_FUTURE_FAILED;
+    else
+      task->task.future.user |= how;
+  }
+  end_task(task, state, true);
+}
+
+/* The error, a value on top of the box, could not be kept by the body: there was no memory, or the
+ * coroutine yielded to nobody. */
+static void end_broken(tl_task *task) {
+  task->rt->how = 0;
+  task->task.future.user |= TL_BARE;
+  if (task->co != NULL) lua_resetthread(task->co);
+  end_task(task, TIDE_FUTURE_FAILED, false);
+}
+
+/* The step. */
+
+/* Moves the function and what goes with it from the task's user values to the coroutine. */
+static bool fill(tl_task *task, lua_State *co) {
+  lua_State *box = task->rt->box;
+  int count = task->values;
+  if (count > SPARE_STACK && (!lua_checkstack(box, count + 2) || !lua_checkstack(co, count + 2)))
+    return false;
+  lua_rawgeti(box, LIVE, task->slot);
+  for (int i = 1; i <= count; i++) lua_getiuservalue(box, TASK, i);
+  for (int i = 2; i <= count; i++) {
+    lua_pushnil(box);
+    lua_setiuservalue(box, TASK, i);
+  }
+  bool child = (task->task.future.user & TL_CHILD) != 0;
+  lua_pushcfunction(co, child ? child_body : body);
+  lua_pushcfunction(co, tl_message_handler);
+  lua_xmove(box, co, count);
+  lua_settop(box, SPARE);
+  return true;
+}
+
+/* Gives the task its coroutine, or ends it where it is not to run. */
+static bool begin(tl_task *task) {
+  task->task.future.user |= TL_BEGUN;
+  if (task->task.outcome != TIDE_OK) {
+    end_cancelled(task);
+    return false;
+  }
+  lua_State *co = take_spare(task->rt);
+  if (co != NULL && fill(task, co)) {
+    task->co = co;
+    return true;
+  }
+  lua_pushliteral(task->rt->box, "not enough memory");
+  end_broken(task);
+  return false;
+}
+
+static inline void step_one(tide_task *core) {
+  tl_task *task = tide_container(core, tl_task, task);
+  tl_runtime *rt = task->rt;
+  int arguments = 0, results;
+  if (TL_UNLIKELY(!(core->future.user & TL_BEGUN))) {
+    if (!begin(task)) return;
+    arguments = task->values + 1;
+  }
+  lua_State *co = task->co;
+  rt->current = task;
+  int status = lua_resume(co, rt->L, arguments, &results);
+  rt->current = NULL;
+  if (status == LUA_YIELD && core->state != TIDE_TASK_RUNNING) {
+    if (TL_UNLIKELY(co == rt->spare)) keep_coroutine(task);
+  } else if (status == LUA_OK) {
+    end_returned(task, results);
+  } else {
+    if (status == LUA_YIELD)
+      lua_pushliteral(rt->box, "a task was suspended by a yield that is not one of tide's");
+    else
+      lua_xmove(co, rt->box, 1);
+    end_broken(task);
+  }
+}
+
+static void step(tide_task *task, int outcome);
+
+static const tide_task_ops task_ops = {.step = step};
+
+/* Steps the task and those after it. A yield leaves by longjmp, after which every return is
+ * mispredicted: the fewer there are per step the better. */
+static void step(tide_task *task, int outcome) {
+  tide_loop *loop = task->loop;
+  (void)outcome;
+  do step_one(task);
+  while ((task = tide_task_next(loop, &task_ops)) != NULL);
+}
+
+/* The start. */
+
+tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int group_index,
+                       int function_index) {
+  if (group_index != 0) {
+    lua_pushvalue(L, group_index);
+    lua_insert(L, function_index);
+  }
+  int count = lua_gettop(L) - function_index + 1;
+  luaL_argcheck(L, count <= UINT16_MAX - 1, function_index, "too many arguments");
+  int slot = tl_slot_find(L, rt);
+  tl_task *task = lua_newuserdatauv(L, sizeof *task, count);
+  tl_class_push(L, rt, TL_TASK);
+  lua_setmetatable(L, -2);
+  lua_insert(L, function_index);
+  for (int i = count; i >= 1; i--) lua_setiuservalue(L, function_index, i);
+  task->rt = rt;
+  task->co = NULL;
+  task->slot = slot;
+  task->next_failed = 0;
+  task->values = (uint16_t)count;
+  tide_task_init(&task->task, rt->loop, &task_ops);
+  if (group_index != 0) task->task.future.user = TL_CHILD;
+  int error = tide_task_spawn(&task->task, group);
+  if (TL_UNLIKELY(error != TIDE_OK)) tl_raise(L, rt, error);
+  lua_pushvalue(L, -1);
+  tl_slot_take(L, rt);
+  return task;
+}
+
+void tl_task_kill(lua_State *L, tl_task *task) {
+  tl_runtime *rt = task->rt;
+  tl_task *killer = rt->current;
+  lua_State *stack = rt->L;
+  tide_task_detach(&task->task);
+  if (task->co != NULL) {
+    rt->current = task; /* for the <close> variables, which run now and cannot wait */
+    rt->L = L;
+    tl_coroutine_close_nested(task->co);
+    lua_resetthread(task->co);
+    lua_settop(task->co, 0);
+    rt->current = killer;
+    rt->L = stack;
+  }
+  end_cancelled(task);
+}

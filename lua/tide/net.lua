@@ -1,0 +1,176 @@
+-- tide.net: servers, over the listener and the tasks.
+local tide = require "tide"
+
+local net = tide.net
+local Event, Semaphore, current_task, spawn = tide.Event, tide.Semaphore, tide.current_task, tide.spawn
+local move_on_after, raw_pcall, shield = tide.move_on_after, tide.raw.pcall, tide.shield
+
+-- A connection costs its task, its stream and an entry in `tasks`: no closure, no table. Its task is
+-- a background task of the run. What is done when a task leaves its connection hangs on a value of
+-- the server's that every connection's task closes.
+local Server = { __name = "Server" }
+Server.__index = Server
+
+local Leave = {}
+
+local function forget(server, task)
+  server.tasks[task] = nil
+  server.count = server.count - 1
+  if server.seats then server.seats:release() end
+  if server.closing then server.changed:set() end
+end
+
+function Leave:__close()
+  forget(self.server, current_task())
+end
+
+local function handle(server, stream)
+  local on_error = server.on_error
+  if not on_error then return server.handler(stream) end
+  local ok, err = pcall(server.handler, stream)
+  if not ok then on_error(err, stream) end
+end
+
+local function serve_connection(server, stream)
+  local _ <close> = server.leave
+  local _ <close> = stream
+  server.tasks[current_task()] = true
+  handle(server, stream)
+end
+
+-- In `tasks` a task has its stream until it begins, then `true`: one that is cancelled before never
+-- runs, and cannot close its stream.
+local function accept_all(server)
+  local listener, seats, tasks = server.listener, server.seats, server.tasks
+  while true do
+    if seats then seats:acquire() end
+    local stream = listener:accept()
+    if server.closing then return stream:close() end
+    server.count = server.count + 1
+    tasks[spawn(serve_connection, server, stream)] = stream
+  end
+end
+
+local function stop_accepting(server)
+  server.closing = true
+  server.listener:close()
+  server.acceptor:cancel("the server was closed")
+end
+
+local function cancel_connections(server)
+  local mine = current_task()
+  for task, stream in pairs(server.tasks) do
+    if task ~= mine then task:cancel("the server was closed") end
+    if stream ~= true then
+      stream:close()
+      forget(server, task)
+    end
+  end
+end
+
+-- The acceptor's done callback. Unless the server was closed, it was cancelled, as with all of the
+-- run, or accepting failed: that closes the server.
+local function acceptor_ended(server, acceptor)
+  server.accepting = false
+  server.changed:set()
+  if server.closing then return end
+  stop_accepting(server)
+  cancel_connections(server)
+  if acceptor:cancelled() then return end
+  server.failure = acceptor:error()
+  spawn(error, server.failure, 0) -- is reported
+end
+
+local function wait_until_left(server, connections)
+  while server.accepting or server.count > connections do
+    server.changed:clear()
+    server.changed:wait()
+  end
+end
+
+-- server:close{grace=0} (waits): stops accepting; connections get `grace` seconds to end, then are
+-- cancelled. Returns when all have ended. One that calls this itself is neither cancelled nor
+-- awaited. Cancelling the caller cuts the grace short.
+function Server:close(opts)
+  local grace = opts and opts.grace or 0
+  local mine = self.tasks[current_task() or false] and 1 or 0
+  local ok, err = true, nil
+  if not self.closing then stop_accepting(self) end
+  if grace > 0 then ok, err = raw_pcall(move_on_after, grace, wait_until_left, self, mine) end
+  cancel_connections(self)
+  if self.accepting or self.count > mine then shield(wait_until_left, self, mine) end
+  if not ok then error(err, 0) end
+end
+
+function Server:__close()
+  self:close()
+end
+
+-- server:wait_closed() (waits): until the server was closed and its last connection has ended.
+-- Raises what made accepting fail.
+function Server:wait_closed()
+  wait_until_left(self, 0)
+  if self.failure then error(self.failure, 0) end
+end
+
+-- server:address() -> host, port, or the path of a unix socket; also after it was closed
+function Server:address()
+  return table.unpack(self.bound)
+end
+
+-- #server: connections that have not ended
+function Server:__len()
+  return self.count
+end
+
+function Server:__tostring()
+  return ("Server(%s, %d connection%s, %s)"):format(table.concat(self.bound, ":"), self.count,
+    self.count == 1 and "" or "s", self.closing and "closed" or "open")
+end
+
+local function check_options(handler, opts)
+  local metatable = getmetatable(handler)
+  if type(handler) ~= "function" and not (type(metatable) == "table" and metatable.__call) then
+    error("bad argument #1 to 'serve' (function expected, got " .. type(handler) .. ")", 3)
+  end
+  if opts == nil then return {} end
+  if type(opts) ~= "table" then
+    error("bad argument #4 to 'serve' (table expected, got " .. type(opts) .. ")", 3)
+  end
+  local max = opts.max_connections
+  if max ~= nil and (math.type(max) ~= "integer" or max < 1) then
+    error("bad argument #4 to 'serve' (field 'max_connections' must be a positive integer)", 3)
+  end
+  if opts.on_error ~= nil and type(opts.on_error) ~= "function" then
+    error("bad argument #4 to 'serve' (field 'on_error' must be a function)", 3)
+  end
+  return opts
+end
+
+-- net.serve(handler, host, port, opts) -> Server, which listens already. handler(stream) runs in a
+-- task of its own for each connection, whose stream is closed when it returns or fails. opts are
+-- those of net.listen, and max_connections (accepting pauses at so many), on_error(err, stream)
+-- (instead of the report that a background task's failure gets).
+-- The server lasts until it is closed, or until the run ends.
+function net.serve(handler, host, port, opts)
+  opts = check_options(handler, opts)
+  local listener = net.listen(host, port, opts)
+  local server = setmetatable({
+    handler = handler,
+    on_error = opts.on_error,
+    listener = listener,
+    bound = { listener:address() },
+    seats = opts.max_connections and Semaphore(opts.max_connections),
+    tasks = {},
+    count = 0,
+    changed = Event(),
+    accepting = true,
+    closing = false,
+  }, Server)
+  server.leave = setmetatable({ server = server }, Leave)
+  server.acceptor = spawn(accept_all, server):set_name("server " .. table.concat(server.bound, ":"))
+  server.acceptor:add_done_callback(function(acceptor) acceptor_ended(server, acceptor) end)
+  return server
+end
+
+return net

@@ -1,0 +1,266 @@
+/* fd.c: waiting until a descriptor can be read or written. */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "script.h"
+
+static int ends[2]; /* of a pipe: to read from, to write to */
+static tide_fd in, out;
+
+static void open_pipe(world *w) {
+  world_open(w);
+  CHECK_EQ(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+  tide_fd_init(&in, w->loop, ends[0]);
+  tide_fd_init(&out, w->loop, ends[1]);
+}
+
+static void close_pipe(world *w) {
+  CHECK(in.reader == NULL && in.writer == NULL && out.reader == NULL && out.writer == NULL);
+  tide_fd_term(&in);
+  tide_fd_term(&out);
+  CHECK_EQ(close(ends[0]), 0);
+  if (ends[1] >= 0) CHECK_EQ(close(ends[1]), 0);
+  world_close(w);
+}
+
+static void feed(const char *text) { CHECK_EQ(write(ends[1], text, strlen(text)), strlen(text)); }
+
+/* Reads `i` times and says what came. */
+static void reader(actor *self) {
+  char text[16];
+  BEGIN;
+  while (self->i-- > 0) {
+    WAIT(tide_fd_wait(&in, &self->task, TIDE_READABLE));
+    ssize_t n = self->outcome == TIDE_OK ? read(ends[0], text, sizeof text - 1) : 0;
+    text[n > 0 ? n : 0] = '\0';
+    say(self, "%d '%s'", self->outcome, text);
+  }
+  END;
+}
+
+static void writer(actor *self) {
+  BEGIN;
+  WAIT(tide_fd_wait(&out, &self->task, TIDE_WRITABLE));
+  say(self, "%d", self->outcome);
+  END;
+}
+
+static actor *spawn_reader(world *w, const char *name, int times) {
+  actor *self = spawn(w, name, reader);
+  self->i = times;
+  return self;
+}
+
+static void turns(world *w, int n) {
+  while (n-- > 0) turn(w);
+}
+
+static void who_waits_to_read_is_woken_when_there_is_something(void) {
+  world w;
+  open_pipe(&w);
+  spawn_reader(&w, "r", 2);
+  turns(&w, 3);
+  CHECK_LOG(&w, "");
+  feed("one");
+  turns(&w, 2);
+  CHECK_LOG(&w, "r 0 'one'");
+  feed("two");
+  turns(&w, 2);
+  CHECK_LOG(&w, "r 0 'two'");
+  close_pipe(&w);
+}
+
+static void who_waits_to_write_is_woken_when_there_is_room(void) {
+  char block[4096] = {0};
+  world w;
+  open_pipe(&w);
+  while (write(ends[1], block, sizeof block) > 0) continue;
+  spawn(&w, "w", writer);
+  turns(&w, 3);
+  CHECK_LOG(&w, "");
+  while (read(ends[0], block, sizeof block) > 0) continue;
+  turns(&w, 2);
+  CHECK_LOG(&w, "w 0");
+  close_pipe(&w);
+}
+
+static void the_end_of_the_other_side_is_something_to_read(void) {
+  world w;
+  open_pipe(&w);
+  spawn_reader(&w, "r", 1);
+  turns(&w, 2);
+  CHECK_EQ(close(ends[1]), 0);
+  ends[1] = -1;
+  turns(&w, 2);
+  CHECK_LOG(&w, "r 0 ''");
+  close_pipe(&w);
+}
+
+static void a_wait_for_a_descriptor_is_no_deadlock(void) {
+  world w;
+  open_pipe(&w);
+  spawn_reader(&w, "r", 1);
+  turns(&w, 2);
+  CHECK_EQ(w.loop->watching, 1);
+  feed("late");
+  CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
+  settle(&w);
+  CHECK_LOG(&w, "r 0 'late'");
+  close_pipe(&w);
+}
+
+static void one_task_at_a_time_may_wait_for_each(void) {
+  world w;
+  open_pipe(&w);
+  spawn_reader(&w, "a", 1);
+  spawn_reader(&w, "b", 1);
+  turns(&w, 2);
+  CHECK_LOG(&w, "b -16 ''");
+  feed("x");
+  settle(&w);
+  CHECK_LOG(&w, "a 0 'x'");
+  close_pipe(&w);
+}
+
+static void a_cancelled_wait_leaves_the_descriptor_to_others(void) {
+  world w;
+  open_pipe(&w);
+  actor *a = spawn_reader(&w, "a", 1);
+  turns(&w, 2);
+  tide_task_cancel(&a->task);
+  CHECK_EQ(w.loop->watching, 0);
+  spawn_reader(&w, "b", 1);
+  turns(&w, 2);
+  feed("x");
+  settle(&w);
+  CHECK_LOG(&w, "a -1 '', b 0 'x'");
+  close_pipe(&w);
+}
+
+static void what_came_while_nobody_waited_is_seen_by_the_next_wait(void) {
+  world w;
+  open_pipe(&w);
+  actor *a = spawn_reader(&w, "a", 1);
+  turns(&w, 2);
+  tide_task_cancel(&a->task);
+  turns(&w, 2);
+  feed("x");
+  turns(&w, 5);
+  CHECK_EQ(in.armed, 0); /* or every poll would tell of it */
+  spawn_reader(&w, "b", 1);
+  settle(&w);
+  CHECK_LOG(&w, "a -1 '', b 0 'x'");
+  close_pipe(&w);
+}
+
+static void terminating_it_ends_the_waits(void) {
+  world w;
+  open_pipe(&w);
+  actor *a = spawn_reader(&w, "a", 1);
+  turns(&w, 2);
+  tide_fd_term(&in);
+  tide_fd_term(&in);
+  CHECK_EQ(a->task.state, TIDE_TASK_READY);
+  memset(&in, 0xff, sizeof in); /* it may be freed before the task is stepped */
+  turns(&w, 1);
+  CHECK_LOG(&w, "a -4 ''");
+  tide_fd_init(&in, w.loop, ends[0]);
+  tide_fd_term(&in);
+  spawn_reader(&w, "b", 1);
+  settle(&w);
+  CHECK_LOG(&w, "b -4 ''");
+  close_pipe(&w);
+}
+
+static void one_killed_after_it_was_terminated_does_not_touch_it(void) {
+  world w;
+  open_pipe(&w);
+  actor *a = spawn_reader(&w, "a", 1);
+  turns(&w, 2);
+  tide_fd_term(&in);
+  memset(&in, 0xff, sizeof in);
+  actor_kill(a);
+  tide_fd_init(&in, w.loop, ends[0]);
+  close_pipe(&w);
+}
+
+static void busy(actor *self) {
+  BEGIN;
+  for (;;) TRY(tide_task_yield(&self->task));
+  END;
+}
+
+static void busy_tasks_do_not_starve_descriptors(void) {
+  world w;
+  open_pipe(&w);
+  actor *b = spawn(&w, "busy", busy);
+  actor *r = spawn_reader(&w, "r", 1);
+  turns(&w, 3);
+  feed("x");
+  tide_time began = tide_clock_monotonic();
+  CHECK_EQ(tide_loop_run(w.loop, &r->task.future), TIDE_OK);
+  CHECK(tide_clock_monotonic() - began < 500000000);
+  tide_task_cancel(&b->task);
+  settle(&w);
+  close_pipe(&w);
+}
+
+/* Everything at once. */
+
+static void feeder(actor *self) {
+  BEGIN;
+  for (; self->i < 4; self->i++) {
+    TRY(tide_fd_wait(&out, &self->task, TIDE_WRITABLE));
+    feed("x");
+    TRY(sleep_ms(self, 1));
+  }
+  tide_fd_term(&in);
+  END;
+}
+
+static void stage(world *w) {
+  CHECK_EQ(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+  tide_fd_init(&in, w->loop, ends[0]);
+  tide_fd_init(&out, w->loop, ends[1]);
+  w->victim = spawn_reader(w, "victim", 5);
+  spawn(w, "feeder", feeder);
+}
+
+static void verify(world *w) {
+  (void)w;
+  CHECK(in.reader == NULL && out.writer == NULL);
+  tide_fd_term(&in);
+  tide_fd_term(&out);
+  close(ends[0]);
+  close(ends[1]);
+}
+
+static void a_reader_may_be_struck_at_any_wait(void) {
+  play_all_blows(&(scenario){.stage = stage, .verify = verify});
+}
+
+static void stage_writer(world *w) {
+  stage(w);
+  actor_kill(w->victim);
+  w->victim = &w->actors[1];
+}
+
+static void a_writer_may_be_struck_at_any_wait(void) {
+  play_all_blows(&(scenario){.stage = stage_writer, .verify = verify});
+}
+
+int main(void) {
+  RUN(who_waits_to_read_is_woken_when_there_is_something);
+  RUN(who_waits_to_write_is_woken_when_there_is_room);
+  RUN(the_end_of_the_other_side_is_something_to_read);
+  RUN(a_wait_for_a_descriptor_is_no_deadlock);
+  RUN(one_task_at_a_time_may_wait_for_each);
+  RUN(a_cancelled_wait_leaves_the_descriptor_to_others);
+  RUN(what_came_while_nobody_waited_is_seen_by_the_next_wait);
+  RUN(terminating_it_ends_the_waits);
+  RUN(one_killed_after_it_was_terminated_does_not_touch_it);
+  RUN(busy_tasks_do_not_starve_descriptors);
+  RUN(a_reader_may_be_struck_at_any_wait);
+  RUN(a_writer_may_be_struck_at_any_wait);
+  return check_summary();
+}

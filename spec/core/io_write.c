@@ -1,0 +1,504 @@
+/* io_write.c: the writing half of streams, and their end. `ours` is written to. */
+#include <signal.h>
+
+#include "io.h"
+
+enum { LARGE = 1500007 }; /* more than any socket's buffer */
+
+static tide_stream ours, theirs;
+static char *large;
+
+static void open_pair(world *w) {
+  io_open(w);
+  CHECK_EQ(tide_stream_pair(&ours, &theirs, w->loop), TIDE_OK);
+}
+
+static void close_pair(world *w) {
+  tide_stream_close(&ours);
+  tide_stream_close(&theirs);
+  io_close(w);
+}
+
+static void turns(world *w, int count) {
+  while (count-- > 0) turn(w);
+}
+
+static int write_text(actor *self, const char *text) {
+  struct iovec part = {(void *)text, strlen(text)};
+  return tide_stream_write(&ours, &self->task, &part, 1);
+}
+
+static int write_large(actor *self) {
+  struct iovec part = {large, LARGE};
+  return tide_stream_write(&ours, &self->task, &part, 1);
+}
+
+/* Writes the large pattern, then "more". */
+static void writer(actor *self) {
+  BEGIN;
+  CALL_OR_END(write_large(self));
+  say(self, "wrote");
+  CALL_OR_END(write_text(self, "more"));
+  say(self, "wrote more");
+  END;
+}
+
+static void flusher(actor *self) {
+  BEGIN;
+  CALL_OR_END(tide_stream_flush(&ours, &self->task));
+  say(self, "flushed");
+  END;
+}
+
+/* Takes what has come at the other end and checks that it goes on the pattern; "more" and the end
+ * are said. Gives how many bytes of the pattern there were. */
+static size_t drain(world *w, size_t from) {
+  static char bytes[LARGE + 100];
+  ssize_t got = recv(theirs.fd.fd, bytes, sizeof bytes, MSG_DONTWAIT);
+  if (got == 0) strcat(w->log, w->log[0] == '\0' ? "end" : ", end");
+  if (got <= 0) return 0;
+  size_t patterned_bytes = from >= LARGE ? 0 : (size_t)got;
+  if (from + patterned_bytes > LARGE) patterned_bytes = LARGE - from;
+  check_pattern(bytes, from, patterned_bytes);
+  if (patterned_bytes == (size_t)got) return patterned_bytes;
+  CHECK_EQ((size_t)got - patterned_bytes, 4);
+  CHECK(memcmp(bytes + patterned_bytes, "more", 4) == 0);
+  strcat(w->log, w->log[0] == '\0' ? "more" : ", more");
+  return patterned_bytes;
+}
+
+/* The same until nothing moves any more. */
+static size_t drain_all(world *w, size_t from) {
+  for (int idle = 0; idle < 3; idle++) {
+    size_t got = drain(w, from);
+    from += got;
+    if (got > 0) idle = 0;
+    tide_loop_turn(w->loop, false);
+  }
+  return from;
+}
+
+/* Writing. */
+
+static void parts_writer(actor *self) {
+  static struct iovec parts[3000];
+  BEGIN;
+  for (size_t i = 0; i < 3000; i++) parts[i] = (struct iovec){large + i * 3, 3};
+  CALL_OR_END(tide_stream_write(&ours, &self->task, parts, 0));
+  CALL_OR_END(tide_stream_write(&ours, &self->task, parts, 3000));
+  parts[1].iov_len = 0;
+  CALL_OR_END(tide_stream_write(&ours, &self->task, parts + 1, 1));
+  END;
+}
+
+static void parts_arrive_in_order(void) {
+  world w;
+  open_pair(&w);
+  actor *a = spawn(&w, "a", parts_writer);
+  settle(&w);
+  CHECK_EQ(a->suspensions, 0);
+  CHECK_EQ(drain_all(&w, 0), 9000);
+  close_pair(&w);
+}
+
+static void what_the_system_does_not_take_is_sent_in_the_background(void) {
+  world w;
+  open_pair(&w);
+  spawn(&w, "a", writer);
+  turn(&w);
+  CHECK_LOG(&w, "a wrote");
+  CHECK(tide_stream_unsent(&ours) > 0);
+  CHECK_EQ(drain_all(&w, 0), LARGE);
+  CHECK_EQ(tide_stream_unsent(&ours), 0);
+  CHECK(ours.output == NULL);
+  CHECK_EQ(drain_all(&w, LARGE), LARGE);
+  CHECK_LOG(&w, "a wrote more, more");
+  close_pair(&w);
+}
+
+static void parts_are_kept_in_order_wherever_the_system_cuts_them(void) {
+  world w;
+  open_pair(&w);
+  for (int size = 1; size < 64; size += 7) {
+    struct iovec parts[4] = {{large, 5}, {large + 5, 0}, {large + 5, 50}, {large + 55, LARGE - 55}};
+    actor a = {.world = &w};
+    tide_task_init(&a.task, w.loop, &actor_ops);
+    CHECK_EQ(setsockopt(ours.fd.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
+    CHECK_EQ(tide_stream_write(&ours, &a.task, parts, 4), TIDE_OK);
+    CHECK(tide_stream_unsent(&ours) > 0);
+    CHECK_EQ(drain_all(&w, 0), LARGE);
+  }
+  close_pair(&w);
+}
+
+/* Back-pressure. */
+
+static void small_writer(actor *self) {
+  BEGIN;
+  while (self->i < 100) {
+    struct iovec part = {large + 1000 * self->i, 1000};
+    CALL_OR_END(tide_stream_write(&ours, &self->task, &part, 1));
+    self->i++;
+  }
+  END;
+}
+
+static void writers_wait_above_the_high_mark_for_the_low_mark(void) {
+  world w;
+  int size = 1;
+  open_pair(&w);
+  CHECK_EQ(setsockopt(ours.fd.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
+  tide_stream_set_marks(&ours, 5000, 10000);
+  actor *a = spawn(&w, "a", small_writer);
+  turns(&w, 2);
+  CHECK_EQ(a->task.state, TIDE_TASK_WAITING);
+  CHECK_TEXT(tide_task_waits_for(&a->task), "Stream.write");
+  size_t most = tide_stream_unsent(&ours), seen = 0;
+  CHECK(most > 10000 && most <= 11000);
+  int before = a->i;
+  while (tide_stream_unsent(&ours) > 5000) {
+    CHECK_EQ(a->i, before);
+    CHECK_EQ(a->steps, 1);
+    CHECK(seen < 100000);
+    char one[500];
+    ssize_t got = recv(theirs.fd.fd, one, sizeof one, MSG_DONTWAIT);
+    CHECK(got > 0);
+    check_pattern(one, seen, (size_t)got);
+    seen += (size_t)got;
+    tide_loop_turn(w.loop, false);
+  }
+  turns(&w, 1);
+  printf("# i %d before %d unsent %zu steps %u state %d outcome %d\n", a->i, before, tide_stream_unsent(&ours), a->steps, a->task.state, a->outcome);
+  CHECK(a->i > before);
+  CHECK(tide_stream_unsent(&ours) <= 11000);
+  CHECK_EQ(drain_all(&w, seen), 100000);
+  settle(&w);
+  close_pair(&w);
+}
+
+static void a_second_writer_is_refused(void) {
+  world w;
+  open_pair(&w);
+  actor *first = spawn(&w, "first", writer);
+  actor *second = spawn(&w, "second", flusher);
+  turns(&w, 2);
+  CHECK_EQ(first->task.state, TIDE_TASK_WAITING);
+  CHECK(actor_failed_with(second, TIDE_EBUSY));
+  CHECK_EQ(tide_stream_close_write(&ours), TIDE_EBUSY);
+  CHECK_EQ(drain_all(&w, 0), LARGE);
+  CHECK_EQ(drain_all(&w, LARGE), LARGE);
+  CHECK_LOG(&w, "first wrote, first wrote more, more");
+  close_pair(&w);
+}
+
+static void flush_waits_until_all_is_with_the_system(void) {
+  world w;
+  open_pair(&w);
+  spawn(&w, "f", flusher);
+  settle(&w);
+  CHECK_LOG(&w, "f flushed");
+  actor a = {.world = &w};
+  tide_task_init(&a.task, w.loop, &actor_ops);
+  CHECK_EQ(write_large(&a), TIDE_OK);
+  actor *f = spawn(&w, "f", flusher);
+  turns(&w, 2);
+  size_t seen = drain(&w, 0);
+  turns(&w, 3);
+  CHECK_EQ(f->steps, 1);
+  CHECK_TEXT(tide_task_waits_for(&f->task), "Stream.flush");
+  CHECK_EQ(drain_all(&w, seen), LARGE);
+  CHECK_LOG(&w, "f flushed");
+  close_pair(&w);
+}
+
+/* Cancelling. */
+
+static void stage_blocked_writer(world *w) {
+  CHECK_EQ(tide_stream_pair(&ours, &theirs, w->loop), TIDE_OK);
+  w->victim = spawn(w, "v", writer);
+}
+
+/* The scenario's other end: reads once the victim was struck or the like of it has passed. */
+static size_t seen_there;
+
+static void late_drainer(actor *self) {
+  BEGIN;
+  TRY(sleep_ms(self, 5));
+  while (self->i < 30) {
+    seen_there += drain(self->world, seen_there);
+    self->i++;
+    TRY(sleep_ms(self, 1));
+  }
+  END;
+}
+
+static void stage_write(world *w) {
+  stage_blocked_writer(w);
+  seen_there = 0;
+  spawn(w, "late", late_drainer);
+}
+
+static void verify_write(world *w) {
+  CHECK_EQ(seen_there, LARGE);
+  CHECK_TEXT(w->log, w->victim->outcome == TIDE_OK ? "v wrote, v wrote more, more" : "v wrote");
+  CHECK(ours.writer == NULL);
+  tide_stream_close(&ours);
+  tide_stream_close(&theirs);
+}
+
+static void a_cancelled_write_did_not_happen(void) {
+  static const scenario blocked = {stage_write, verify_write};
+  play_all_blows(&blocked);
+}
+
+/* Shortages. */
+
+static void verify_short_write(world *w) {
+  actor *v = &w->actors[0];
+  seen_there = drain_all(w, seen_there);
+  if (v->outcome == TIDE_OK)
+    CHECK_EQ(seen_there, LARGE);
+  else
+    CHECK_EQ(v->outcome, TIDE_ENOMEM);
+  CHECK(seen_there == LARGE || ours.write_error == TIDE_ENOMEM);
+  tide_stream_close(&ours);
+  tide_stream_close(&theirs);
+}
+
+static void shortages_are_told(void) {
+  static const scenario shortage = {stage_write, verify_short_write};
+  play_all_shortages(&shortage);
+}
+
+/* Errors. */
+
+static void an_error_of_the_background_shows_later_and_stays(void) {
+  world w;
+  open_pair(&w);
+  actor *a = spawn(&w, "a", writer);
+  turns(&w, 2);
+  CHECK_EQ(a->task.state, TIDE_TASK_WAITING);
+  tide_stream_close(&theirs);
+  settle(&w);
+  CHECK(actor_failed_with(a, TIDE_OS(EPIPE)));
+  CHECK_EQ(tide_stream_unsent(&ours), 0);
+  a = spawn(&w, "a", writer);
+  actor *f = spawn(&w, "f", flusher);
+  settle(&w);
+  CHECK(actor_failed_with(a, TIDE_OS(EPIPE)));
+  CHECK(actor_failed_with(f, TIDE_OS(EPIPE)));
+  CHECK_EQ(tide_stream_close_write(&ours), TIDE_OS(EPIPE));
+  CHECK_LOG(&w, "a wrote");
+  close_pair(&w);
+}
+
+static void an_error_at_once_shows_at_once(void) {
+  world w;
+  open_pair(&w);
+  tide_stream_close(&theirs);
+  actor *a = spawn(&w, "a", writer);
+  settle(&w);
+  CHECK(actor_failed_with(a, TIDE_OS(EPIPE)));
+  close_pair(&w);
+}
+
+static void pipes_raise_no_signal(void) {
+  world w;
+  int ends[2];
+  io_open(&w);
+  CHECK_EQ(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+  tide_stream_init(&ours, w.loop, ends[1]);
+  actor *a = spawn(&w, "a", writer);
+  turns(&w, 2);
+  CHECK_EQ(a->task.state, TIDE_TASK_WAITING);
+  char bytes[100];
+  CHECK_EQ(read(ends[0], bytes, sizeof bytes), sizeof bytes);
+  check_pattern(bytes, 0, sizeof bytes);
+  close(ends[0]);
+  settle(&w);
+  CHECK(actor_failed_with(a, TIDE_OS(EPIPE)));
+  sigset_t pending;
+  sigpending(&pending);
+  CHECK(!sigismember(&pending, SIGPIPE));
+  sigprocmask(SIG_BLOCK, NULL, &pending);
+  CHECK(!sigismember(&pending, SIGPIPE));
+  tide_stream_close(&ours);
+  io_close(&w);
+}
+
+/* Half a stream. */
+
+static void close_write_ends_it_behind_what_was_written(void) {
+  world w;
+  open_pair(&w);
+  actor a = {.world = &w};
+  tide_task_init(&a.task, w.loop, &actor_ops);
+  CHECK_EQ(write_large(&a), TIDE_OK);
+  CHECK_EQ(tide_stream_close_write(&ours), TIDE_OK);
+  CHECK_EQ(tide_stream_close_write(&ours), TIDE_OK);
+  CHECK_EQ(write_text(&a, "x"), TIDE_ECLOSED);
+  spawn(&w, "f", flusher);
+  size_t seen = 0;
+  while (seen < LARGE) {
+    seen += drain(&w, seen);
+    tide_loop_turn(w.loop, false);
+  }
+  turns(&w, 2);
+  drain(&w, seen);
+  CHECK_LOG(&w, "f flushed, end");
+  raw_send(&theirs, "still open");
+  tide_slice got;
+  ours.fd.missed = true;
+  CHECK_EQ(tide_stream_read(&ours, &a.task, 100, &got), TIDE_OK);
+  CHECK_TEXT(text_of(got), "still open");
+  close_pair(&w);
+}
+
+static void close_write_with_nothing_to_send_is_seen_at_once(void) {
+  world w;
+  open_pair(&w);
+  CHECK_EQ(tide_stream_close_write(&ours), TIDE_OK);
+  drain(&w, 0);
+  CHECK_LOG(&w, "end");
+  tide_stream_close(&ours);
+  CHECK_EQ(tide_stream_close_write(&ours), TIDE_ECLOSED);
+  close_pair(&w);
+}
+
+/* The end. */
+
+static void closing_it_ends_the_writers_wait(void) {
+  world w;
+  open_pair(&w);
+  actor *a = spawn(&w, "a", writer);
+  turns(&w, 2);
+  tide_stream_close(&ours);
+  CHECK_EQ(tide_loop_lingering(w.loop), 1);
+  CHECK_EQ(drain_all(&w, 0), LARGE);
+  CHECK_EQ(tide_loop_lingering(w.loop), 0);
+  CHECK(actor_failed_with(a, TIDE_ECLOSED));
+  close_pair(&w);
+}
+
+static void unsent_bytes_outlive_their_stream(void) {
+  world w;
+  open_pair(&w);
+  actor a = {.world = &w};
+  tide_task_init(&a.task, w.loop, &actor_ops);
+  CHECK_EQ(write_large(&a), TIDE_OK);
+  tide_stream_close(&ours);
+  memset(&ours, 0xee, sizeof ours); /* its owner may free it */
+  CHECK_EQ(tide_loop_lingering(w.loop), 1);
+  size_t seen = 0;
+  while (tide_loop_lingering(w.loop) > 0) {
+    seen += drain(&w, seen);
+    CHECK_EQ(tide_loop_turn(w.loop, false), TIDE_OK);
+  }
+  seen += drain(&w, seen);
+  drain(&w, seen);
+  CHECK_LOG(&w, "end");
+  CHECK_EQ(seen, LARGE);
+  tide_stream_close(&theirs);
+  io_close(&w);
+}
+
+static void unsent_bytes_are_given_up_after_five_seconds(void) {
+  world w;
+  open_pair(&w);
+  actor a = {.world = &w};
+  tide_task_init(&a.task, w.loop, &actor_ops);
+  CHECK_EQ(write_large(&a), TIDE_OK);
+  tide_stream_close(&ours);
+  tide_time when = after_ms(&w, 5000);
+  while (tide_loop_lingering(w.loop) > 0) {
+    CHECK(tide_loop_now(w.loop) < when);
+    CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
+  }
+  CHECK_EQ(tide_loop_now(w.loop), when);
+  tide_stream_close(&theirs);
+  io_close(&w);
+}
+
+static void unsent_bytes_are_given_up_where_the_other_end_is_closed(void) {
+  world w;
+  open_pair(&w);
+  actor a = {.world = &w};
+  tide_task_init(&a.task, w.loop, &actor_ops);
+  CHECK_EQ(write_large(&a), TIDE_OK);
+  tide_stream_close(&ours);
+  tide_stream_close(&theirs);
+  tide_time before = tide_loop_now(w.loop);
+  settle(&w);
+  CHECK_EQ(tide_loop_now(w.loop), before);
+  CHECK_EQ(tide_loop_lingering(w.loop), 0);
+  io_close(&w);
+}
+
+static void unsent_bytes_end_with_the_loop(void) {
+  world w;
+  open_pair(&w);
+  actor a = {.world = &w};
+  tide_task_init(&a.task, w.loop, &actor_ops);
+  CHECK_EQ(write_large(&a), TIDE_OK);
+  tide_stream_close(&ours);
+  tide_stream_close(&theirs);
+  CHECK_EQ(tide_loop_lingering(w.loop), 1);
+  tide_loop_free(w.loop);
+  CHECK_EQ(w.memory.in_use, 0);
+  CHECK_EQ(count_descriptors(), descriptors_before);
+}
+
+static void unsent_bytes_are_dropped_where_memory_is_short(void) {
+  for (unsigned nth = 1; nth <= 4; nth++) {
+    world w;
+    open_pair(&w);
+    snprintf(check_state.context, sizeof check_state.context, "allocation %u", nth);
+    actor a = {.world = &w};
+    tide_task_init(&a.task, w.loop, &actor_ops);
+    CHECK_EQ(write_large(&a), TIDE_OK);
+    w.memory.fail_at = w.memory.allocations + nth;
+    tide_stream_close(&ours);
+    CHECK_EQ(tide_loop_lingering(w.loop), nth > 3);
+    tide_stream_close(&theirs);
+    settle(&w);
+    io_close(&w);
+  }
+}
+
+/* A killed task lets go of the descriptor without a trace. */
+static void closing_a_stream_twice_is_harmless(void) {
+  world w;
+  open_pair(&w);
+  tide_stream_close(&ours);
+  int other = dup(0); /* takes the number of the descriptor that was closed */
+  tide_stream_close(&ours);
+  CHECK(fcntl(other, F_GETFD) >= 0);
+  close(other);
+  close_pair(&w);
+}
+
+int main(void) {
+  large = patterned(0, LARGE);
+  RUN(parts_arrive_in_order);
+  RUN(what_the_system_does_not_take_is_sent_in_the_background);
+  RUN(parts_are_kept_in_order_wherever_the_system_cuts_them);
+  RUN(writers_wait_above_the_high_mark_for_the_low_mark);
+  RUN(a_second_writer_is_refused);
+  RUN(flush_waits_until_all_is_with_the_system);
+  RUN(a_cancelled_write_did_not_happen);
+  RUN(shortages_are_told);
+  RUN(an_error_of_the_background_shows_later_and_stays);
+  RUN(an_error_at_once_shows_at_once);
+  RUN(pipes_raise_no_signal);
+  RUN(close_write_ends_it_behind_what_was_written);
+  RUN(close_write_with_nothing_to_send_is_seen_at_once);
+  RUN(closing_it_ends_the_writers_wait);
+  RUN(unsent_bytes_outlive_their_stream);
+  RUN(unsent_bytes_are_given_up_after_five_seconds);
+  RUN(unsent_bytes_are_given_up_where_the_other_end_is_closed);
+  RUN(unsent_bytes_end_with_the_loop);
+  RUN(unsent_bytes_are_dropped_where_memory_is_short);
+  RUN(closing_a_stream_twice_is_harmless);
+  free(large);
+  return check_summary();
+}

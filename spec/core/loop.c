@@ -1,0 +1,471 @@
+/* loop.c: turns, polls, clocks, deferred work; the end of a run; the end of a loop. */
+#include "script.h"
+
+static tide_future future;
+
+/* Runs. */
+
+static void sleeper(actor *self) {
+  BEGIN;
+  TRY(sleep_ms(self, 1000));
+  say(self, "slept");
+  END;
+}
+
+static void resolver(actor *self) {
+  BEGIN;
+  TRY(tide_task_yield(&self->task));
+  tide_future_end(&future, TIDE_FUTURE_DONE);
+  END;
+}
+
+static void open_world(world *w) {
+  world_open(w);
+  tide_future_init(&future);
+}
+
+static void cancel_all(world *w) {
+  tide_scope *all = &tide_loop_background(w->loop)->scope;
+  tide_scope_cancel(all, w->loop);
+  settle(w);
+  tide_scope_uncancel(all);
+}
+
+static void a_run_ends_with_its_future_and_waits_for_nothing_else(void) {
+  world w;
+  open_world(&w);
+  tide_time began = tide_loop_now(w.loop);
+  spawn(&w, "other", sleeper);
+  spawn(&w, "main", resolver);
+  CHECK_EQ(tide_loop_run(w.loop, &future), TIDE_OK);
+  CHECK_EQ(tide_loop_now(w.loop), began);
+  CHECK_EQ(tide_loop_run(w.loop, &future), TIDE_OK); /* it has ended: at once */
+  cancel_all(&w);
+  world_close(&w);
+}
+
+static void a_run_whose_last_task_ends_its_future_is_no_deadlock(void) {
+  world w;
+  open_world(&w);
+  actor *a = spawn(&w, "main", resolver);
+  CHECK_EQ(tide_loop_run(w.loop, &a->task.future), TIDE_OK);
+  CHECK(actor_ended(a));
+  world_close(&w);
+}
+
+static void a_run_whose_future_nothing_can_end_is_a_deadlock(void) {
+  world w;
+  open_world(&w);
+  spawn(&w, "a", sleeper);
+  CHECK_EQ(tide_loop_run(w.loop, &future), TIDE_EDEADLOCK);
+  CHECK_LOG(&w, "a slept"); /* while there were deadlines it was none */
+  CHECK_EQ(tide_loop_run(w.loop, NULL), TIDE_EDEADLOCK);
+  world_close(&w);
+}
+
+static void stopper(actor *self) {
+  BEGIN;
+  tide_loop_stop(self->world->loop);
+  say(self, "stops");
+  TRY(tide_task_yield(&self->task));
+  say(self, "goes on");
+  END;
+}
+
+static void stop_ends_the_run_after_the_turn_and_it_can_go_on(void) {
+  world w;
+  open_world(&w);
+  spawn(&w, "a", stopper);
+  spawn(&w, "b", sleeper);
+  CHECK_EQ(tide_loop_run(w.loop, NULL), TIDE_OK);
+  CHECK_LOG(&w, "a stops");
+  CHECK_EQ(tide_loop_run(w.loop, NULL), TIDE_EDEADLOCK);
+  CHECK_LOG(&w, "a goes on, b slept");
+  world_close(&w);
+}
+
+/* Turns. */
+
+static void counter(actor *self) {
+  BEGIN;
+  for (;;) {
+    self->i++;
+    TRY(tide_task_yield(&self->task));
+  }
+  END;
+}
+
+static void one_turn_steps_every_ready_task_once(void) {
+  world w;
+  open_world(&w);
+  for (int i = 0; i < 3; i++) spawn(&w, "a", counter);
+  for (int n = 1; n < 100; n++) {
+    turn(&w);
+    for (int i = 0; i < 3; i++) CHECK_EQ(w.actors[i].i, n);
+  }
+  cancel_all(&w);
+  world_close(&w);
+}
+
+static void stats_tell_what_the_loop_holds(void) {
+  world w;
+  open_world(&w);
+  spawn(&w, "a", counter);
+  spawn(&w, "b", sleeper);
+  tide_loop_stats stats = tide_loop_get_stats(w.loop);
+  CHECK(stats.turns == 0 && stats.ready == 2 && stats.timers == 0 && stats.watching == 0);
+  turn(&w);
+  stats = tide_loop_get_stats(w.loop);
+  CHECK(stats.turns == 1 && stats.ready == 1 && stats.timers == 1 && stats.watching == 0);
+  cancel_all(&w);
+  world_close(&w);
+}
+
+static void the_next_deadline_is_known(void) {
+  world w;
+  open_world(&w);
+  CHECK(tide_loop_deadline(w.loop) == TIDE_NEVER);
+  spawn(&w, "a", sleeper);
+  CHECK_EQ(tide_loop_deadline(w.loop), tide_loop_now(w.loop));
+  turn(&w);
+  CHECK_EQ(tide_loop_deadline(w.loop), after_ms(&w, 1000));
+  settle(&w);
+  CHECK(tide_loop_deadline(w.loop) == TIDE_NEVER);
+  world_close(&w);
+}
+
+static void a_turn_that_must_not_block_lets_no_virtual_time_pass(void) {
+  world w;
+  open_world(&w);
+  tide_time began = tide_loop_now(w.loop);
+  spawn(&w, "a", sleeper);
+  for (int i = 0; i < 10; i++) turn(&w);
+  CHECK_EQ(tide_loop_now(w.loop), began);
+  tide_loop_update_now(w.loop); /* has no say in virtual time */
+  CHECK_EQ(tide_loop_now(w.loop), began);
+  CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
+  CHECK_EQ(tide_loop_now(w.loop) - began, 1000000000);
+  settle(&w);
+  world_close(&w);
+}
+
+static void virtual_time_stands_still_while_a_task_is_ready(void) {
+  world w;
+  open_world(&w);
+  tide_time began = tide_loop_now(w.loop);
+  spawn(&w, "a", sleeper);
+  actor *busy = spawn(&w, "b", counter);
+  for (int i = 0; i < 1000; i++) CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
+  CHECK_EQ(tide_loop_now(w.loop), began);
+  tide_task_cancel(&busy->task);
+  settle(&w);
+  world_close(&w);
+}
+
+/* Deferred work. */
+
+typedef struct chore {
+  tide_defer defer;
+  world *world;
+  const char *name;
+  struct chore *next;
+} chore;
+
+static void do_chore(tide_defer *defer) {
+  chore *self = tide_container(defer, chore, defer);
+  actor speaker = {.world = self->world, .name = self->name};
+  CHECK(tide_loop_current(self->world->loop) == NULL);
+  say(&speaker, "done");
+  if (self->next != NULL) tide_defer_start(&self->next->defer, self->world->loop);
+}
+
+static void chore_init(chore *self, world *w, const char *name) {
+  *self = (chore){.world = w, .name = name};
+  tide_defer_init(&self->defer, do_chore);
+}
+
+static void talker(actor *self) {
+  chore *first = self->data;
+  BEGIN;
+  tide_defer_start(&first->defer, self->world->loop);
+  tide_defer_start(&first->defer, self->world->loop); /* is started already */
+  say(self, "starts it");
+  END;
+}
+
+static void deferred_work_is_done_once_when_the_turn_ends(void) {
+  world w;
+  chore sweep;
+  open_world(&w);
+  chore_init(&sweep, &w, "sweep");
+  spawn(&w, "a", talker)->data = &sweep;
+  spawn(&w, "b", talker)->data = &sweep;
+  turn(&w);
+  CHECK_LOG(&w, "a starts it, b starts it, sweep done");
+  turn(&w);
+  CHECK_LOG(&w, "");
+  world_close(&w);
+}
+
+static void deferred_work_may_start_more_and_be_called_off(void) {
+  world w;
+  chore sweep, wash, dry;
+  open_world(&w);
+  chore_init(&sweep, &w, "sweep");
+  chore_init(&wash, &w, "wash");
+  chore_init(&dry, &w, "dry");
+  sweep.next = &wash;
+  tide_defer_start(&sweep.defer, w.loop);
+  tide_defer_start(&dry.defer, w.loop);
+  CHECK_EQ(tide_loop_deadline(w.loop), tide_loop_now(w.loop));
+  tide_defer_cancel(&dry.defer);
+  tide_defer_cancel(&dry.defer);
+  turn(&w);
+  CHECK_LOG(&w, "sweep done, wash done");
+  world_close(&w);
+}
+
+/* Owners that step many tasks in one go. */
+
+static const tide_task_ops batch_ops;
+static tide_task batched[6];
+static int batch_order[64], batch_steps, calls;
+
+static void batch_step(tide_task *task, int outcome) {
+  tide_loop *loop = task->loop;
+  calls++;
+  CHECK_EQ(task->outcome, outcome);
+  do {
+    CHECK(tide_loop_current(loop) == task);
+    int index = (int)(task - batched);
+    batch_order[batch_steps++] = index;
+    if (batch_steps > 18 || task->outcome != TIDE_OK)
+      tide_task_finish(task, TIDE_FUTURE_DONE);
+    else
+      CHECK_EQ(tide_task_yield(task), TIDE_PENDING);
+  } while ((task = tide_task_next(loop, &batch_ops)) != NULL);
+}
+
+static const tide_task_ops batch_ops = {.step = batch_step};
+
+static void spawn_batched(world *w, int from, int to) {
+  batch_steps = calls = 0;
+  for (int i = from; i < to; i++) {
+    tide_task_init(&batched[i], w->loop, &batch_ops);
+    CHECK_EQ(tide_task_spawn(&batched[i], tide_loop_background(w->loop)), TIDE_OK);
+  }
+}
+
+static void one_call_may_step_the_whole_turn_in_order(void) {
+  world w;
+  open_world(&w);
+  spawn_batched(&w, 0, 3);
+  spawn(&w, "other", resolver);
+  spawn_batched(&w, 3, 6);
+  turn(&w);
+  CHECK_EQ(calls, 2); /* before and behind the other */
+  for (int i = 0; i < 6; i++) CHECK_EQ(batch_order[i], i);
+  settle(&w);
+  for (int i = 0; i < batch_steps; i++) CHECK_EQ(batch_order[i], i % 6);
+  CHECK_EQ(batch_steps, 24);
+  world_close(&w);
+}
+
+static void in_a_run_one_call_may_go_over_turns_and_ends_with_the_future(void) {
+  world w;
+  open_world(&w);
+  spawn_batched(&w, 0, 6);
+  CHECK_EQ(tide_loop_run(w.loop, &batched[0].future), TIDE_OK);
+  CHECK_EQ(batched[0].state, TIDE_TASK_ENDED);
+  CHECK_EQ(batched[5].state, TIDE_TASK_ENDED); /* the turn was brought to its end */
+  for (int i = 0; i < batch_steps; i++) CHECK_EQ(batch_order[i], i % 6);
+  world_close(&w);
+}
+
+/* The real clock. */
+
+static tide_loop *real_loop(world *w) {
+  open_world(w);
+  tide_loop_free(w->loop);
+  tide_allocator allocator = {.resize = memory_resize, .context = &w->memory};
+  w->loop = tide_loop_new(&allocator);
+  CHECK(w->loop != NULL);
+  return w->loop;
+}
+
+static void waste(tide_time ns) {
+  tide_time until = tide_clock_monotonic() + ns;
+  while (tide_clock_monotonic() < until) continue;
+}
+
+static tide_time seen[2];
+
+static void clock_watcher(actor *self) {
+  BEGIN;
+  seen[0] = tide_loop_now(self->world->loop);
+  waste(300000);
+  seen[1] = tide_loop_now(self->world->loop);
+  CHECK_EQ(seen[0], seen[1]);
+  tide_loop_update_now(self->world->loop);
+  CHECK(tide_loop_now(self->world->loop) >= seen[0] + 300000);
+  END;
+}
+
+static void the_clock_stands_still_during_a_turn_unless_it_is_read_afresh(void) {
+  world w;
+  real_loop(&w);
+  spawn(&w, "a", clock_watcher);
+  turn(&w);
+  world_close(&w);
+}
+
+static void a_turn_that_must_not_block_does_not(void) {
+  world w;
+  real_loop(&w);
+  actor *a = spawn(&w, "a", sleeper);
+  tide_time began = tide_clock_monotonic();
+  for (int i = 0; i < 10; i++) turn(&w);
+  CHECK(tide_clock_monotonic() - began < 900000000); /* not the whole second that it sleeps */
+  tide_task_cancel(&a->task);
+  turn(&w);
+  world_close(&w);
+}
+
+static void polls_are_rare_while_steps_are_quick(void) {
+  world w;
+  real_loop(&w);
+  actor *a = spawn(&w, "a", counter);
+  unsigned polls = 0;
+  tide_time began = tide_clock_monotonic(), last = tide_loop_now(w.loop);
+  while (a->i < 20000) {
+    turn(&w);
+    polls += tide_loop_now(w.loop) != last;
+    last = tide_loop_now(w.loop);
+  }
+  CHECK(polls <= (tide_clock_monotonic() - began) / 200000 + 1);
+  tide_task_cancel(&a->task);
+  settle(&w);
+  world_close(&w);
+}
+
+static void slow(actor *self) {
+  BEGIN;
+  for (; self->i < 20; self->i++) {
+    waste(250000);
+    TRY(tide_task_yield(&self->task));
+  }
+  END;
+}
+
+static void every_turn_polls_once_steps_are_slow(void) {
+  world w;
+  real_loop(&w);
+  spawn(&w, "a", slow);
+  unsigned polls = 0;
+  tide_time last = tide_loop_now(w.loop);
+  while (w.actors[0].i < 20) {
+    turn(&w);
+    polls += tide_loop_now(w.loop) != last;
+    last = tide_loop_now(w.loop);
+  }
+  CHECK(polls >= 18);
+  settle(&w);
+  world_close(&w);
+}
+
+static void short_sleeper(actor *self) {
+  BEGIN;
+  self->data = (void *)(uintptr_t)after_ms(self->world, 2);
+  TRY(sleep_ms(self, 2));
+  CHECK(tide_clock_monotonic() >= (tide_time)(uintptr_t)self->data);
+  END;
+}
+
+static void busy_tasks_do_not_starve_sleepers(void) {
+  world w;
+  real_loop(&w);
+  actor *busy = spawn(&w, "busy", counter);
+  actor *a = spawn(&w, "a", short_sleeper);
+  tide_time began = tide_clock_monotonic();
+  CHECK_EQ(tide_loop_run(w.loop, &a->task.future), TIDE_OK);
+  CHECK(tide_clock_monotonic() - began < 500000000);
+  tide_task_cancel(&busy->task);
+  settle(&w);
+  world_close(&w);
+}
+
+/* Loops. */
+
+static void loops_share_nothing(void) {
+  world v, w;
+  open_world(&v);
+  world_open(&w);
+  spawn(&v, "v", sleeper);
+  spawn(&w, "w", resolver);
+  settle(&w);
+  CHECK(tide_future_ended(&future));
+  CHECK_LOG(&v, "");
+  settle(&v);
+  CHECK_LOG(&v, "v slept");
+  world_close(&v);
+  world_close(&w);
+}
+
+static void without_memory_there_is_none(void) {
+  memory m = {.fail_at = 1};
+  tide_allocator allocator = {.resize = memory_resize, .context = &m};
+  CHECK(tide_loop_new(&allocator) == NULL);
+  CHECK_EQ(m.in_use, 0);
+  tide_loop_free(NULL);
+}
+
+static void not_watched(tide_watcher *watcher, int events) {
+  (void)watcher;
+  (void)events;
+}
+
+static void it_can_be_freed_with_tasks_and_timers_and_watchers(void) {
+  world w;
+  tide_watcher watcher;
+  tide_deadline deadline;
+  tide_defer defer;
+  int fd = fileno(stderr);
+  open_world(&w);
+  spawn(&w, "ready", counter);
+  spawn(&w, "waiting", sleeper);
+  turn(&w);
+  spawn(&w, "new", sleeper);
+  tide_deadline_init(&deadline, &w.actors[1].scope, w.loop);
+  CHECK_EQ(tide_deadline_set(&deadline, after_ms(&w, 5)), TIDE_OK);
+  tide_watcher_init(&watcher, fd, not_watched);
+  tide_watcher_set(&watcher, w.loop, TIDE_WRITABLE);
+  tide_defer_init(&defer, NULL);
+  tide_defer_start(&defer, w.loop);
+  tide_loop_free(w.loop);
+  CHECK_EQ(w.memory.in_use, 0);
+}
+
+int main(void) {
+  RUN(a_run_ends_with_its_future_and_waits_for_nothing_else);
+  RUN(a_run_whose_last_task_ends_its_future_is_no_deadlock);
+  RUN(a_run_whose_future_nothing_can_end_is_a_deadlock);
+  RUN(stop_ends_the_run_after_the_turn_and_it_can_go_on);
+  RUN(one_turn_steps_every_ready_task_once);
+  RUN(stats_tell_what_the_loop_holds);
+  RUN(the_next_deadline_is_known);
+  RUN(a_turn_that_must_not_block_lets_no_virtual_time_pass);
+  RUN(virtual_time_stands_still_while_a_task_is_ready);
+  RUN(deferred_work_is_done_once_when_the_turn_ends);
+  RUN(deferred_work_may_start_more_and_be_called_off);
+  RUN(one_call_may_step_the_whole_turn_in_order);
+  RUN(in_a_run_one_call_may_go_over_turns_and_ends_with_the_future);
+  RUN(the_clock_stands_still_during_a_turn_unless_it_is_read_afresh);
+  RUN(a_turn_that_must_not_block_does_not);
+  RUN(polls_are_rare_while_steps_are_quick);
+  RUN(every_turn_polls_once_steps_are_slow);
+  RUN(busy_tasks_do_not_starve_sleepers);
+  RUN(loops_share_nothing);
+  RUN(without_memory_there_is_none);
+  RUN(it_can_be_freed_with_tasks_and_timers_and_watchers);
+  return check_summary();
+}
