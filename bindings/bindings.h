@@ -67,6 +67,7 @@ typedef struct tl_runtime {
   int pool_capacity;                   /* places in TL_POOL */
   uint8_t how;                         /* TL_PACKED, TL_BARE: what the body that just ended left */
   lua_State *box;                      /* a stack of body.c's own; see there */
+  const void *last_queue;              /* the Queue that was checked last, or NULL */
   lua_State *spare;                    /* the coroutine for the next task to begin, or NULL */
   int reason_count;                    /* entries in TL_REASONS */
   int failed;                          /* slot of the first task whose failure nobody saw yet; 0 */
@@ -96,6 +97,7 @@ struct tl_task {
 
 typedef struct tl_future {
   tide_future future; /* first */
+  tl_runtime *rt;     /* whose */
 } tl_future;
 
 static inline tl_runtime *tl_rt(lua_State *L) {

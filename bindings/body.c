@@ -130,18 +130,21 @@ static void release_slot(tl_runtime *rt, tl_task *task) {
   task->slot = 0;
 }
 
+/* Puts the task on the box; what is to be its first user value comes on top, then end_task. */
+static lua_State *open_box(const tl_task *task) {
+  lua_State *box = task->rt->box;
+  lua_rawgeti(box, LIVE, task->slot);
+  return box;
+}
+
 /* Stores the value on top of the box, tells the core, lets go of what the task held. */
 static void end_task(tl_task *task, tide_future_state state, bool reusable) {
   tl_runtime *rt = task->rt;
   lua_State *box = rt->box, *co = task->co;
   bool supervised = tide_container(task->task.own.parent, tide_group, scope)->supervised;
-  lua_rawgeti(box, LIVE, task->slot);
-  lua_insert(box, TASK);
   if (co == rt->spare) {
     if (!reusable) rt->spare = NULL;
   } else if (co != NULL && reusable) {
-    lua_rotate(box, TASK, -1); /* the task on top */
-    lua_insert(box, TASK);
     free_coroutine(rt);
   }
   lua_setiuservalue(box, TASK, 1);
@@ -156,7 +159,7 @@ static void end_task(tl_task *task, tide_future_state state, bool reusable) {
 }
 
 static void end_cancelled(tl_task *task) {
-  lua_pushnil(task->rt->box);
+  lua_pushnil(open_box(task));
   end_task(task, TIDE_FUTURE_CANCELLED, true);
 }
 
@@ -173,11 +176,12 @@ static void end_returned(tl_task *task, int count) {
   tl_runtime *rt = task->rt;
   uint8_t how = rt->how;
   tide_future_state state = TIDE_FUTURE_DONE;
+  lua_State *box = open_box(task);
   if (count == 0) {
     task->task.future.user |= TL_EMPTY;
-    lua_pushnil(rt->box);
+    lua_pushnil(box);
   } else {
-    lua_xmove(task->co, rt->box, 1);
+    lua_xmove(task->co, box, 1);
   }
   if (TL_UNLIKELY(how != 0)) {
     rt->how = 0;
@@ -232,7 +236,7 @@ static bool begin(tl_task *task) {
     task->co = co;
     return true;
   }
-  lua_pushliteral(task->rt->box, "not enough memory");
+  lua_pushliteral(open_box(task), "not enough memory");
   end_broken(task);
   return false;
 }
@@ -254,16 +258,16 @@ static inline void step_one(tide_task *core) {
   } else if (status == LUA_OK) {
     end_returned(task, results);
   } else {
+    lua_State *box = open_box(task);
     if (status == LUA_YIELD)
-      lua_pushliteral(rt->box, "a task was suspended by a yield that is not one of tide's");
+      lua_pushliteral(box, "a task was suspended by a yield that is not one of tide's");
     else
-      lua_xmove(co, rt->box, 1);
+      lua_xmove(co, box, 1);
     end_broken(task);
   }
 }
 
 static void step(tide_task *task, int outcome);
-
 static const tide_task_ops task_ops = {.step = step};
 
 /* Steps the task and those after it. A yield leaves by longjmp, after which every return is

@@ -1,12 +1,24 @@
 /* future.c: Futures, and the reading half that Tasks and Futures share. */
 #include "bindings.h"
 
+_Static_assert(offsetof(tl_task, task.future) == 0 && offsetof(tl_future, future) == 0,
+               "a Task and a Future begin with the core's future");
+
+/* The future of a Task or a Future at `index`, or NULL; leaves a value on the stack. */
+static tide_future *test_future(lua_State *L, const tl_runtime *rt, int index) {
+  tide_future *future = lua_touserdata(L, index);
+  if (future == NULL || !lua_getmetatable(L, index)) return NULL;
+  const void *metatable = lua_topointer(L, -1);
+  return metatable == rt->metatables[TL_TASK] || metatable == rt->metatables[TL_FUTURE] ? future
+                                                                                        : NULL;
+}
+
 tide_future *tl_check_future(lua_State *L, const tl_runtime *rt, int index) {
-  tl_task *task = tl_test(L, rt, index, TL_TASK);
-  if (task != NULL) return &task->task.future;
-  tl_future *future = tl_test(L, rt, index, TL_FUTURE);
+  int top = lua_gettop(L);
+  tide_future *future = test_future(L, rt, index);
   if (TL_UNLIKELY(future == NULL)) luaL_typeerror(L, index, "Task or Future");
-  return &future->future;
+  lua_settop(L, top);
+  return future;
 }
 
 static void push_error_value(lua_State *L, const tide_future *future, int index) {
@@ -51,16 +63,22 @@ int tl_result_push(lua_State *L, tl_runtime *rt, const tide_future *future, int 
   return count;
 }
 
+static tl_runtime *runtime_of(const tide_future *future) {
+  return future->is_task ? ((const tl_task *)(const void *)future)->rt
+                         : ((const tl_future *)(const void *)future)->rt;
+}
+
 static int awaited(lua_State *L, int status, lua_KContext future) {
   (void)status;
-  tl_runtime *rt = tl_rt(L);
+  tl_runtime *rt = runtime_of((const tide_future *)future);
   tl_outcome(L, rt);
   return tl_result_push(L, rt, (const tide_future *)future, 1);
 }
 
 static int await_future(lua_State *L, bool shielded) {
   tl_runtime *rt = tl_rt(L);
-  tide_future *future = tl_check_future(L, rt, 1);
+  tide_future *future = test_future(L, rt, 1);
+  if (TL_UNLIKELY(future == NULL)) luaL_typeerror(L, 1, "Task or Future");
   tl_task *task = tl_enter(L, rt);
   if (future == &task->task.future)
     return tl_raise_message(L, rt, TIDE_EINVALID_STATE, "a task cannot await itself");
@@ -178,6 +196,7 @@ static int new_future(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tl_future *future = tl_object_new(L, rt, TL_FUTURE, sizeof *future, 1);
   tide_future_init(&future->future);
+  future->rt = rt;
   return 1;
 }
 

@@ -6,6 +6,17 @@
 
 static tide_queue *check_queue(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_QUEUE); }
 
+/* The same for the methods that are called most: the queue that was checked last needs no second
+ * check (its __gc forgets it); else a value is left on the stack. */
+static inline tide_queue *self(lua_State *L, tl_runtime *rt) {
+  void *queue = lua_touserdata(L, 1);
+  if (TL_UNLIKELY(queue != rt->last_queue || queue == NULL)) {
+    tl_self(L, rt, TL_QUEUE);
+    rt->last_queue = queue;
+  }
+  return queue;
+}
+
 /* Stores the value at 2 where the next put will have it; leaves a value on the stack. */
 static uint32_t store(lua_State *L, tide_queue *queue) {
   uint32_t slot;
@@ -55,7 +66,7 @@ static int put_ended(lua_State *L, int status, lua_KContext slot) {
 /* queue:put(value[, priority]) (waits) */
 static int queue_put(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
-  tide_queue *queue = tl_self(L, rt, TL_QUEUE);
+  tide_queue *queue = self(L, rt);
   double priority = check_item(L, queue);
   tl_task *task = tl_enter(L, rt);
   uint32_t slot = store(L, queue);
@@ -87,9 +98,11 @@ static int got(lua_State *L, int status, lua_KContext runtime) {
 /* queue:get() -> value (waits) */
 static int queue_get(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
-  tide_queue *queue = tl_self(L, rt, TL_QUEUE);
+  tide_queue *queue = self(L, rt);
   tl_task *task = tl_enter(L, rt);
-  return tl_finish(L, rt, tide_queue_get(queue, &task->task), (lua_KContext)rt, got);
+  int result = tide_queue_get(queue, &task->task);
+  if (result == TIDE_OK) return take(L, queue, (uint32_t)task->task.wait.value.number);
+  return tl_finish(L, rt, result, (lua_KContext)rt, got);
 }
 
 /* queue:get_nowait() -> value */
@@ -113,9 +126,10 @@ static int next_got(lua_State *L, int status, lua_KContext ctx) {
 
 static int queue_next(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
-  tide_queue *queue = tl_self(L, rt, TL_QUEUE);
+  tide_queue *queue = self(L, rt);
   tl_task *task = tl_enter(L, rt);
   int result = tide_queue_get(queue, &task->task);
+  if (result == TIDE_OK) return take(L, queue, (uint32_t)task->task.wait.value.number);
   if (result == TIDE_ECLOSED) {
     lua_pushnil(L);
     return 1;
@@ -214,6 +228,7 @@ static int queue_tostring(lua_State *L) {
 
 static int queue_gc(lua_State *L) {
   tide_queue_term(check_queue(L));
+  tl_rt(L)->last_queue = NULL;
   return 0;
 }
 

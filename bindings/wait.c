@@ -17,21 +17,25 @@ static const char *culprit(lua_State *L, lua_Debug *ar) {
   return NULL;
 }
 
+static int raise_cannot_wait(lua_State *L, const tl_runtime *rt, const char *name) {
+  lua_Debug ar;
+  const char *inside = culprit(L, &ar);
+  lua_pushfstring(L, "'%s' cannot wait here%s%s%s: Lua cannot suspend inside table.sort, "
+                     "string.gsub, load, require or a metamethod such as __tostring; do the "
+                     "waiting before the call, or in a task of its own",
+                  name, inside ? ", inside '" : "", inside ? inside : "", inside ? "'" : "");
+  return tl_raise_message(L, rt, TIDE_ECANNOT_WAIT, lua_tostring(L, -1));
+}
+
 tl_task *tl_enter_failed(lua_State *L, const tl_runtime *rt) {
   char name[64];
-  lua_Debug ar;
   tl_function_name(L, name, sizeof name);
   if (rt->current == NULL) {
     lua_pushfstring(L, "'%s' can only be called inside a task: use tide.run(function), or run the "
                        "script with the program tide", name);
     tl_raise_message(L, rt, TIDE_ENO_TASK, lua_tostring(L, -1));
   }
-  const char *inside = culprit(L, &ar);
-  lua_pushfstring(L, "'%s' cannot wait here%s%s%s: Lua cannot suspend inside table.sort, "
-                     "string.gsub, load, require or a metamethod such as __tostring; do the "
-                     "waiting before the call, or in a task of its own",
-                  name, inside ? ", inside '" : "", inside ? inside : "", inside ? "'" : "");
-  tl_raise_message(L, rt, TIDE_ECANNOT_WAIT, lua_tostring(L, -1));
+  raise_cannot_wait(L, rt, name);
   return NULL;
 }
 
@@ -57,6 +61,9 @@ int tl_raise_cancelled(lua_State *L, tl_runtime *rt) {
 }
 
 int tl_raise_outcome(lua_State *L, tl_runtime *rt, int outcome) {
+  char name[64];
   if (outcome == TIDE_ECANCELLED) return tl_raise_cancelled(L, rt);
+  if (outcome == TIDE_ECANNOT_WAIT)
+    return raise_cannot_wait(L, rt, tl_function_name(L, name, sizeof name));
   return tl_raise(L, rt, outcome);
 }

@@ -5,18 +5,16 @@
 -- waits for a slow client: one whose outbox is full is thrown out.
 local tide = require "tide"
 
-local Queue, TaskGroup, net = tide.Queue, tide.TaskGroup, tide.net
+local Queue, TaskGroup, net, sleep = tide.Queue, tide.TaskGroup, tide.net, tide.sleep
 
 local Room = {}
 Room.__index = Room
 
 local function deliver(client, line)
-  if client.outbox:full() then
-    client.room.log(client.name .. " is too slow")
-    client.group:cancel("too slow")
-  else
-    client.outbox:put_nowait(line .. "\n")
-  end
+  if not client.outbox:full() then return client.outbox:put_nowait(line .. "\n") end
+  client.room.clients[client.name] = nil
+  client.room.log(client.name .. " is too slow")
+  client.group:cancel("too slow")
 end
 
 function Room:say(line, but)
@@ -32,7 +30,7 @@ function Room:enter(client)
 end
 
 function Room:leave(client)
-  self.clients[client.name] = nil
+  if self.clients[client.name] == client then self.clients[client.name] = nil end
   self:say(("* %s has left"):format(client.name))
   self.log(client.name .. " has left")
 end
@@ -62,7 +60,10 @@ local function talk(client, stream)
   local room = client.room
   room:enter(client)
   local _ <close> = client
-  for line in stream:lines() do room:say(client.name .. ": " .. line, client) end
+  for line in stream:lines() do
+    room:say(client.name .. ": " .. line, client)
+    sleep(0) -- who says much at once lets the writers go on in between
+  end
   client.outbox:close()
 end
 
@@ -84,14 +85,18 @@ function Room:close(grace)
   self.server:close { grace = grace or 1 }
 end
 
+-- What a connection that breaks, or a line that is too long, is handled by: the client has left.
+local function leaves() end
+
 local chat = {}
 
 -- chat.open{host=, port=, outbox=lines, log=fn} -> room
 function chat.open(opts)
   local room = setmetatable({ clients = {}, outbox = opts.outbox or 1000, log = opts.log or print }, Room)
-  room.server = net.serve(function(stream) session(room, stream) end, opts.host, opts.port, {
-    on_error = function(err) room.log("a client failed: " .. tostring(err)) end,
-  })
+  local function handler(stream)
+    tide.catch(function() session(room, stream) end, { os = leaves, limit = leaves })
+  end
+  room.server = net.serve(handler, opts.host, opts.port)
   return room
 end
 

@@ -16,20 +16,16 @@ local function connect(server)
   return net.connect(server:address())
 end
 
--- Waits until f() is true.
-local function eventually(f)
+-- Waits until #server is `count`.
+local function await_count(server, count)
   tide.timeout(10, function()
-    while not f() do sleep(0.001) end
+    while #server ~= count do sleep(0.001) end
   end)
 end
 
-local function has_connections(server, count)
-  return function() return #server == count end
-end
-
--- Whether the peer has ended the connection.
+-- Whether the peer ends the connection.
 local function hung_up(stream)
-  local data, err = tide.timeout(5, tide.try, stream.read, stream, 1)
+  local data, err = tide.timeout(10, tide.try, stream.read, stream, 1)
   return data == nil and (err == nil or tide.is(err, "os"))
 end
 
@@ -40,7 +36,412 @@ describe("net.serve", function()
       tasks[#tasks + 1] = tide.current_task()
       echo(stream)
     end)
-    local one <close>, other <close> = nil, nil
-    one, other = nil, nil
+    local one <close> = connect(server)
+    local other <close> = connect(server)
+    one:write "1"
+    other:write "2"
+    assert.equal("1", one:read(10))
+    assert.equal("2", other:read(10))
+    assert.equal(2, #tasks)
+    assert.are_not.equal(tasks[1], tasks[2])
+    assert.equal(2, #server)
   end))
+
+  it("listens at once, on a free port for 0", run(function()
+    local server <close> = serve(echo)
+    local host, port = server:address()
+    assert.equal("127.0.0.1", host)
+    assert.is_true(port > 0)
+    assert.equal(("Server(127.0.0.1:%d, 0 connections, open)"):format(port), tostring(server))
+    connect(server):close()
+  end))
+
+  it("takes a callable object as handler", run(function()
+    local server <close> = serve(setmetatable({}, { __call = function(_, stream) stream:write "hi" end }))
+    local stream <close> = connect(server)
+    assert.equal("hi", stream:read_all())
+  end))
+
+  it("serves on a unix socket", run(function()
+    local path = os.tmpname()
+    os.remove(path)
+    local server <close> = net.serve(echo, "unix:" .. path)
+    assert.equal(path, server:address())
+    local stream <close> = net.connect("unix:" .. path)
+    stream:write "hello"
+    assert.equal("hello", stream:read(10))
+    server:close()
+    assert.is_nil(io.open(path))
+  end))
+
+  it("closes the stream when the handler returns", run(function()
+    local streams = {}
+    local server <close> = serve(function(stream)
+      streams[1] = stream
+      stream:write "bye"
+    end)
+    local stream <close> = connect(server)
+    assert.equal("bye", stream:read_all())
+    helper.raises("closed", streams[1].read, streams[1], 1)
+    await_count(server, 0)
+  end))
+
+  it("serves 1,000 connections at once", run(function()
+    local server <close> = serve(echo)
+    local streams = {}
+    do
+      local group <close> = tide.TaskGroup()
+      for i = 1, 1000 do
+        group:spawn(function() streams[i] = connect(server) end)
+      end
+    end
+    await_count(server, 1000)
+    for i, stream in ipairs(streams) do stream:write(i .. "\n") end
+    for i, stream in ipairs(streams) do assert.equal(tostring(i), stream:read_line()) end
+    for _, stream in ipairs(streams) do stream:close() end
+    await_count(server, 0)
+  end))
+
+  it("checks its arguments", run(function()
+    helper.fails("bad argument #1 to 'serve' (function expected, got nil)", net.serve)
+    helper.fails("bad argument #4 to 'serve' (table expected", net.serve, echo, "127.0.0.1", 0, 1)
+    helper.fails("'max_connections' must be", serve, echo, { max_connections = 0 })
+    helper.fails("'on_error' must be", serve, echo, { on_error = true })
+  end))
+end)
+
+describe("errors of a handler", function()
+  it("are reported, and the server goes on", run(function()
+    local failures = helper.collect_failures()
+    local server <close> = serve(function(stream) error(stream:read_line(), 0) end)
+    for i = 1, 2 do
+      local stream <close> = connect(server)
+      stream:write("oops\n")
+      assert.is_true(hung_up(stream))
+      await_count(server, 0)
+      sleep(0)
+      assert.equal(i, #failures)
+      assert.equal("oops", failures[i].err)
+    end
+  end))
+
+  it("go to on_error with the stream, still open", run(function()
+    local errors = {}
+    local server <close> = serve(function() error({ "oops" }) end, {
+      on_error = function(err, stream)
+        errors[#errors + 1] = err[1]
+        sleep(0)
+        stream:write "sorry"
+      end,
+    })
+    local stream <close> = connect(server)
+    assert.equal("sorry", stream:read_all())
+    assert.same({ "oops" }, errors)
+  end))
+
+  it("are reported if on_error itself fails", run(function()
+    local failures = helper.collect_failures()
+    local server <close> = serve(error, { on_error = function() error("worse", 0) end })
+    local stream <close> = connect(server)
+    assert.is_true(hung_up(stream))
+    await_count(server, 0)
+    sleep(0)
+    assert.equal("worse", failures[1].err)
+  end))
+
+  it("are not made of cancellation", run(function()
+    local failures, errors = helper.collect_failures(), {}
+    local server = serve(echo, { on_error = function(err) errors[#errors + 1] = err end })
+    local stream <close> = connect(server)
+    await_count(server, 1)
+    server:close()
+    assert.is_true(hung_up(stream))
+    assert.same({}, errors)
+    assert.same({}, failures)
+  end))
+end)
+
+describe("max_connections", function()
+  it("pauses accepting", run(function()
+    local server <close> = serve(echo, { max_connections = 2 })
+    local streams, most = {}, 0
+    for i = 1, 4 do
+      streams[i] = connect(server) -- into the backlog
+      streams[i]:write "x"
+    end
+    for i = 1, 4 do
+      assert.equal("x", streams[i]:read(1))
+      sleep(0.005)
+      most = math.max(most, #server)
+      if i < 4 then helper.raises("timeout", tide.timeout, 0.005, streams[i].read, streams[i], 1) end
+      streams[i]:close()
+    end
+    assert.equal(2, most)
+    await_count(server, 0)
+  end))
+
+  it("does not keep a paused server from closing", run(function()
+    local server = serve(echo, { max_connections = 1 })
+    local one <close> = connect(server)
+    local other <close> = connect(server)
+    await_count(server, 1)
+    server:close()
+    assert.is_true(hung_up(one))
+    assert.is_true(hung_up(other))
+  end))
+end)
+
+describe("server:close", function()
+  it("refuses new connections and ends those there are", run(function()
+    local cleaned = false
+    local server = serve(function(stream)
+      local _ <close> = helper.closer(function()
+        tide.shield(sleep, 0.01)
+        cleaned = true
+      end)
+      echo(stream)
+    end)
+    local stream <close> = connect(server)
+    await_count(server, 1)
+    server:close()
+    assert.is_true(cleaned)
+    assert.equal(0, #server)
+    assert.is_true(hung_up(stream))
+    helper.raises("os", connect, server)
+    assert.matches("^Server%(.*, closed%)$", tostring(server))
+    server:close()
+    server:wait_closed()
+  end))
+
+  it("gives connections the grace to end by themselves", run(function()
+    local server = serve(function(stream)
+      stream:read_line()
+      stream:write "done\n"
+    end)
+    local stream <close> = connect(server)
+    await_count(server, 1)
+    tide.call_later(0.02, function() spawn(stream.write, stream, "go\n") end)
+    server:close { grace = 10 }
+    assert.equal("done", stream:read_line())
+  end))
+
+  it("cancels them after the grace", run(function()
+    local server = serve(echo)
+    local stream <close> = connect(server)
+    await_count(server, 1)
+    local began = tide.time()
+    server:close { grace = 0.05 }
+    assert.is_true(tide.time() - began >= 0.05)
+    assert.is_true(hung_up(stream))
+  end))
+
+  it("cuts the grace short when called again, or cancelled", run(function()
+    for _, how in ipairs { "again", "cancel" } do
+      local server = serve(echo)
+      local stream <close> = connect(server)
+      await_count(server, 1)
+      local closing = spawn(server.close, server, { grace = 3600 })
+      sleep(0.01)
+      assert.equal(1, #server)
+      if how == "again" then
+        server:close()
+        closing:await()
+      else
+        closing:cancel()
+        tide.wait { closing }
+        assert.is_true(closing:cancelled())
+      end
+      assert.equal(0, #server)
+      assert.is_true(hung_up(stream))
+    end
+  end))
+
+  it("may be called by a handler, which goes on", run(function()
+    local server
+    server = serve(function(stream)
+      if stream:read_line() == "stop" then
+        server:close()
+        stream:write "stopped"
+      end
+    end)
+    local one <close> = connect(server)
+    local other <close> = connect(server)
+    await_count(server, 2)
+    one:write "stop\n"
+    assert.equal("stopped", one:read_all())
+    assert.is_true(hung_up(other))
+    server:wait_closed()
+    assert.equal(0, #server)
+  end))
+
+  it("closes connections whose task has not begun", run(function()
+    for turns = 0, 6 do
+      local server = serve(echo)
+      local streams = {}
+      for i = 1, 3 do streams[i] = connect(server) end
+      helper.turns(turns)
+      server:close()
+      assert.equal(0, #server)
+      for i = 1, 3 do
+        assert.is_true(hung_up(streams[i]))
+        streams[i]:close()
+      end
+    end
+  end))
+
+  it("lets the failures of handlers that clean up be reported", run(function()
+    local failures = helper.collect_failures()
+    local server = serve(function(stream)
+      local _ <close> = helper.closer(function() error("cleanup failed", 0) end)
+      echo(stream)
+    end)
+    local _ <close> = connect(server)
+    await_count(server, 1)
+    server:close()
+    sleep(0)
+    assert.equal("cleanup failed", failures[1].err)
+  end))
+end)
+
+describe("the end of a server", function()
+  it("comes with the block it is declared in", run(function()
+    local kept, stream
+    do
+      local server <close> = serve(echo)
+      kept, stream = server, connect(server)
+      await_count(server, 1)
+    end
+    assert.equal(0, #kept)
+    assert.is_true(hung_up(stream))
+    stream:close()
+  end))
+
+  it("comes when the task that has it is cancelled", run(function()
+    local server, cleaned
+    local task = spawn(function()
+      server = serve(function(stream)
+        local _ <close> = helper.closer(function()
+          tide.shield(sleep, 0.01)
+          cleaned = true
+        end)
+        echo(stream)
+      end)
+      local _ <close> = server
+      server:wait_closed()
+    end)
+    sleep(0)
+    sleep(0)
+    local stream <close> = connect(server)
+    await_count(server, 1)
+    task:cancel()
+    tide.wait { task }
+    assert.is_true(task:cancelled())
+    assert.is_true(cleaned)
+    assert.equal(0, #server)
+    assert.is_true(hung_up(stream))
+  end))
+
+  it("is what wait_closed waits for", run(function()
+    local server = serve(echo)
+    local _ <close> = connect(server)
+    await_count(server, 1)
+    local order = helper.log()
+    local waiter = spawn(function()
+      server:wait_closed()
+      order "closed"
+    end)
+    sleep(0.01)
+    order "closing"
+    server:close()
+    waiter:await()
+    assert.same({ "closing", "closed" }, order)
+  end))
+
+  it("comes when its acceptor is cancelled, as all tasks are at the end of a run", run(function()
+    for turns = 0, 5 do
+      local server = serve(echo)
+      local stream <close> = connect(server)
+      helper.turns(turns)
+      for _, task in ipairs(tide.all_tasks()) do
+        if task:name():find "^server " then task:cancel() end
+      end
+      server:wait_closed()
+      assert.equal(0, #server)
+      assert.is_true(hung_up(stream))
+    end
+  end))
+
+  if not helper.inside then
+    it("comes with the end of the run", function()
+      local server, stream
+      tide.run(function()
+        server = serve(echo)
+        stream = connect(server)
+        await_count(server, 1)
+      end)
+      assert.equal(0, #server)
+      assert.matches("closed", tostring(server))
+      tide.run(function()
+        helper.raises("os", connect, server)
+        stream:close()
+      end)
+      tide.run(function() server = serve(echo) end)
+      assert.matches("closed", tostring(server))
+    end)
+  end
+
+  it("is not a killed connection's", run(function()
+    local task
+    local server <close> = serve(function(stream)
+      task = tide.current_task()
+      echo(stream)
+    end, { max_connections = 1 })
+    local one <close> = connect(server)
+    await_count(server, 1)
+    sleep(0)
+    task:kill()
+    assert.is_true(hung_up(one))
+    assert.equal(0, #server)
+    local other <close> = connect(server)
+    other:write "x"
+    assert.equal("x", other:read(1))
+  end))
+end)
+
+-- In a process of its own: the limit is for the whole process.
+local program = os.getenv "TIDE_BUILD" and os.getenv "TIDE_BUILD" .. "/tide"
+local has_nc = os.execute "nc -h 2>&1 | grep -q OpenBSD"
+
+describe("where no descriptors are left", function()
+  (program and has_nc and it or pending)("connections wait until there are", function()
+    local server = [[
+      local tide = require "tide"
+      local most, server = 0
+      server = tide.net.serve(function(stream)
+        most = math.max(most, #server)
+        stream:write(stream:read_line(), "\\n")
+      end, "127.0.0.1", 0)
+      print(select(2, server:address()))
+      io.stdout:flush()
+      tide.move_on_after(60, server.wait_closed, server)
+    ]]
+    local script = ([[
+      dir=$(mktemp -d) && cd "$dir" || exit 1
+      (ulimit -n 16; exec '%s' -e '%s' >port) & server=$!
+      until [ -s port ]; do sleep 0.02; done
+      clients=
+      for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24; do
+        (sleep 0.5; echo $i) | nc -N 127.0.0.1 "$(cat port)" >$i.out & clients="$clients $!"
+      done
+      wait $clients
+      cat *.out | sort -n | tr '\n' ' '
+      kill $server; wait $server
+      echo "status $?"
+      cd / && rm -rf "$dir"
+    ]]):format(program, server)
+    local pipe <close> = assert(io.popen("exec 2>&1; " .. script))
+    local numbers = {}
+    for i = 1, 24 do numbers[i] = i end
+    assert.equal(table.concat(numbers, " ") .. " status 143\n", pipe:read "a")
+  end)
 end)

@@ -24,7 +24,7 @@
       if (self->outcome != TIDE_OK) break; \
   }
 
-/* The same; an error ends the script. */
+/* The same; an error ends the script. What the call is given must outlive the wait. */
 #define CALL_OR_END(call) \
   CALL(call); \
   if (self->outcome != TIDE_OK) { \

@@ -28,10 +28,12 @@ static int write_text(actor *self, const char *text) {
   return tide_stream_write(&ours, &self->task, &part, 1);
 }
 
-static int write_large(actor *self) {
-  struct iovec part = {large, LARGE};
+static int write_part(actor *self, size_t from, size_t size) {
+  struct iovec part = {large + from, size};
   return tide_stream_write(&ours, &self->task, &part, 1);
 }
+
+static int write_large(actor *self) { return write_part(self, 0, LARGE); }
 
 /* Writes the large pattern, then "more". */
 static void writer(actor *self) {
@@ -82,8 +84,8 @@ static size_t drain_all(world *w, size_t from) {
 
 static void parts_writer(actor *self) {
   static struct iovec parts[3000];
-  BEGIN;
   for (size_t i = 0; i < 3000; i++) parts[i] = (struct iovec){large + i * 3, 3};
+  BEGIN;
   CALL_OR_END(tide_stream_write(&ours, &self->task, parts, 0));
   CALL_OR_END(tide_stream_write(&ours, &self->task, parts, 3000));
   parts[1].iov_len = 0;
@@ -136,8 +138,7 @@ static void parts_are_kept_in_order_wherever_the_system_cuts_them(void) {
 static void small_writer(actor *self) {
   BEGIN;
   while (self->i < 100) {
-    struct iovec part = {large + 1000 * self->i, 1000};
-    CALL_OR_END(tide_stream_write(&ours, &self->task, &part, 1));
+    CALL_OR_END(write_part(self, (size_t)self->i * 1000, 1000));
     self->i++;
   }
   END;
@@ -168,7 +169,6 @@ static void writers_wait_above_the_high_mark_for_the_low_mark(void) {
     tide_loop_turn(w.loop, false);
   }
   turns(&w, 1);
-  printf("# i %d before %d unsent %zu steps %u state %d outcome %d\n", a->i, before, tide_stream_unsent(&ours), a->steps, a->task.state, a->outcome);
   CHECK(a->i > before);
   CHECK(tide_stream_unsent(&ours) <= 11000);
   CHECK_EQ(drain_all(&w, seen), 100000);
@@ -223,11 +223,11 @@ static size_t seen_there;
 
 static void late_drainer(actor *self) {
   BEGIN;
-  TRY(sleep_ms(self, 5));
   while (self->i < 30) {
+    WAIT(sleep_ms(self, self->i == 0 ? 5 : 1));
+    if (self->outcome == TIDE_ENOMEM) continue; /* it is not this allocation that matters */
     seen_there += drain(self->world, seen_there);
     self->i++;
-    TRY(sleep_ms(self, 1));
   }
   END;
 }
@@ -336,6 +336,7 @@ static void close_write_ends_it_behind_what_was_written(void) {
   CHECK_EQ(write_large(&a), TIDE_OK);
   CHECK_EQ(tide_stream_close_write(&ours), TIDE_OK);
   CHECK_EQ(tide_stream_close_write(&ours), TIDE_OK);
+  a.task.streak = 0; /* no turn is due */
   CHECK_EQ(write_text(&a, "x"), TIDE_ECLOSED);
   spawn(&w, "f", flusher);
   size_t seen = 0;

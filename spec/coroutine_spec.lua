@@ -1,0 +1,422 @@
+-- Waits inside users' coroutines reach the scheduler, at any depth.
+local tide = require "tide"
+local helper = require "spec.helper"
+
+local run, turns, raises = helper.run, helper.turns, helper.raises
+
+-- A list of what the generator yields.
+local function list_of(generator)
+  local list = {}
+  for value in generator do list[#list + 1] = value end
+  return list
+end
+
+describe("a wait inside a coroutine", function()
+  it("suspends the task, not only the coroutine", run(function()
+    local others = 0
+    local other = tide.spawn(function()
+      while true do
+        others = others + 1
+        tide.sleep(0)
+      end
+    end)
+    local generate = coroutine.wrap(function()
+      for i = 1, 3 do
+        tide.sleep(0)
+        coroutine.yield(i)
+      end
+    end)
+    assert.are.same({ 1, 2, 3 }, list_of(generate))
+    assert.is_true(others >= 3)
+    other:cancel()
+  end))
+
+  it("works with coroutine.resume, which gives true and the values", run(function()
+    local co = coroutine.create(function(...)
+      tide.sleep(0)
+      local a, b = coroutine.yield(...)
+      tide.sleep(0)
+      return a, b, nil
+    end)
+    assert.are.same({ true, 1, nil, 2, n = 4 }, table.pack(coroutine.resume(co, 1, nil, 2)))
+    assert.are.same({ true, 3, nil, nil, n = 4 }, table.pack(coroutine.resume(co, 3, nil)))
+    assert.are.equal("dead", coroutine.status(co))
+    assert.are.same({ false, "cannot resume dead coroutine" }, { coroutine.resume(co) })
+  end))
+
+  it("gives results of waits to the coroutine", run(function()
+    local queue = tide.Queue()
+    tide.spawn(function()
+      turns(2)
+      queue:put "item"
+    end)
+    assert.are.equal("item", coroutine.wrap(function() return queue:get() end)())
+  end))
+
+  for _, depth in ipairs { 2, 10, 100, 150 } do
+    it("works " .. depth .. " coroutines deep", run(function()
+      local function deep(n)
+        if n == 0 then
+          tide.sleep(0)
+          return "bottom"
+        end
+        return coroutine.wrap(deep)(n - 1)
+      end
+      assert.are.equal("bottom", deep(depth))
+    end))
+  end
+
+  it("may be mixed with yields at every level", run(function()
+    local function inner()
+      for i = 1, 3 do
+        tide.sleep(0)
+        coroutine.yield(i)
+        tide.sleep(0)
+      end
+    end
+    local function outer()
+      for value in coroutine.wrap(inner) do
+        tide.sleep(0)
+        coroutine.yield(value * 10)
+      end
+    end
+    assert.are.same({ 10, 20, 30 }, list_of(coroutine.wrap(outer)))
+  end))
+
+  it("may be in a coroutine that another task began", run(function()
+    local generate = coroutine.wrap(function()
+      for i = 1, 4 do
+        tide.sleep(0)
+        coroutine.yield(i)
+      end
+    end)
+    assert.are.equal(1, generate())
+    assert.are.equal(2, tide.spawn(function() return generate() end):await())
+    assert.are.equal(3, generate())
+  end))
+
+  it("belongs to the task that resumed it", run(function()
+    local seen
+    local generate = coroutine.wrap(function()
+      while true do
+        seen = tide.current_task()
+        tide.sleep(0)
+        assert(seen == tide.current_task())
+        coroutine.yield()
+      end
+    end)
+    generate()
+    assert.are.equal(tide.current_task(), seen)
+    local task = tide.spawn(generate)
+    task:await()
+    assert.are.equal(task, seen)
+  end))
+
+  it("keeps two generators of two tasks apart", run(function()
+    local log = helper.log()
+    local function generate(name)
+      return coroutine.wrap(function()
+        for i = 1, 3 do
+          tide.sleep(0)
+          coroutine.yield(name .. i)
+        end
+      end)
+    end
+    tide.gather {
+      function() for x in generate "a" do log(x) end end,
+      function() for x in generate "b" do log(x) end end,
+    }
+    table.sort(log)
+    assert.are.same({ "a1", "a2", "a3", "b1", "b2", "b3" }, { table.unpack(log) })
+  end))
+
+  it("raises errors through resume and wrap after a wait", run(function()
+    local failure = {}
+    local function fail()
+      tide.sleep(0)
+      error(failure, 0)
+    end
+    local co = coroutine.create(fail)
+    local ok, err = coroutine.resume(co)
+    assert.is_false(ok)
+    assert.are.equal(failure, err)
+    assert.are.equal("dead", coroutine.status(co))
+    ok, err = pcall(coroutine.wrap(fail))
+    assert.is_false(ok)
+    assert.are.equal(failure, err)
+  end))
+
+  it("adds the position to string errors of wrap, as Lua does", run(function()
+    local function fail(wait)
+      if wait then tide.sleep(0) end
+      error "oops"
+    end
+    local expected = select(2, tide.raw.pcall(tide.raw.coroutine.wrap(fail), false))
+    assert.are.equal(expected, select(2, tide.raw.pcall(coroutine.wrap(fail), false)))
+    assert.are.equal(expected, select(2, tide.raw.pcall(coroutine.wrap(fail), true)))
+  end))
+
+  it("closes what wrap left open when it fails", run(function()
+    local closed = false
+    local ok = pcall(coroutine.wrap(function()
+      local _ <close> = helper.closer(function() closed = true end)
+      tide.sleep(0)
+      error "oops"
+    end))
+    assert.is_false(ok)
+    assert.is_true(closed)
+  end))
+
+  it("may be in a __close inside a coroutine", run(function()
+    local log = helper.log()
+    coroutine.wrap(function()
+      local _ <close> = helper.closer(function()
+        tide.sleep(0)
+        log "closed"
+      end)
+      tide.sleep(0)
+      log "body"
+    end)()
+    assert.are.same({ "body", "closed" }, { table.unpack(log) })
+  end))
+
+  it("is cancelled with the task", run(function()
+    local err
+    local task = tide.spawn(coroutine.wrap(function()
+      coroutine.wrap(function()
+        err = raises("cancelled", tide.sleep, 5)
+        error(err, 0)
+      end)()
+    end))
+    turns(2)
+    task:cancel "reason"
+    raises("cancelled", task.await, task)
+    assert.are.equal("reason", err.reason)
+    assert.is_true(task:cancelled())
+  end))
+
+  it("can be cancelled, and the coroutine used afterwards", run(function()
+    local generate = coroutine.wrap(function()
+      while true do
+        local ok = tide.raw.pcall(tide.sleep, 5)
+        coroutine.yield(ok)
+      end
+    end)
+    local ran
+    assert.is_false(tide.move_on_after(0.001, function()
+      ran = generate()
+      tide.sleep(0)
+    end))
+    assert.is_false(ran)
+    tide.spawn(function() turns(1) end)
+    assert.is_false(tide.timeout(1, function()
+      tide.current_task():cancel()
+      local ok = generate()
+      tide.current_task():uncancel()
+      return ok
+    end))
+  end))
+
+  it("ends with the task that is killed, its <close> variables too", run(function()
+    local log = helper.log()
+    local task = tide.spawn(function()
+      local _ <close> = helper.closer(function() log "outer" end)
+      coroutine.wrap(function()
+        local _ <close> = helper.closer(function() log "middle" end)
+        coroutine.resume(coroutine.create(function()
+          local _ <close> = helper.closer(function() log "inner" end)
+          tide.sleep(5)
+        end))
+      end)()
+    end)
+    turns(2)
+    task:kill()
+    assert.are.same({ "inner", "middle", "outer" }, { table.unpack(log) })
+  end))
+end)
+
+describe("pcall and xpcall", function()
+  it("are crossed by waits", run(function()
+    assert.are.same({ true, 1, nil, 2 }, { pcall(function(...) tide.sleep(0) return ... end, 1, nil, 2) })
+    assert.are.same({ true, 1, 2 }, { xpcall(function(...) tide.sleep(0) return ... end, print, 1, 2) })
+    assert.are.same({ false, "e" }, { pcall(function() tide.sleep(0) error("e", 0) end) })
+    assert.are.same({ false, "handled e" }, { xpcall(function()
+      tide.sleep(0)
+      error("e", 0)
+    end, function(e) return "handled " .. e end) })
+  end))
+
+  it("work as Lua's elsewhere", function()
+    assert.are.same({ true }, { pcall(function() end) })
+    assert.are.same({ false, "x" }, { pcall(error, "x", 0) })
+    assert.is_false(pcall(nil))
+    helper.fails("bad argument #1 to 'pcall' (value expected)", function() pcall() end)
+    helper.fails("bad argument #2 to 'xpcall'", function() xpcall(print) end)
+    assert.are.same({ true, 1, 2 }, { xpcall(function(...) return ... end, print, 1, 2) })
+    assert.are.same({ false, 5 }, { xpcall(error, function(e) return e + 1 end, 4) })
+    local ok, trace = xpcall(function() error "deep" end, debug.traceback)
+    assert.is_false(ok)
+    assert.matches("deep.*stack traceback", trace)
+  end)
+
+  it("let cancellation through while its scope is cancelled", run(function()
+    local reached = 0
+    local task = tide.spawn(function()
+      pcall(tide.sleep, 5)
+      reached = 1
+    end)
+    turns(2)
+    task:cancel()
+    raises("cancelled", task.await, task)
+    task = tide.spawn(function()
+      xpcall(tide.sleep, function() reached = 2 end, 5)
+      reached = 3
+    end)
+    turns(2)
+    task:cancel()
+    raises("cancelled", task.await, task)
+    assert.are.equal(0, reached)
+  end))
+
+  it("catch the cancellation of what was awaited", run(function()
+    local task = tide.spawn(tide.sleep, 5)
+    turns(1)
+    task:cancel()
+    local ok, err = pcall(task.await, task)
+    assert.is_false(ok)
+    assert.are.equal(task, err.task)
+  end))
+
+  it("catch an error `cancelled` after its scope", run(function()
+    local kept
+    assert.is_false(tide.scope(function(scope)
+      scope:cancel()
+      kept = raises("cancelled", tide.sleep, 0)
+      error(kept, 0)
+    end))
+    assert.are.same({ false, kept }, { pcall(error, kept, 0) })
+  end))
+end)
+
+describe("coroutine.status", function()
+  it("says what Lua's says", run(function()
+    local co
+    co = coroutine.create(function()
+      assert.are.equal("running", coroutine.status(co))
+      coroutine.wrap(function() assert.are.equal("normal", coroutine.status(co)) end)()
+      coroutine.yield()
+    end)
+    assert.are.equal("suspended", coroutine.status(co))
+    coroutine.resume(co)
+    assert.are.equal("suspended", coroutine.status(co))
+    coroutine.resume(co)
+    assert.are.equal("dead", coroutine.status(co))
+  end))
+
+  it("is `normal` for one that waits, which nobody else can resume or close", run(function()
+    local co = coroutine.create(function()
+      turns(3)
+      return "result"
+    end)
+    local task = tide.spawn(coroutine.resume, co)
+    turns(1)
+    assert.are.equal("normal", coroutine.status(co))
+    local ok, err = coroutine.resume(co)
+    assert.is_false(ok)
+    assert.matches("waits in a task", err)
+    helper.fails("cannot close a normal coroutine", coroutine.close, co)
+    assert.are.same({ true, "result" }, { task:await() })
+  end))
+
+  it("does not let a task's own coroutine be resumed", run(function()
+    local co
+    local task = tide.spawn(function()
+      co = coroutine.running()
+      turns(3)
+    end)
+    turns(1)
+    assert.is_false((coroutine.resume(co)))
+    assert.are.equal("normal", coroutine.status(co))
+    helper.fails("cannot close", coroutine.close, co)
+    task:await()
+  end))
+end)
+
+describe("coroutine.*", function()
+  it("running and isyieldable", run(function()
+    local co, is_main = coroutine.running()
+    assert.are.equal("thread", type(co))
+    assert.is_false(is_main)
+    coroutine.wrap(function()
+      assert.is_true(coroutine.isyieldable())
+      tide.sleep(0)
+      assert.is_true(coroutine.isyieldable())
+    end)()
+    assert.is_false(coroutine.isyieldable()) -- a task's level
+  end))
+
+  it("close", run(function()
+    local closed = 0
+    local co = coroutine.create(function()
+      local _ <close> = helper.closer(function() closed = closed + 1 end)
+      tide.sleep(0)
+      coroutine.yield()
+    end)
+    coroutine.resume(co)
+    assert.is_true(coroutine.close(co))
+    assert.are.equal(1, closed)
+    assert.are.equal("dead", coroutine.status(co))
+    assert.is_true(coroutine.close(co))
+    co = coroutine.create(function()
+      local _ <close> = helper.closer(helper.failing "in close")
+      coroutine.yield()
+    end)
+    coroutine.resume(co)
+    assert.are.same({ false, "in close" }, { coroutine.close(co) })
+    assert.is_true(coroutine.close(coroutine.create(print)))
+  end))
+
+  it("check their arguments", run(function()
+    helper.fails("coroutine expected", coroutine.resume, 5)
+    helper.fails("coroutine expected", coroutine.status, print)
+    helper.fails("coroutine expected", coroutine.close, nil)
+    helper.fails("function expected", coroutine.create, 5)
+    helper.fails("function expected", coroutine.wrap, nil)
+  end))
+
+  it("work outside a task as Lua's", function()
+    assert.are.same({ 1, 2, 3 }, list_of(coroutine.wrap(function()
+      for i = 1, 3 do coroutine.yield(i) end
+    end)))
+    assert.are.same({ false, "cannot resume dead coroutine" },
+      { coroutine.resume((function()
+        local co = coroutine.create(function() end)
+        coroutine.resume(co)
+        return co
+      end)()) })
+    assert.are.same({ false, "cannot resume non-suspended coroutine" },
+      { coroutine.resume((coroutine.running())) })
+  end)
+
+  it("pass many values", run(function()
+    local co = coroutine.wrap(function(...)
+      tide.sleep(0)
+      local list = table.pack(coroutine.yield(...))
+      tide.sleep(0)
+      return table.unpack(list, 1, list.n)
+    end)
+    local list = {}
+    for i = 1, 5000 do list[i] = i end
+    assert.are.equal(5000, select("#", co(table.unpack(list))))
+    assert.are.equal(5000, select("#", co(table.unpack(list))))
+  end))
+
+  it("keep the originals in tide.raw", function()
+    for _, name in ipairs { "create", "wrap", "resume", "yield", "status", "running", "close", "isyieldable" } do
+      assert.are.equal("function", type(tide.raw.coroutine[name]))
+      assert.are_not.equal(coroutine[name], tide.raw.coroutine[name])
+    end
+    assert.are_not.equal(pcall, tide.raw.pcall)
+    assert.are_not.equal(xpcall, tide.raw.xpcall)
+  end)
+end)

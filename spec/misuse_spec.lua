@@ -1,0 +1,328 @@
+-- Mistakes: each gives an error that names the function and says what to do; the loop goes on.
+local tide = require "tide"
+local helper = require "spec.helper"
+
+local run, turns, raises, fails = helper.run, helper.turns, helper.raises, helper.fails
+
+local function cannot_wait(f, ...)
+  local ok, err = tide.raw.pcall(f, ...)
+  assert(not ok, "no error was raised")
+  local message = tostring(err)
+  assert(message:find("'sleep' cannot wait here", 1, true), message)
+  tide.sleep(0) -- the loop goes on
+  return err
+end
+
+describe("waiting where Lua cannot suspend:", function()
+  local function wait() tide.sleep(0) end
+
+  it("a table.sort comparator", run(function()
+    cannot_wait(table.sort, { 3, 2, 1 }, function(a, b)
+      wait()
+      return a < b
+    end)
+  end))
+
+  it("a gsub callback", run(function()
+    local err = cannot_wait(string.gsub, "abc", ".", wait)
+    assert.matches("gsub", tostring(err))
+  end))
+
+  it("__tostring", run(function()
+    cannot_wait(tostring, setmetatable({}, { __tostring = function()
+      wait()
+      return ""
+    end }))
+  end))
+
+  it("require", run(function()
+    package.preload["spec.waits"] = wait
+    cannot_wait(require, "spec.waits")
+    package.preload["spec.waits"] = nil
+  end))
+
+  it("a load reader", run(function()
+    local ok, err = load(function() wait() end)
+    assert.is_nil(ok)
+    assert.matches("'sleep' cannot wait here", tostring(err))
+    tide.sleep(0)
+  end))
+
+  it("a handler of xpcall", run(function()
+    local _, err = tide.raw.xpcall(error, function() wait() end)
+    assert.is_not_nil(err)
+    tide.sleep(0)
+  end))
+
+  it("a finalizer", run(function()
+    local err
+    do local _ = setmetatable({}, { __gc = function() err = select(2, tide.raw.pcall(wait)) end }) end
+    collectgarbage()
+    collectgarbage()
+    assert.matches("cannot wait here", tostring(err))
+    tide.sleep(0)
+  end))
+
+  it("a coroutine inside a gsub callback", run(function()
+    cannot_wait(string.gsub, "abc", ".", coroutine.wrap(wait))
+    local ok, err
+    string.gsub("a", ".", function()
+      ok, err = coroutine.resume(coroutine.create(wait))
+    end)
+    assert.is_false(ok)
+    assert.matches("cannot wait here", tostring(err))
+    tide.sleep(0)
+  end))
+
+  it("an original coroutine, which tide cannot cross", run(function()
+    local results = table.pack(tide.raw.coroutine.wrap(function()
+      return tide.raw.pcall(wait)
+    end)())
+    assert.is_not_true(results[1])
+    tide.sleep(0)
+  end))
+
+  it("every waiting function", run(function()
+    local lock, event, queue = tide.Lock(), tide.Event(), tide.Queue(1)
+    local condition, barrier, future = tide.Condition(lock), tide.Barrier(2), tide.Future()
+    local rwlock = tide.RWLock()
+    queue:put(1)
+    lock:acquire()
+    local waits = {
+      acquire = function() tide.Semaphore(0):acquire() end,
+      wait = function() event:wait() end,
+      get = function() tide.Queue():get() end,
+      put = function() queue:put(2) end,
+      join = function() queue:join() end,
+      await = function() future:await() end,
+      read = function() rwlock:read() end,
+      write = function() rwlock:write() end,
+      sleep = function() tide.sleep(1) end,
+      TaskGroup = function() tide.TaskGroup(function() end) end,
+    }
+    waits["wait "] = function() condition:wait() end
+    waits["wait  "] = function() barrier:wait() end
+    for name, f in pairs(waits) do
+      local _, err = tide.raw.pcall(table.sort, { 1, 2 }, f)
+      local expected = "'" .. name:gsub(" +$", "") .. "' cannot wait here"
+      assert(tostring(err):find(expected, 1, true), name .. ": " .. tostring(err))
+    end
+    lock:release()
+    turns(2)
+  end))
+
+  it("in another task's code the error names that task's failure", run(function()
+    local task = tide.spawn(table.sort, { 2, 1 }, wait)
+    local ok, err = pcall(task.await, task)
+    assert.is_false(ok)
+    assert.matches("'sleep' cannot wait here", tostring(err))
+  end))
+end)
+
+describe("coroutine.yield", function()
+  it("at a task's level is an error that says what to do", run(function()
+    fails("attempt to yield from a task", coroutine.yield, 1)
+    tide.sleep(0)
+  end))
+
+  it("of the original kind ends the task with an error", run(function()
+    local task = tide.spawn(tide.raw.coroutine.yield, 1)
+    local ok, err = pcall(task.await, task)
+    assert.is_false(ok)
+    assert.matches("yield", tostring(err))
+    assert.are.equal("failed", task:status())
+  end))
+end)
+
+if not helper.inside then
+  describe("outside a task", function()
+    it("every waiting function raises no_task and names itself", function()
+      local lock, queue, future = tide.Lock(), tide.Queue(), tide.Future()
+      for name, f in pairs {
+        sleep = function() tide.sleep(0) end,
+        acquire = function() lock:acquire() end,
+        try_acquire = function() lock:try_acquire() end,
+        with = function() lock:with(print) end,
+        get = function() queue:get() end,
+        put = function() queue:put(1) end,
+        join = function() queue:join() end,
+        await = function() future:await() end,
+        wait = function() tide.Event():wait() end,
+        TaskGroup = function() tide.TaskGroup() end,
+        timeout = function() tide.timeout(1) end,
+        move_on_after = function() tide.move_on_after(1, print) end,
+        scope = function() tide.scope(print) end,
+      } do
+        local err = raises("no_task", f)
+        assert(tostring(err):find("'" .. name .. "' can only be called inside a task", 1, true), tostring(err))
+      end
+      assert.are.equal(0, #queue)
+    end)
+
+    it("the functions made of others do too", function()
+      local task = tide.Future()
+      raises("no_task", tide.gather, { task })
+      raises("no_task", tide.wait, { task })
+      raises("no_task", tide.race, { task })
+      raises("no_task", tide.wait_for, task, 1)
+      raises("no_task", tide.shield, task)
+      raises("no_task", tide.shield, print)
+      raises("no_task", tide.as_completed { task })
+    end)
+
+    it("is inside a callback", function()
+      local err
+      tide.run(function()
+        tide.call_soon(function() err = select(2, pcall(tide.sleep, 0)) end)
+        turns(2)
+      end)
+      assert.is_true(tide.is(err, "no_task"))
+    end)
+
+    it("is inside a coroutine that no task runs", function()
+      local ok, err = coroutine.resume(coroutine.create(tide.sleep), 0)
+      assert.is_false(ok)
+      assert.is_true(tide.is(err, "no_task"))
+    end)
+
+    it("tide.current_task() is nil, and there are none", function()
+      assert.is_nil(tide.current_task())
+      assert.are.same({}, tide.all_tasks())
+    end)
+  end)
+end
+
+describe("a loop that runs already", function()
+  it("cannot be run again", run(function()
+    local err = raises("already_running", tide.run, print)
+    assert.is_not_nil(err)
+    raises("already_running", tide.run_forever)
+    tide.sleep(0)
+    assert.is_not_nil(tide.current_task())
+  end))
+
+  it("cannot be run from a callback", run(function()
+    local err
+    tide.call_soon(function() err = select(2, pcall(tide.run, print)) end)
+    turns(2)
+    assert.is_true(tide.is(err, "already_running"))
+  end))
+
+  it("cannot be run in a coroutine in a task", run(function()
+    coroutine.wrap(function() raises("already_running", tide.run, print) end)()
+  end))
+end)
+
+describe("a task", function()
+  it("cannot await itself", run(function()
+    local task
+    task = tide.spawn(function() return task:await() end)
+    local ok, err = pcall(task.await, task)
+    assert.is_false(ok)
+    assert.is_true(tide.is(err, "invalid_state"))
+    assert.matches("itself", tostring(err))
+  end))
+
+  it("cannot kill itself", run(function()
+    raises("invalid_state", function() tide.current_task():kill() end)
+  end))
+
+  it("that fails does not end the process, nor the others", run(function()
+    local failures = helper.collect_failures()
+    tide.spawn(error, "one")
+    tide.spawn(error)
+    tide.spawn(function() local t = nil; return t.x end)
+    tide.spawn(function() tide.sleep(0) error(setmetatable({}, { __tostring = error })) end)
+    turns(4)
+    assert.are.equal(4, #failures)
+  end))
+
+  it("that overflows its stack fails", run(function()
+    local function endless() return 1 + endless() end
+    local task = tide.spawn(endless)
+    fails("stack overflow", task.await, task)
+    tide.sleep(0)
+  end))
+
+  it("whose message handler chain is deep fails, waits go on", run(function()
+    local function deep(n)
+      if n == 0 then error "bottom" end
+      local ok, err = pcall(deep, n - 1)
+      assert(not ok)
+      error(err, 0)
+    end
+    local task = tide.spawn(deep, 150)
+    fails("bottom", task.await, task)
+  end))
+end)
+
+describe("wrong arguments", function()
+  local function bad(message, f) fails(message, f) end
+
+  it("to the functions", run(function()
+    bad("bad argument #1 to 'sleep' (number expected, got nil)", function() tide.sleep(nil) end)
+    bad("bad argument #1 to 'sleep' (number expected, got no value)", function() tide.sleep() end)
+    bad("bad argument #1 to 'sleep' (must not be negative or NaN)", function() tide.sleep(-1) end)
+    bad("bad argument #1 to 'sleep' (must not be negative or NaN)", function() tide.sleep(0 / 0) end)
+    bad("bad argument #1 to 'spawn' (function expected, got no value)", function() tide.spawn() end)
+    bad("bad argument #1 to 'spawn' (function expected, got table)", function() tide.spawn {} end)
+    bad("bad argument #1 to 'await'", function() tide.await(5) end)
+    bad("bad argument #1 to 'run' (function expected, got nil)", function() tide.run(nil) end)
+    bad("bad argument #1 to 'call_soon' (function expected", function() tide.call_soon() end)
+    bad("bad argument #1 to 'call_later' (number expected", function() tide.call_later(print) end)
+    bad("bad argument #2 to 'call_later' (function expected", function() tide.call_later(1) end)
+    bad("bad argument #2 to 'call_at' (function expected", function() tide.call_at(1, 2) end)
+    bad("bad argument #1 to 'on_failure' (function expected", function() tide.on_failure(5) end)
+    bad("bad argument #1 to 'gather' (table expected", function() tide.gather(print) end)
+    bad("bad argument #2 to 'gather' (function, Task, Future or awaitable expected", function()
+      tide.gather { tide.Future(), 5 }
+    end)
+    bad("bad argument #1 to 'race' (nothing to race)", function() tide.race {} end)
+    bad("return_when", function() tide.wait { return_when = "never" } end)
+    bad("bad argument #2 to 'wait_for' (number expected", function() tide.wait_for(print) end)
+    bad("bad argument #1 to 'shield'", function() tide.shield(5) end)
+    bad("bad argument #1 to 'try' (function expected", function() tide.try(5) end)
+    bad("bad argument #2 to 'catch' (table expected", function() tide.catch(print) end)
+    bad("bad argument #1 to 'error' (string expected", function() tide.error(nil) end)
+    bad("bad argument #2 to 'is' (string expected", function() tide.is({}, nil) end)
+  end))
+
+  it("to the constructors", run(function()
+    bad("bad argument #1 to 'Queue' (must not be negative)", function() tide.Queue(-1) end)
+    bad("bad argument #1 to 'Queue' (number expected, got string)", function() tide.Queue "x" end)
+    bad("bad argument #1 to 'Semaphore' (must not be negative)", function() tide.Semaphore(-1) end)
+    bad("bad argument #1 to 'Barrier' (must be at least 1)", function() tide.Barrier(0) end)
+    bad("bad argument #1 to 'Condition' (Lock expected, got table)", function() tide.Condition {} end)
+  end))
+
+  it("to the methods", run(function()
+    local task = tide.spawn(function() end)
+    bad("bad argument #1 to 'put'", function() tide.Queue():put(nil) end)
+    bad("nil cannot be put", function() tide.Queue():put_nowait() end)
+    bad("bad argument #2 to 'put' (number expected", function() tide.PriorityQueue():put(1) end)
+    bad("must not be NaN", function() tide.PriorityQueue():put(1, 0 / 0) end)
+    bad("bad argument #1 to 'close' (table expected", function() tide.Queue():close(5) end)
+    bad("bad argument #1 to 'set_name' (string expected", function() task:set_name() end)
+    bad("bad argument #1 to 'add_done_callback' (function expected", function() task:add_done_callback(1) end)
+    bad("bad argument #1 to 'set_error'", function() tide.Future():set_error() end)
+    bad("bad argument #1 to 'notify'", function() tide.Condition():notify "x" end)
+  end))
+
+  it("as the object of a method", run(function()
+    local objects = {
+      Task = tide.current_task(), Future = tide.Future(), Lock = tide.Lock(), Queue = tide.Queue(),
+      Event = tide.Event(), Semaphore = tide.Semaphore(), Condition = tide.Condition(),
+      Barrier = tide.Barrier(1), RWLock = tide.RWLock(),
+    }
+    for name, object in pairs(objects) do
+      for method, f in pairs(getmetatable(object).__index) do
+        for _, wrong in ipairs { 5, "x", {}, print, io.stdout, name == "Lock" and tide.Queue() or tide.Lock() } do
+          local ok, err = tide.raw.pcall(f, wrong)
+          assert(not ok, name .. ":" .. method .. " took a " .. tostring(wrong))
+          assert(tostring(err):find("expected", 1, true), name .. ":" .. method .. ": " .. tostring(err))
+        end
+        assert(not tide.raw.pcall(f), name .. ":" .. method .. " took nothing")
+      end
+    end
+  end))
+end)
