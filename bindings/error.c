@@ -28,8 +28,10 @@ void tl_error_push(lua_State *L, const tl_runtime *rt, int error, const char *me
   lua_setfield(L, -2, "kind");
   lua_pushstring(L, message != NULL ? message : tide_error_message(error));
   lua_setfield(L, -2, "message");
-  lua_pushstring(L, name);
-  lua_setfield(L, -2, "op");
+  if (strcmp(name, "?") != 0) { /* Lua does not know it where C called the function */
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, "op");
+  }
   if (TIDE_IS_OS(error)) {
     lua_pushstring(L, tide_error_code(error));
     lua_setfield(L, -2, "code");

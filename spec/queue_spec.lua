@@ -237,8 +237,9 @@ describe("a Queue", function()
       turns(1)
       empty:close()
       full:close()
-      raises("closed", getter.await, getter)
-      raises("closed", putter.await, putter)
+      tide.wait { getter, putter }
+      assert.is_true(tide.is(getter:error(), "closed"))
+      assert.is_true(tide.is(putter:error(), "closed"))
       assert.are.same({ 1 }, drain(full))
     end))
 

@@ -1,0 +1,102 @@
+/* listener.c: Listener. */
+#include "net.h"
+
+static tide_listener *check_listener(lua_State *L) {
+  return tl_check(L, tl_rt(L), 1, TL_LISTENER);
+}
+
+tide_listener *tl_listener_new(lua_State *L, tl_runtime *rt) {
+  tide_listener *listener = tl_object_new(L, rt, TL_LISTENER, sizeof *listener, 0);
+  tide_fd_init(&listener->fd, rt->loop, -1);
+  return listener;
+}
+
+/* With the listener at 1 and the stream to be at 2. */
+
+static int accept_one(lua_State *L, tl_runtime *rt, bool ends);
+
+static int accept_again(lua_State *L, int status, lua_KContext ends) {
+  tl_runtime *rt = tl_rt(L);
+  if (ends && rt->current->task.outcome == TIDE_ECLOSED) {
+    lua_pushnil(L);
+    return 1;
+  }
+  tl_resumed(L, rt, status);
+  return accept_one(L, rt, ends != 0);
+}
+
+static int accept_one(lua_State *L, tl_runtime *rt, bool ends) {
+  int fd;
+  int result = tide_listener_accept(lua_touserdata(L, 1), &rt->current->task, &fd);
+  if (result == TIDE_PENDING) return tl_wait(L, ends, accept_again);
+  if (result == TIDE_OK) {
+    tide_stream_init(lua_touserdata(L, 2), rt->loop, fd);
+    lua_settop(L, 2);
+    return 1;
+  }
+  if (result != TIDE_ECLOSED || !ends) return tl_raise_outcome(L, rt, result);
+  lua_pushnil(L);
+  return 1;
+}
+
+static int begin_accept(lua_State *L, bool ends) {
+  tl_runtime *rt = tl_rt(L);
+  check_listener(L);
+  tl_enter(L, rt);
+  lua_settop(L, 1);
+  tl_stream_new(L, rt);
+  return accept_one(L, rt, ends);
+}
+
+/* listener:accept() -> Stream (waits) */
+static int listener_accept(lua_State *L) { return begin_accept(L, false); }
+
+/* The step of iter: nil once the listener is closed. */
+static int listener_next(lua_State *L) { return begin_accept(L, true); }
+
+/* for stream in listener:iter() do */
+static int listener_iter(lua_State *L) {
+  check_listener(L);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushcclosure(L, listener_next, 1);
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+/* listener:close(), __close, __gc */
+static int listener_close(lua_State *L) {
+  tide_listener_close(check_listener(L));
+  return 0;
+}
+
+/* listener:address() -> host, port; or one value for a unix socket */
+static int listener_address(lua_State *L) {
+  tide_address address;
+  int result = tide_listener_address(check_listener(L), &address);
+  return result == TIDE_OK ? tl_address_push(L, &address) : tl_raise(L, tl_rt(L), result);
+}
+
+static int listener_tostring(lua_State *L) {
+  char text[TIDE_ADDRESS_TEXT];
+  tide_address address;
+  if (tide_listener_address(check_listener(L), &address) != TIDE_OK) {
+    lua_pushliteral(L, "Listener(closed)");
+  } else {
+    tide_address_format(&address, text);
+    lua_pushfstring(L, "Listener(%s)", text);
+  }
+  return 1;
+}
+
+void tl_listener_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg methods[] = {{"accept", listener_accept},
+                                     {"iter", listener_iter},
+                                     {"close", listener_close},
+                                     {"address", listener_address},
+                                     {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__close", listener_close},
+                                         {"__gc", listener_close},
+                                         {"__tostring", listener_tostring},
+                                         {NULL, NULL}};
+  tl_class_new(L, rt, TL_LISTENER, "Listener", methods, metamethods);
+}

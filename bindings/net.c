@@ -1,0 +1,153 @@
+/* net.c: tide.net: connect, listen, pair. (serve is in lua/tide/net.lua.) */
+#include "net.h"
+
+#include <string.h>
+
+int tl_option(lua_State *L, int index, const char *name) {
+  if (lua_isnoneornil(L, index)) {
+    lua_pushnil(L);
+    return LUA_TNIL;
+  }
+  luaL_checktype(L, index, LUA_TTABLE);
+  return lua_getfield(L, index, name);
+}
+
+static bool option_flag(lua_State *L, int index, const char *name, bool otherwise) {
+  bool flag = tl_option(L, index, name) == LUA_TNIL ? otherwise : lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return flag;
+}
+
+static void refuse_tls(lua_State *L, int index) {
+  luaL_argcheck(L, tl_option(L, index, "tls") == LUA_TNIL || !lua_toboolean(L, -1), index,
+                "field 'tls' is not supported in this version");
+  lua_pop(L, 1);
+}
+
+static int raise_host(lua_State *L, const tl_runtime *rt, int error, const char *host) {
+  lua_pushfstring(L, "%s: %s", host, tide_error_message(error));
+  return tl_raise_message(L, rt, error, lua_tostring(L, -1));
+}
+
+int tl_raise_address(lua_State *L, const tl_runtime *rt, int error, const tide_address *address) {
+  char text[TIDE_ADDRESS_TEXT];
+  if (error == TIDE_ECANCELLED) return tl_raise_outcome(L, (tl_runtime *)(uintptr_t)rt, error);
+  tide_address_format(address, text);
+  return raise_host(L, rt, error, text);
+}
+
+void tl_check_address(lua_State *L, const tl_runtime *rt, int index, tide_address *address) {
+  const char *host = luaL_checkstring(L, index);
+  lua_Integer port = 0;
+  if (strncmp(host, "unix:", 5) != 0) {
+    port = luaL_checkinteger(L, index + 1);
+    luaL_argcheck(L, port >= 0 && port <= UINT16_MAX, index + 1, "not a port (0 to 65535)");
+  }
+  int error = tide_address_parse(address, host, (uint16_t)port);
+  if (error != TIDE_OK) raise_host(L, rt, error, host);
+}
+
+int tl_address_push(lua_State *L, const tide_address *address) {
+  char host[TIDE_ADDRESS_TEXT];
+  tide_address_host(address, host);
+  lua_pushstring(L, host);
+  if (tide_address_is_unix(address)) return 1;
+  lua_pushinteger(L, tide_address_port(address));
+  return 2;
+}
+
+/* connect: with the connector at 1, the stream to be at 2. */
+
+static int finish_connect(lua_State *L, tl_runtime *rt);
+
+static int connect_again(lua_State *L, int status, lua_KContext ctx) {
+  tl_runtime *rt = tl_rt(L);
+  (void)ctx;
+  if (rt->current->task.outcome != TIDE_OK) tide_connect_term(lua_touserdata(L, 1));
+  tl_resumed(L, rt, status);
+  return finish_connect(L, rt);
+}
+
+static int finish_connect(lua_State *L, tl_runtime *rt) {
+  tide_connect *connector = lua_touserdata(L, 1);
+  int result = tide_connect_wait(connector, &rt->current->task);
+  if (result == TIDE_PENDING) return tl_wait(L, 0, connect_again);
+  if (result == TIDE_OK)
+    tide_stream_init(lua_touserdata(L, 2), rt->loop, tide_connect_take(connector));
+  tide_connect_term(connector);
+  if (result != TIDE_OK) return tl_raise_address(L, rt, result, &connector->address);
+  lua_settop(L, 2);
+  return 1;
+}
+
+static int connector_gc(lua_State *L) {
+  tide_connect_term(tl_check(L, tl_rt(L), 1, TL_CONNECTOR));
+  return 0;
+}
+
+/* net.connect(host, port[, {nodelay=true, local_address=}]) -> Stream (waits);
+ * net.connect("unix:/path") */
+static int net_connect(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_address address, local;
+  tide_connect_options options = {0};
+  tl_check_address(L, rt, 1, &address);
+  int opts = tide_address_is_unix(&address) && lua_istable(L, 2) ? 2 : 3;
+  options.nagle = !option_flag(L, opts, "nodelay", true);
+  refuse_tls(L, opts);
+  if (tl_option(L, opts, "local_address") != LUA_TNIL) {
+    int error = tide_address_parse(&local, luaL_checkstring(L, -1), 0);
+    if (error != TIDE_OK) return raise_host(L, rt, error, lua_tostring(L, -1));
+    options.local = &local;
+  }
+  tl_enter(L, rt);
+  lua_settop(L, 0);
+  tide_connect *connector = tl_object_new(L, rt, TL_CONNECTOR, sizeof *connector, 0);
+  tide_fd_init(&connector->fd, rt->loop, -1);
+  tl_stream_new(L, rt);
+  int error = tide_connect_start(connector, rt->loop, &address, &options);
+  if (error != TIDE_OK) return tl_raise_address(L, rt, error, &address);
+  return finish_connect(L, rt);
+}
+
+/* net.listen(host, port[, {backlog=, reuseport=, nodelay=true}]) -> Listener;
+ * net.listen("unix:/path") */
+static int net_listen(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_address address;
+  tide_listen_options options = {0};
+  tl_check_address(L, rt, 1, &address);
+  int opts = tide_address_is_unix(&address) && lua_istable(L, 2) ? 2 : 3;
+  options.nagle = !option_flag(L, opts, "nodelay", true);
+  options.reuseport = option_flag(L, opts, "reuseport", false);
+  refuse_tls(L, opts);
+  if (tl_option(L, opts, "backlog") != LUA_TNIL) {
+    luaL_argcheck(L, lua_isinteger(L, -1) && lua_tointeger(L, -1) > 0 &&
+                         lua_tointeger(L, -1) <= INT32_MAX,
+                  opts, "field 'backlog' must be a positive integer");
+    options.backlog = (int)lua_tointeger(L, -1);
+  }
+  tide_listener *listener = tl_listener_new(L, rt);
+  int error = tide_listener_open(listener, rt->loop, &address, &options);
+  return error == TIDE_OK ? 1 : tl_raise_address(L, rt, error, &address);
+}
+
+/* net.pair() -> Stream, Stream */
+static int net_pair(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_stream *one = tl_stream_new(L, rt), *other = tl_stream_new(L, rt);
+  int error = tide_stream_pair(one, other, rt->loop);
+  return error == TIDE_OK ? 2 : tl_raise(L, rt, error);
+}
+
+void tl_net_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg functions[] = {
+      {"connect", net_connect}, {"listen", net_listen}, {"pair", net_pair}, {NULL, NULL}};
+  static const luaL_Reg connector[] = {{"__gc", connector_gc}, {NULL, NULL}};
+  tl_stream_open(L, rt);
+  tl_listener_open(L, rt);
+  tl_class_new(L, rt, TL_CONNECTOR, "connector", NULL, connector);
+  lua_newtable(L);
+  tl_functions(L, rt, functions);
+  lua_setfield(L, -2, "net");
+}

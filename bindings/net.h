@@ -1,0 +1,28 @@
+/* net.h: what stream.c, listener.c and net.c share. */
+#ifndef TL_NET_H
+#define TL_NET_H
+
+#include "bindings.h"
+
+/* A closed Stream, on top; to be given a descriptor with tide_stream_init. */
+tide_stream *tl_stream_new(lua_State *L, tl_runtime *rt);
+
+/* A closed Listener, on top. */
+tide_listener *tl_listener_new(lua_State *L, tl_runtime *rt);
+
+/* The address that `host` at `index` and the port after it name; or raises. */
+void tl_check_address(lua_State *L, const tl_runtime *rt, int index, tide_address *address);
+
+/* host, port; or one value for a unix socket. The number of values. */
+int tl_address_push(lua_State *L, const tide_address *address);
+
+/* Raises `error`, with the address in its message. */
+int tl_raise_address(lua_State *L, const tl_runtime *rt, int error, const tide_address *address);
+
+/* The field of the options at `index` (which may be none); missing ones are pushed as nil. */
+int tl_option(lua_State *L, int index, const char *name);
+
+void tl_stream_open(lua_State *L, tl_runtime *rt);
+void tl_listener_open(lua_State *L, tl_runtime *rt);
+
+#endif

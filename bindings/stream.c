@@ -1,0 +1,379 @@
+/* stream.c: Stream. Its functions call the core's again after every wait, until they are done. */
+#include <math.h>
+#include <sys/uio.h>
+
+#include "net.h"
+
+enum {
+  READ_SIZE = 64 * 1024,    /* of read() without a size */
+  LINE_MAX_SIZE = 1 << 20,  /* of read_line and read_until without a limit */
+  PARTS_MAX = 16,           /* strings of one write that need not be joined */
+};
+
+static tide_stream *check_stream(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_STREAM); }
+
+tide_stream *tl_stream_new(lua_State *L, tl_runtime *rt) {
+  tide_stream *stream = tl_object_new(L, rt, TL_STREAM, sizeof *stream, 0);
+  tide_stream_init(stream, rt->loop, -1);
+  return stream;
+}
+
+/* Of a method that may wait: the stream at 1 and the current task, or raises. */
+static tide_stream *enter(lua_State *L, tl_runtime **rt) {
+  *rt = tl_rt(L);
+  tide_stream *stream = tl_self(L, *rt, TL_STREAM);
+  lua_settop(L, -2);
+  tl_enter(L, *rt);
+  return stream;
+}
+
+static int push_slice(lua_State *L, const tide_slice *slice) {
+  lua_pushlstring(L, slice->data, slice->length);
+  return 1;
+}
+
+/* Raises `eof`; what came before the end is err.partial. */
+static int raise_eof(lua_State *L, const tl_runtime *rt, const tide_slice *partial) {
+  tl_error_push(L, rt, TIDE_EEOF, NULL);
+  push_slice(L, partial);
+  lua_setfield(L, -2, "partial");
+  return lua_error(L);
+}
+
+static size_t check_size(lua_State *L, int index, size_t otherwise) {
+  return lua_isnoneornil(L, index) ? otherwise : tl_check_count(L, index, 1);
+}
+
+/* The field `max` of the options at `index`; math.huge and nothing at all: `otherwise`. */
+static size_t option_max(lua_State *L, int index, size_t otherwise) {
+  size_t max = otherwise;
+  if (tl_option(L, index, "max") != LUA_TNIL) {
+    double value = lua_tonumber(L, -1);
+    luaL_argcheck(L, value >= 1, index, "field 'max' must be a positive number");
+    max = value < (double)SIZE_MAX ? (size_t)value : SIZE_MAX;
+  }
+  lua_pop(L, 1);
+  return max;
+}
+
+/* stream:read([max]) -> string | nil at the end (waits) */
+
+static int read_some(lua_State *L, tl_runtime *rt, lua_KContext max);
+
+static int read_again(lua_State *L, int status, lua_KContext max) {
+  tl_runtime *rt = tl_rt(L);
+  tl_resumed(L, rt, status);
+  return read_some(L, rt, max);
+}
+
+static int read_some(lua_State *L, tl_runtime *rt, lua_KContext max) {
+  tide_slice slice;
+  int result = tide_stream_read(lua_touserdata(L, 1), &rt->current->task, (size_t)max, &slice);
+  if (result == TIDE_OK) return push_slice(L, &slice);
+  if (result == TIDE_PENDING) return tl_wait(L, max, read_again);
+  if (result != TIDE_EEOF) return tl_raise_outcome(L, rt, result);
+  lua_pushnil(L);
+  return 1;
+}
+
+static int stream_read(lua_State *L) {
+  tl_runtime *rt;
+  enter(L, &rt);
+  return read_some(L, rt, (lua_KContext)check_size(L, 2, READ_SIZE));
+}
+
+/* stream:read_exactly(n) -> string (waits) */
+
+static int read_count(lua_State *L, tl_runtime *rt, lua_KContext count);
+
+static int read_count_again(lua_State *L, int status, lua_KContext count) {
+  tl_runtime *rt = tl_rt(L);
+  tl_resumed(L, rt, status);
+  return read_count(L, rt, count);
+}
+
+static int read_count(lua_State *L, tl_runtime *rt, lua_KContext count) {
+  tide_slice slice;
+  int result =
+      tide_stream_read_exactly(lua_touserdata(L, 1), &rt->current->task, (size_t)count, &slice);
+  if (result == TIDE_OK) return push_slice(L, &slice);
+  if (result == TIDE_PENDING) return tl_wait(L, count, read_count_again);
+  if (result == TIDE_EEOF) return raise_eof(L, rt, &slice);
+  return tl_raise_outcome(L, rt, result);
+}
+
+static int stream_read_exactly(lua_State *L) {
+  tl_runtime *rt;
+  enter(L, &rt);
+  return read_count(L, rt, (lua_KContext)tl_check_count(L, 2, 0));
+}
+
+/* stream:read_until(separator[, {max=}]) -> string with the separator (waits) */
+
+static int read_until(lua_State *L, tl_runtime *rt, lua_KContext max);
+
+static int read_until_again(lua_State *L, int status, lua_KContext max) {
+  tl_runtime *rt = tl_rt(L);
+  tl_resumed(L, rt, status);
+  return read_until(L, rt, max);
+}
+
+static int read_until(lua_State *L, tl_runtime *rt, lua_KContext max) {
+  tide_slice slice, separator;
+  separator.data = lua_tolstring(L, 2, &separator.length);
+  int result = tide_stream_read_until(lua_touserdata(L, 1), &rt->current->task, separator,
+                                      (size_t)max, &slice);
+  if (result == TIDE_OK) return push_slice(L, &slice);
+  if (result == TIDE_PENDING) return tl_wait(L, max, read_until_again);
+  if (result == TIDE_EEOF) return raise_eof(L, rt, &slice);
+  return tl_raise_outcome(L, rt, result);
+}
+
+static int stream_read_until(lua_State *L) {
+  tl_runtime *rt;
+  enter(L, &rt);
+  luaL_checkstring(L, 2);
+  luaL_argcheck(L, lua_rawlen(L, 2) > 0, 2, "must not be empty");
+  return read_until(L, rt, (lua_KContext)option_max(L, 3, LINE_MAX_SIZE));
+}
+
+/* stream:read_line([{max=}]) -> string without its end | nil at the end (waits) */
+
+static int push_line(lua_State *L, const tide_slice *slice) {
+  size_t length = slice->length;
+  if (length > 0 && slice->data[length - 1] == '\n') length--;
+  if (length > 0 && length < slice->length && slice->data[length - 1] == '\r') length--;
+  lua_pushlstring(L, slice->data, length);
+  return 1;
+}
+
+static int read_line(lua_State *L, tl_runtime *rt, lua_KContext max);
+
+static int read_line_again(lua_State *L, int status, lua_KContext max) {
+  tl_runtime *rt = tl_rt(L);
+  tl_resumed(L, rt, status);
+  return read_line(L, rt, max);
+}
+
+static int read_line(lua_State *L, tl_runtime *rt, lua_KContext max) {
+  tide_slice slice;
+  const tide_slice newline = {.data = "\n", .length = 1};
+  int result = tide_stream_read_until(lua_touserdata(L, 1), &rt->current->task, newline,
+                                      (size_t)max, &slice);
+  if (result == TIDE_OK) return push_line(L, &slice);
+  if (result == TIDE_PENDING) return tl_wait(L, max, read_line_again);
+  if (result != TIDE_EEOF) return tl_raise_outcome(L, rt, result);
+  if (slice.length > 0) return push_line(L, &slice);
+  lua_pushnil(L);
+  return 1;
+}
+
+static int stream_read_line(lua_State *L) {
+  tl_runtime *rt;
+  enter(L, &rt);
+  return read_line(L, rt, (lua_KContext)option_max(L, 2, LINE_MAX_SIZE));
+}
+
+/* stream:read_all([{max=}]) -> string (waits) */
+
+static int read_all(lua_State *L, tl_runtime *rt, lua_KContext max);
+
+static int read_all_again(lua_State *L, int status, lua_KContext max) {
+  tl_runtime *rt = tl_rt(L);
+  tl_resumed(L, rt, status);
+  return read_all(L, rt, max);
+}
+
+static int read_all(lua_State *L, tl_runtime *rt, lua_KContext max) {
+  tide_slice slice;
+  int result = tide_stream_read_all(lua_touserdata(L, 1), &rt->current->task, (size_t)max, &slice);
+  if (result == TIDE_OK) return push_slice(L, &slice);
+  if (result == TIDE_PENDING) return tl_wait(L, max, read_all_again);
+  return tl_raise_outcome(L, rt, result);
+}
+
+static int stream_read_all(lua_State *L) {
+  tl_runtime *rt;
+  enter(L, &rt);
+  return read_all(L, rt, (lua_KContext)option_max(L, 2, SIZE_MAX));
+}
+
+/* Iterators: the step's first argument is the stream; the limit is the second upvalue. */
+
+static lua_KContext limit(lua_State *L) { return (lua_KContext)lua_tointeger(L, lua_upvalueindex(2)); }
+
+static int next_chunk(lua_State *L) {
+  tl_runtime *rt;
+  enter(L, &rt);
+  return read_some(L, rt, limit(L));
+}
+
+static int next_line(lua_State *L) {
+  tl_runtime *rt;
+  enter(L, &rt);
+  return read_line(L, rt, limit(L));
+}
+
+static int iterate(lua_State *L, lua_CFunction step, size_t max) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushinteger(L, (lua_Integer)max);
+  lua_pushcclosure(L, step, 2);
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+/* for data in stream:chunks([max]) do */
+static int stream_chunks(lua_State *L) {
+  check_stream(L);
+  return iterate(L, next_chunk, check_size(L, 2, READ_SIZE));
+}
+
+/* for line in stream:lines([{max=}]) do */
+static int stream_lines(lua_State *L) {
+  check_stream(L);
+  return iterate(L, next_line, option_max(L, 2, LINE_MAX_SIZE));
+}
+
+/* stream:write(s, ...) (waits) */
+
+static int write_parts(lua_State *L, tl_runtime *rt);
+
+static int write_again(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  tl_runtime *rt = tl_rt(L);
+  tl_resumed(L, rt, status);
+  return write_parts(L, rt);
+}
+
+static int write_parts(lua_State *L, tl_runtime *rt) {
+  struct iovec parts[PARTS_MAX];
+  int count = lua_gettop(L) - 1;
+  for (int i = 0; i < count; i++) {
+    size_t length;
+    parts[i].iov_base = (void *)(uintptr_t)lua_tolstring(L, i + 2, &length);
+    parts[i].iov_len = length;
+  }
+  int result =
+      tide_stream_write(lua_touserdata(L, 1), &rt->current->task, parts, (size_t)count);
+  if (result == TIDE_OK) return 0;
+  if (result == TIDE_PENDING) return tl_wait(L, 0, write_again);
+  return tl_raise_outcome(L, rt, result);
+}
+
+static int stream_write(lua_State *L) {
+  tl_runtime *rt;
+  enter(L, &rt);
+  int count = lua_gettop(L);
+  for (int i = 2; i <= count; i++) luaL_checkstring(L, i);
+  if (count - 1 > PARTS_MAX) lua_concat(L, count - 1);
+  return write_parts(L, rt);
+}
+
+/* stream:flush() (waits) */
+
+static int flush(lua_State *L, tl_runtime *rt);
+
+static int flush_again(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  tl_runtime *rt = tl_rt(L);
+  tl_resumed(L, rt, status);
+  return flush(L, rt);
+}
+
+static int flush(lua_State *L, tl_runtime *rt) {
+  int result = tide_stream_flush(lua_touserdata(L, 1), &rt->current->task);
+  if (result == TIDE_OK) return 0;
+  if (result == TIDE_PENDING) return tl_wait(L, 0, flush_again);
+  return tl_raise_outcome(L, rt, result);
+}
+
+static int stream_flush(lua_State *L) {
+  tl_runtime *rt;
+  enter(L, &rt);
+  return flush(L, rt);
+}
+
+/* What does not wait. */
+
+static int stream_close_write(lua_State *L) {
+  int result = tide_stream_close_write(check_stream(L));
+  return result == TIDE_OK ? 0 : tl_raise(L, tl_rt(L), result);
+}
+
+/* stream:close(), __close, __gc */
+static int stream_close(lua_State *L) {
+  tide_stream_close(check_stream(L));
+  return 0;
+}
+
+static int stream_closed(lua_State *L) {
+  lua_pushboolean(L, tide_stream_closed(check_stream(L)));
+  return 1;
+}
+
+/* stream:set_marks(low, high): in unsent bytes */
+static int stream_set_marks(lua_State *L) {
+  tide_stream *stream = check_stream(L);
+  size_t low = tl_check_count(L, 2, 0), high = tl_check_count(L, 3, 0);
+  luaL_argcheck(L, high <= UINT32_MAX, 3, "must be below 4 GiB");
+  luaL_argcheck(L, low <= high, 2, "must not be above the high mark");
+  tide_stream_set_marks(stream, (uint32_t)low, (uint32_t)high);
+  return 0;
+}
+
+static int push_address(lua_State *L, int result, const tide_address *address) {
+  return result == TIDE_OK ? tl_address_push(L, address) : tl_raise(L, tl_rt(L), result);
+}
+
+/* stream:address() -> host, port; or one value for a unix socket */
+static int stream_address(lua_State *L) {
+  tide_address address;
+  int result = tide_stream_local_address(check_stream(L), &address);
+  return push_address(L, result, &address);
+}
+
+/* stream:peer() -> as address, of the other end */
+static int stream_peer(lua_State *L) {
+  tide_address address;
+  int result = tide_stream_peer_address(check_stream(L), &address);
+  return push_address(L, result, &address);
+}
+
+static int stream_tostring(lua_State *L) {
+  char text[TIDE_ADDRESS_TEXT];
+  tide_address address;
+  const tide_stream *stream = check_stream(L);
+  if (tide_stream_closed(stream)) {
+    lua_pushliteral(L, "Stream(closed)");
+  } else if (tide_stream_peer_address(stream, &address) == TIDE_OK) {
+    tide_address_format(&address, text);
+    lua_pushfstring(L, "Stream(%s)", text);
+  } else {
+    lua_pushliteral(L, "Stream(not connected)");
+  }
+  return 1;
+}
+
+void tl_stream_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg methods[] = {{"read", stream_read},
+                                     {"read_exactly", stream_read_exactly},
+                                     {"read_until", stream_read_until},
+                                     {"read_line", stream_read_line},
+                                     {"read_all", stream_read_all},
+                                     {"chunks", stream_chunks},
+                                     {"lines", stream_lines},
+                                     {"write", stream_write},
+                                     {"flush", stream_flush},
+                                     {"close_write", stream_close_write},
+                                     {"close", stream_close},
+                                     {"closed", stream_closed},
+                                     {"set_marks", stream_set_marks},
+                                     {"address", stream_address},
+                                     {"peer", stream_peer},
+                                     {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__close", stream_close},
+                                         {"__gc", stream_close},
+                                         {"__tostring", stream_tostring},
+                                         {NULL, NULL}};
+  tl_class_new(L, rt, TL_STREAM, "Stream", methods, metamethods);
+}

@@ -1,0 +1,479 @@
+/* io_listener.c: listening and connecting, over TCP and unix sockets. */
+#include <netinet/tcp.h>
+#include <sys/resource.h>
+
+#include "io.h"
+
+enum { SOON = 2000 }; /* turns in which whatever is under way comes to its end */
+
+static tide_listener listener;
+static tide_connect attempt;
+static tide_address address; /* of the listener */
+static char path[TIDE_ADDRESS_TEXT];
+
+static void parse(const char *host, uint16_t port) {
+  CHECK_EQ(tide_address_parse(&address, host, port), TIDE_OK);
+}
+
+/* A listener where the system chooses the port; `address` is where. */
+static void open_listener(world *w, const char *host) {
+  io_open(w);
+  parse(host, 0);
+  CHECK_EQ(tide_listener_open(&listener, w->loop, &address, NULL), TIDE_OK);
+  CHECK_EQ(tide_listener_address(&listener, &address), TIDE_OK);
+}
+
+static void close_listener(world *w) {
+  tide_listener_close(&listener);
+  tide_connect_term(&attempt);
+  io_close(w);
+}
+
+static const char *unix_path(void) {
+  snprintf(path, sizeof path, "unix:/tmp/tide-spec-%ld.sock", (long)getpid());
+  return path;
+}
+
+static bool path_exists(void) {
+  struct stat status;
+  return lstat(path + 5, &status) == 0;
+}
+
+/* Accepts self->i connections and says so; closes them. */
+static void acceptor(actor *self) {
+  int fd = -1;
+  BEGIN;
+  while (self->i-- > 0) {
+    CALL_OR_END(tide_listener_accept(&listener, &self->task, &fd));
+    say(self, "accepted");
+    CHECK(fcntl(fd, F_GETFL) & O_NONBLOCK);
+    CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    close(fd);
+  }
+  END;
+}
+
+static actor *accept_times(world *w, int times) {
+  actor *self = spawn(w, "a", acceptor);
+  self->i = times;
+  return self;
+}
+
+static void connector(actor *self) {
+  BEGIN;
+  CALL_OR_END(tide_connect_wait(&attempt, &self->task));
+  say(self, "connected");
+  END;
+}
+
+static actor *connect_once(world *w) {
+  CHECK_EQ(tide_connect_start(&attempt, w->loop, &address, NULL), TIDE_OK);
+  return spawn(w, "c", connector);
+}
+
+/* Turns until `a` has ended: real sockets take real time. */
+static void finish(world *w, const actor *a) {
+  for (int i = 0; i < SOON && !actor_ended(a); i++) {
+    turn(w);
+    if (i > SOON / 2) usleep(1000);
+  }
+  CHECK(actor_ended(a));
+}
+
+static int option(int fd, int level, int name) {
+  int value = -1;
+  socklen_t length = sizeof value;
+  CHECK_EQ(getsockopt(fd, level, name, &value, &length), 0);
+  return value;
+}
+
+/* Meeting. */
+
+static void check_meeting(const char *host) {
+  world w;
+  snprintf(check_state.context, sizeof check_state.context, "%s", host);
+  open_listener(&w, host);
+  actor *a = accept_times(&w, 1), *c = connect_once(&w);
+  finish(&w, a);
+  finish(&w, c);
+  CHECK_EQ(a->outcome, TIDE_OK);
+  CHECK_EQ(c->outcome, TIDE_OK);
+  int fd = tide_connect_take(&attempt);
+  CHECK(fd >= 0);
+  CHECK_EQ(tide_connect_take(&attempt), -1);
+  close(fd);
+  close_listener(&w);
+}
+
+static void tasks_meet_over_every_kind_of_socket(void) {
+  check_meeting("127.0.0.1");
+  check_meeting("::1");
+  check_meeting("unix:@tide-spec");
+  check_meeting(unix_path());
+  CHECK(!path_exists());
+}
+
+static void small_writes_are_not_held_back(void) {
+  world w;
+  int fd = -1;
+  actor task = {0};
+  open_listener(&w, "127.0.0.1");
+  tide_task_init(&task.task, w.loop, &actor_ops);
+  actor *c = connect_once(&w);
+  finish(&w, c);
+  listener.drained = false;
+  CHECK_EQ(tide_listener_accept(&listener, &task.task, &fd), TIDE_OK);
+  CHECK_EQ(option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+  CHECK_EQ(option(attempt.fd.fd, IPPROTO_TCP, TCP_NODELAY), 1);
+  close(fd);
+  close_listener(&w);
+}
+
+static void small_writes_are_held_back_where_that_is_asked_for(void) {
+  world w;
+  io_open(&w);
+  parse("127.0.0.1", 0);
+  tide_listen_options on = {.nagle = true, .reuseport = true, .backlog = 1};
+  CHECK_EQ(tide_listener_open(&listener, w.loop, &address, &on), TIDE_OK);
+  CHECK_EQ(tide_listener_address(&listener, &address), TIDE_OK);
+  tide_connect_options there = {.nagle = true};
+  CHECK_EQ(tide_connect_start(&attempt, w.loop, &address, &there), TIDE_OK);
+  CHECK_EQ(option(listener.fd.fd, IPPROTO_TCP, TCP_NODELAY), 0);
+  CHECK_EQ(option(attempt.fd.fd, IPPROTO_TCP, TCP_NODELAY), 0);
+  tide_listener other;
+  CHECK_EQ(tide_listener_open(&other, w.loop, &address, &on), TIDE_OK);
+  tide_listener_close(&other);
+  close_listener(&w);
+}
+
+static void it_knows_where_it_is(void) {
+  world w;
+  tide_address here, there;
+  tide_stream stream;
+  open_listener(&w, "127.0.0.1");
+  CHECK(tide_address_port(&address) > 0);
+  actor *c = connect_once(&w);
+  finish(&w, c);
+  tide_stream_init(&stream, w.loop, tide_connect_take(&attempt));
+  CHECK_EQ(tide_stream_peer_address(&stream, &there), TIDE_OK);
+  CHECK_EQ(tide_address_port(&there), tide_address_port(&address));
+  CHECK_EQ(tide_stream_local_address(&stream, &here), TIDE_OK);
+  CHECK(tide_address_port(&here) != tide_address_port(&address));
+  tide_stream_close(&stream);
+  close_listener(&w);
+  CHECK_EQ(tide_listener_address(&listener, &address), TIDE_ECLOSED);
+}
+
+static void one_may_connect_from_a_given_address(void) {
+  world w;
+  open_listener(&w, "127.0.0.1");
+  tide_address from, here;
+  CHECK_EQ(tide_address_parse(&from, "127.0.0.2", 0), TIDE_OK);
+  tide_connect_options options = {.local = &from};
+  CHECK_EQ(tide_connect_start(&attempt, w.loop, &address, &options), TIDE_OK);
+  actor *c = spawn(&w, "c", connector);
+  finish(&w, c);
+  here.length = sizeof here.as;
+  CHECK_EQ(getsockname(attempt.fd.fd, &here.as.any, &here.length), 0);
+  CHECK_EQ(here.as.ipv4.sin_addr.s_addr, from.as.ipv4.sin_addr.s_addr);
+  close_listener(&w);
+}
+
+/* Refusals. */
+
+static void an_address_in_use_is_refused(void) {
+  world w;
+  tide_listener other;
+  open_listener(&w, "127.0.0.1");
+  CHECK_EQ(tide_listener_open(&other, w.loop, &address, NULL), TIDE_OS(EADDRINUSE));
+  tide_listener_close(&other);
+  close_listener(&w);
+  open_listener(&w, unix_path());
+  CHECK_EQ(tide_listener_open(&other, w.loop, &address, NULL), TIDE_OS(EADDRINUSE));
+  CHECK(path_exists());
+  close_listener(&w);
+}
+
+static void an_address_of_others_is_refused(void) {
+  world w;
+  io_open(&w);
+  parse("192.0.2.1", 80); /* for documentation: nobody has it */
+  CHECK_EQ(tide_listener_open(&listener, w.loop, &address, NULL), TIDE_OS(EADDRNOTAVAIL));
+  close_listener(&w);
+}
+
+static void connecting_where_nobody_listens_fails(void) {
+  world w;
+  open_listener(&w, "127.0.0.1");
+  tide_listener_close(&listener);
+  actor *c = connect_once(&w);
+  finish(&w, c);
+  CHECK(actor_failed_with(c, TIDE_OS(ECONNREFUSED)));
+  close_listener(&w);
+  open_listener(&w, unix_path());
+  tide_listener_close(&listener);
+  c = connect_once(&w);
+  finish(&w, c);
+  CHECK(actor_failed_with(c, TIDE_OS(ENOENT)));
+  close_listener(&w);
+}
+
+/* Files of unix sockets. */
+
+static void a_socket_left_behind_is_taken_over(void) {
+  world w;
+  io_open(&w);
+  parse(unix_path(), 0);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  CHECK_EQ(bind(fd, &address.as.any, address.length), 0);
+  close(fd);
+  CHECK(path_exists());
+  CHECK_EQ(tide_listener_open(&listener, w.loop, &address, NULL), TIDE_OK);
+  actor *c = connect_once(&w);
+  finish(&w, c);
+  CHECK_EQ(c->outcome, TIDE_OK);
+  close_listener(&w);
+  CHECK(!path_exists());
+}
+
+static void other_files_are_left_alone(void) {
+  world w;
+  io_open(&w);
+  parse(unix_path(), 0);
+  close(open(path + 5, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+  CHECK_EQ(tide_listener_open(&listener, w.loop, &address, NULL), TIDE_OS(EADDRINUSE));
+  CHECK(path_exists());
+  unlink(path + 5);
+  CHECK_EQ(tide_listener_open(&listener, w.loop, &address, NULL), TIDE_OK);
+  unlink(path + 5);
+  tide_listener successor;
+  CHECK_EQ(tide_listener_open(&successor, w.loop, &address, NULL), TIDE_OK);
+  tide_listener_close(&listener);
+  CHECK(path_exists()); /* it is the successor's */
+  tide_listener_close(&successor);
+  CHECK(!path_exists());
+  close_listener(&w);
+}
+
+/* Who waits. */
+
+static void only_one_task_accepts(void) {
+  world w;
+  open_listener(&w, "127.0.0.1");
+  actor *first = accept_times(&w, 1), *second = accept_times(&w, 1);
+  turn(&w);
+  turn(&w);
+  CHECK_TEXT(tide_task_waits_for(&first->task), "Listener.accept");
+  CHECK(actor_failed_with(second, TIDE_EBUSY));
+  actor *c = connect_once(&w);
+  finish(&w, first);
+  finish(&w, c);
+  CHECK_EQ(first->outcome, TIDE_OK);
+  close_listener(&w);
+}
+
+static void closing_it_ends_the_wait(void) {
+  world w;
+  open_listener(&w, "127.0.0.1");
+  actor *a = accept_times(&w, 1);
+  turn(&w);
+  tide_listener_close(&listener);
+  tide_listener_close(&listener);
+  finish(&w, a);
+  CHECK(actor_failed_with(a, TIDE_ECLOSED));
+  a = accept_times(&w, 1);
+  finish(&w, a);
+  CHECK(actor_failed_with(a, TIDE_ECLOSED));
+  close_listener(&w);
+}
+
+/* A cancelled accept leaves the connection to the next. */
+static void a_cancelled_accept_takes_nobody(void) {
+  for (blow how = 0; how < BLOWS; how++) {
+    world w;
+    open_listener(&w, "127.0.0.1");
+    snprintf(check_state.context, sizeof check_state.context, "blow %d", (int)how);
+    w.victim = accept_times(&w, 1);
+    w.blow = how;
+    w.when = 1;
+    turn(&w);
+    turn(&w);
+    actor *c = connect_once(&w);
+    finish(&w, c);
+    for (int i = 0; i < 5; i++) turn(&w);
+    CHECK(w.struck);
+    bool took = w.victim->outcome == TIDE_OK;
+    if (!actor_ended(w.victim)) actor_kill(w.victim);
+    w.victim = NULL;
+    w.log[0] = '\0';
+    if (took) close(tide_connect_take(&attempt));
+    if (took) connect_once(&w);
+    actor *next = accept_times(&w, 1);
+    finish(&w, next);
+    CHECK_EQ(next->outcome, TIDE_OK);
+    finish(&w, &w.actors[w.count - 1]);
+    for (int i = 0; i < 5; i++) turn(&w);
+    close_listener(&w);
+  }
+}
+
+static void cancelling_ends_an_attempt(void) {
+  world w;
+  io_open(&w);
+  parse("192.0.2.1", 80); /* nobody answers */
+  actor *c = NULL;
+  if (tide_connect_start(&attempt, w.loop, &address, NULL) == TIDE_OK)
+    c = spawn(&w, "c", connector);
+  turn(&w);
+  turn(&w);
+  if (c != NULL && !actor_ended(c)) { /* where there is no route, it has failed */
+    CHECK_TEXT(tide_task_waits_for(&c->task), "connect");
+    tide_task_cancel(&c->task);
+    finish(&w, c);
+    CHECK(actor_failed_with(c, TIDE_ECANCELLED));
+    c = spawn(&w, "c", connector);
+    turn(&w);
+    tide_connect_term(&attempt);
+    finish(&w, c);
+    CHECK(actor_failed_with(c, TIDE_ECLOSED));
+  }
+  tide_connect_term(&attempt);
+  io_close(&w);
+}
+
+/* Scarcity. */
+
+static void a_full_backlog_is_tried_again(void) {
+  world w;
+  int others[3];
+  io_open(&w);
+  parse(unix_path(), 0);
+  CHECK_EQ(tide_listener_open(&listener, w.loop, &address, &(tide_listen_options){.backlog = 1}),
+           TIDE_OK);
+  int count = 0;
+  do {
+    others[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    CHECK(count < 3);
+  } while (connect(others[count++], &address.as.any, address.length) == 0);
+  CHECK_EQ(errno, EAGAIN);
+  actor *c = connect_once(&w);
+  tide_time began = tide_loop_now(w.loop);
+  for (int i = 0; i < 4; i++) CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
+  CHECK(!actor_ended(c));
+  CHECK(tide_loop_now(w.loop) > began);
+  actor *a = accept_times(&w, 3);
+  for (int i = 0; i < 20 && !actor_ended(c); i++) tide_loop_turn(w.loop, true);
+  CHECK_EQ(c->outcome, TIDE_OK);
+  CHECK(actor_ended(c));
+  finish(&w, a);
+  while (count-- > 0) close(others[count]);
+  close_listener(&w);
+}
+
+/* Leaves no descriptor to be had. */
+static rlim_t exhaust(void) {
+  struct rlimit limit;
+  int lowest = dup(0);
+  CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  rlim_t before = limit.rlim_cur;
+  close(lowest);
+  limit.rlim_cur = (rlim_t)lowest;
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  return before;
+}
+
+static void restore(rlim_t before) {
+  struct rlimit limit;
+  CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  limit.rlim_cur = before;
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static actor *starve(world *w, rlim_t *before) {
+  open_listener(w, "127.0.0.1");
+  actor *a = accept_times(w, 1), *c = connect_once(w);
+  *before = exhaust();
+  finish(w, c);
+  for (int i = 0; i < 5; i++) turn(w);
+  CHECK_EQ(a->task.state, TIDE_TASK_WAITING);
+  return a;
+}
+
+static void without_descriptors_it_waits_and_tries_again(void) {
+  world w;
+  rlim_t before;
+  actor *a = starve(&w, &before);
+  unsigned steps = a->steps;
+  tide_time began = tide_loop_now(w.loop);
+  CHECK_EQ(w.loop->watching, 0); /* it would spin */
+  while (a->steps < steps + 10) CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
+  CHECK((tide_loop_now(w.loop) - began) / 100000000 >= 10); /* ten times a second */
+  restore(before);
+  settle(&w);
+  CHECK_EQ(a->outcome, TIDE_OK);
+  close_listener(&w);
+}
+
+static void waiting_for_descriptors_can_be_cancelled(void) {
+  world w;
+  rlim_t before;
+  actor *a = starve(&w, &before);
+  tide_task_cancel(&a->task);
+  restore(before);
+  settle(&w);
+  CHECK(actor_failed_with(a, TIDE_ECANCELLED));
+  a = accept_times(&w, 1); /* at once: somebody is there */
+  settle(&w);
+  CHECK_EQ(a->outcome, TIDE_OK);
+  close_listener(&w);
+}
+
+static void closing_it_ends_the_wait_for_descriptors(void) {
+  world w;
+  rlim_t before;
+  actor *a = starve(&w, &before);
+  tide_listener_close(&listener);
+  restore(before);
+  settle(&w);
+  CHECK(actor_failed_with(a, TIDE_ECLOSED));
+  close_listener(&w);
+}
+
+static void without_descriptors_nothing_is_opened(void) {
+  world w;
+  tide_stream one, other;
+  io_open(&w);
+  parse("127.0.0.1", 0);
+  rlim_t before = exhaust();
+  int opened = tide_listener_open(&listener, w.loop, &address, NULL);
+  int started = tide_connect_start(&attempt, w.loop, &address, NULL);
+  int paired = tide_stream_pair(&one, &other, w.loop);
+  restore(before);
+  CHECK_EQ(opened, TIDE_OS(EMFILE));
+  CHECK_EQ(started, TIDE_OS(EMFILE));
+  CHECK_EQ(paired, TIDE_OS(EMFILE));
+  close_listener(&w);
+}
+
+int main(void) {
+  RUN(tasks_meet_over_every_kind_of_socket);
+  RUN(small_writes_are_not_held_back);
+  RUN(small_writes_are_held_back_where_that_is_asked_for);
+  RUN(it_knows_where_it_is);
+  RUN(one_may_connect_from_a_given_address);
+  RUN(an_address_in_use_is_refused);
+  RUN(an_address_of_others_is_refused);
+  RUN(connecting_where_nobody_listens_fails);
+  RUN(a_socket_left_behind_is_taken_over);
+  RUN(other_files_are_left_alone);
+  RUN(only_one_task_accepts);
+  RUN(closing_it_ends_the_wait);
+  RUN(a_cancelled_accept_takes_nobody);
+  RUN(cancelling_ends_an_attempt);
+  RUN(a_full_backlog_is_tried_again);
+  RUN(without_descriptors_it_waits_and_tries_again);
+  RUN(waiting_for_descriptors_can_be_cancelled);
+  RUN(closing_it_ends_the_wait_for_descriptors);
+  RUN(without_descriptors_nothing_is_opened);
+  return check_summary();
+}

@@ -1,0 +1,231 @@
+-- The manual against the program: every public name is documented and every documented name is there; every Lua
+-- block runs, and prints what the `output` block behind it says.
+
+local helper = require "spec.helper"
+local tide = require "tide"
+
+local reference = {
+  "tide", "cancellation", "group", "sync", "errors", "coroutine", "net", "program", "c",
+}
+
+-- Constructors whose objects have another name in headings than their own in small letters.
+local receivers = {
+  BoundedSemaphore = "semaphore", LifoQueue = "queue", PriorityQueue = "queue", TaskGroup = "group",
+}
+
+local function read(path)
+  local file = assert(io.open(path))
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+-- Parts of pages.
+
+-- The fenced blocks of a page: {language=, text=, line=}, in order.
+local function blocks_of(path)
+  local blocks, block, number = {}, nil, 0
+  for line in io.lines(path) do
+    number = number + 1
+    local fence = line:match("^```%s*(.*)$")
+    if block and fence then
+      block.text = table.concat(block, "\n") .. "\n"
+      blocks[#blocks + 1], block = block, nil
+    elseif fence then
+      block = { language = fence, line = number }
+    elseif block then
+      block[#block + 1] = line
+    end
+  end
+  assert(not block, path .. ": a block has no end")
+  return blocks
+end
+
+-- The names in headings such as `### tide.sleep(seconds)`: "tide.sleep" -> "page:line".
+local function documented_names()
+  local names = {}
+  for _, page in ipairs(reference) do
+    local path = "docs/reference/" .. page .. ".md"
+    local number, fenced = 0, false
+    for line in io.lines(path) do
+      number = number + 1
+      if line:find("^```") then fenced = not fenced end
+      local name = not fenced and line:match("^###%s+([%a_][%w_]*[.:]?[%w_]*)")
+      if name then
+        local place = ("%s:%d"):format(path, number)
+        assert(not names[name], ("%s: %s is at %s already"):format(place, name, names[name]))
+        names[name] = place
+      end
+    end
+  end
+  return names
+end
+
+-- What there is.
+
+local function is_public(name) return type(name) == "string" and not name:find("^_") end
+
+local function add_methods(names, receiver, class)
+  for name, value in pairs(class) do
+    if is_public(name) and type(value) == "function" then names[receiver .. ":" .. name] = true end
+  end
+end
+
+local function add_methods_of(names, receiver, object)
+  local index = getmetatable(object).__index
+  if type(index) == "table" then add_methods(names, receiver, index) end
+end
+
+-- The methods of a constructor's objects, or nil for what is no constructor.
+local function class_of(value)
+  local metatable = getmetatable(value)
+  return type(value) == "table" and metatable and metatable.__call and metatable.__index or nil
+end
+
+local function add_module(names, name, module)
+  for key, value in pairs(module) do
+    if is_public(key) then
+      names[name .. "." .. key] = true
+      local class = class_of(value)
+      if type(class) == "table" then add_methods(names, receivers[key] or key:lower(), class) end
+    end
+  end
+end
+
+local function is_module(key, value)
+  return type(value) == "table" and not class_of(value) and key ~= "raw"
+end
+
+-- Objects that no constructor makes.
+local function add_objects(names)
+  helper.run_now(function()
+    add_methods_of(names, "task", tide.current_task())
+    local handle = tide.call_soon(print)
+    add_methods_of(names, "handle", handle)
+    handle:cancel()
+    local scope <close> = tide.timeout(60)
+    add_methods_of(names, "scope", scope)
+    local guard <close> = tide.RWLock():read()
+    add_methods_of(names, "guard", guard)
+    add_methods_of(names, "err", tide.error("x"))
+    if not tide.net then return end
+    local stream, peer = tide.net.pair()
+    add_methods_of(names, "stream", stream)
+    stream:close()
+    peer:close()
+    local listener <close> = tide.net.listen("127.0.0.1", 0)
+    add_methods_of(names, "listener", listener)
+    local server <close> = tide.net.serve(print, "127.0.0.1", 0)
+    add_methods_of(names, "server", server)
+  end)
+end
+
+-- A task is a future: what both have may be documented for futures only.
+local function covers(documented, name)
+  local method = name:match("^task:(.*)$")
+  return documented[name] or method and documented["future:" .. method]
+end
+
+local function existing_names()
+  local names = {}
+  for key, value in pairs(tide) do
+    if is_module(key, value) then add_module(names, key, value) end
+  end
+  add_module(names, "tide", tide)
+  for key, value in pairs(tide) do
+    if is_module(key, value) then names["tide." .. key] = nil end -- it has a page
+  end
+  for key in pairs(tide.raw) do
+    if key ~= "coroutine" then names[key] = true end
+  end
+  for key in pairs(tide.raw.coroutine) do names["coroutine." .. key] = true end
+  add_objects(names)
+  return names
+end
+
+local function sorted(list)
+  table.sort(list)
+  return table.concat(list, "\n")
+end
+
+-- Whether the name belongs to the page of a module that this build does not have.
+local function is_of_missing_module(place)
+  local page = place:match("([%w_]+)%.md")
+  return page == "net" and not tide.net
+end
+
+describe("the reference", function()
+  it("documents every name there is", function()
+    local documented, missing = documented_names(), {}
+    for name in pairs(existing_names()) do
+      if not covers(documented, name) then missing[#missing + 1] = name end
+    end
+    assert.equal("", sorted(missing))
+  end)
+
+  it("documents no name there is not", function()
+    local existing, vanished = existing_names(), {}
+    for name, place in pairs(documented_names()) do
+      if not existing[name] and not is_of_missing_module(place) then
+        vanished[#vanished + 1] = place .. " " .. name
+      end
+    end
+    assert.equal("", sorted(vanished))
+  end)
+end)
+
+-- Blocks.
+
+-- The program, or an interpreter with the module: a command to put a script's path behind.
+local function command()
+  local build = os.getenv("TIDE_BUILD")
+  local lowest = 0
+  while arg and arg[lowest - 1] do lowest = lowest - 1 end
+  local interpreter = arg and lowest < 0 and arg[lowest] or "lua5.4"
+  if interpreter:find("tide$") then return interpreter end
+  if build and not interpreter:find("lua") then return build .. "/tide" end
+  return interpreter .. [[ -e 'require "tide".run(assert(loadfile(arg[1])))' /dev/null]]
+end
+
+local function run(text)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  file:write(text)
+  file:close()
+  local pipe = assert(io.popen(("timeout 60 %s %s 2>&1; echo \"status $?\""):format(command(), path)))
+  local output, status = pipe:read("a"):match("^(.*)status (%d+)\n$")
+  pipe:close()
+  os.remove(path)
+  return output, tonumber(status)
+end
+
+local pages = { "README.md", "docs/index.md", "docs/tutorial.md", "docs/design.md" }
+for _, page in ipairs(reference) do pages[#pages + 1] = "docs/reference/" .. page .. ".md" end
+
+for _, page in ipairs(pages) do
+  describe(page, function()
+    local blocks = blocks_of(page)
+    for i, block in ipairs(blocks) do
+      local expected = blocks[i + 1]
+      if block.language == "lua" then
+        it(("runs at line %d"):format(block.line), function()
+          if block.text:find("tide%.net") and not tide.net then pending("no tide.net yet") end
+          local output, status = run(block.text)
+          assert.equal(0, status, output)
+          if expected and expected.language == "output" then assert.equal(expected.text, output) end
+        end)
+      end
+    end
+
+    it("has no dead links", function()
+      local folder = page:match("^(.*/)") or ""
+      for target in read(page):gmatch("%]%(([^)#]*)#?[^)]*%)") do
+        if target ~= "" and not target:find("^https?:") then
+          local file = io.open(folder .. target)
+          assert.truthy(file, "no file " .. folder .. target)
+          file:close()
+        end
+      end
+    end)
+  end)
+end

@@ -1,0 +1,342 @@
+-- Several at once: gather, wait, race, as_completed, wait_for, and shield of an awaitable.
+local tide = require "tide"
+local helper = require "spec.helper"
+
+local run, turns, failing, raises = helper.run, helper.turns, helper.failing, helper.raises
+
+-- A function that takes n turns and gives the results.
+local function after(n, ...)
+  local results = table.pack(...)
+  return function()
+    turns(n)
+    return table.unpack(results, 1, results.n)
+  end
+end
+
+describe("tide.gather", function()
+  it("gives the first results in order", run(function()
+    assert.are.same({ "a", "b", "c" }, tide.gather { after(3, "a", "x"), after(1, "b"), after(2, "c") })
+  end))
+
+  it("runs functions concurrently", run(function()
+    local log = helper.log()
+    local function worker(name)
+      return function()
+        for i = 1, 2 do
+          log(name .. i)
+          tide.sleep(0)
+        end
+      end
+    end
+    tide.gather { worker "a", worker "b" }
+    assert.are.same({ "a1", "b1", "a2", "b2" }, { table.unpack(log) })
+  end))
+
+  it("takes Tasks, Futures and awaitables", run(function()
+    local future = tide.Future()
+    tide.spawn(function()
+      turns(2)
+      future:set_result("future", 2)
+    end)
+    local awaitable = setmetatable({}, { __await = function() return "awaited" end })
+    assert.are.same({ "task", "future", "awaited", "function" },
+      tide.gather { tide.spawn(after(1, "task")), future, awaitable, after(0, "function") })
+  end))
+
+  it("leaves nil where there was no result", run(function()
+    local results = tide.gather { after(0), after(0, 2), after(1, nil) }
+    assert.are.same({ nil, 2, nil }, { results[1], results[2], results[3] })
+  end))
+
+  it("of nothing is empty", run(function()
+    assert.are.same({}, tide.gather {})
+  end))
+
+  it("may have the same task twice", run(function()
+    local task = tide.spawn(after(1, "r"))
+    assert.are.same({ "r", "r" }, tide.gather { task, task })
+  end))
+
+  it("raises the first error; the others run on", run(function()
+    local failure, finished = {}, false
+    local ok, err = pcall(tide.gather, {
+      function()
+        turns(4)
+        finished = true
+      end,
+      function()
+        turns(1)
+        error(failure, 0)
+      end,
+    })
+    assert.are.same({ false, failure }, { ok, err })
+    assert.is_false(finished)
+    turns(5)
+    assert.is_true(finished)
+  end))
+
+  it("gives errors among the results where that was asked for", run(function()
+    local failure = {}
+    local results = tide.gather { failing(failure), after(1, 2), return_errors = true }
+    assert.are.equal(failure, results[1])
+    assert.are.equal(2, results[2])
+  end))
+
+  it("raises `cancelled` where an entry was cancelled", run(function()
+    local task = tide.spawn(tide.sleep, 5)
+    task:cancel()
+    local err = raises("cancelled", tide.gather, { task })
+    assert.are.equal(task, err.task)
+    tide.sleep(0)
+  end))
+
+  it("cancelled cancels all and waits for their ends", run(function()
+    local cleaned = 0
+    local function worker()
+      local _ <close> = helper.closer(function()
+        tide.shield(turns, 2)
+        cleaned = cleaned + 1
+      end)
+      tide.sleep(5)
+    end
+    local task = tide.spawn(tide.gather, { worker, worker })
+    turns(2)
+    task:cancel()
+    raises("cancelled", task.await, task)
+    assert.are.equal(2, cleaned)
+  end))
+
+  it("in a cancelled scope leaves nothing running", run(function()
+    local ran = 0
+    local before = #tide.all_tasks()
+    tide.scope(function(scope)
+      scope:cancel()
+      tide.gather { function() ran = ran + 1 turns(5) end, function() ran = ran + 1 turns(5) end }
+    end)
+    assert.are.equal(before, #tide.all_tasks())
+    assert.are.equal(0, ran)
+  end))
+
+  it("cancelled between two results leaves nothing running", run(function()
+    local before = #tide.all_tasks()
+    local task = tide.spawn(tide.gather, { after(1), after(20) })
+    turns(1)
+    while task:status() == "waiting" do tide.sleep(0) end
+    task:cancel()
+    tide.wait { task }
+    assert.is_true(task:cancelled())
+    assert.are.equal(before, #tide.all_tasks())
+  end))
+end)
+
+describe("tide.wait", function()
+  it("gives done and pending, of all", run(function()
+    local a, b = tide.spawn(after(2)), tide.spawn(failing "x")
+    local done, pending = tide.wait { a, b }
+    assert.are.same({ a, b }, done)
+    assert.are.same({}, pending)
+  end))
+
+  it("returns when the first has ended", run(function()
+    local slow, fast = tide.spawn(after(9)), tide.spawn(after(1))
+    local done, pending = tide.wait { slow, fast, return_when = "first" }
+    assert.are.same({ fast }, done)
+    assert.are.same({ slow }, pending)
+  end))
+
+  it("returns at the first error, or when all have ended", run(function()
+    local good, bad, slow = tide.spawn(after(1)), tide.spawn(function() turns(3) error "x" end), tide.spawn(after(20))
+    local done, pending = tide.wait { good, bad, slow, return_when = "first_error" }
+    assert.are.same({ good, bad }, done)
+    assert.are.same({ slow }, pending)
+    done, pending = tide.wait { good, return_when = "first_error" }
+    assert.are.same({ { good }, {} }, { done, pending })
+    local cancelled = tide.spawn(tide.sleep, 5)
+    cancelled:cancel()
+    done = tide.wait { cancelled, good, return_when = "first_error" }
+    assert.are.equal(2, #done)
+  end))
+
+  it("has a timeout, which raises nothing and cancels nothing", run(function()
+    local fast, slow = tide.spawn(turns), tide.spawn(tide.sleep, 0.006)
+    local done, pending = tide.wait { fast, slow, timeout = 0.002 }
+    assert.are.same({ fast }, done)
+    assert.are.same({ slow }, pending)
+    assert.are.equal("waiting", slow:status())
+    slow:await()
+  end))
+
+  it("of nothing returns at once", run(function()
+    assert.are.same({ {}, {} }, { tide.wait {} })
+  end))
+
+  it("spawns functions", run(function()
+    local done = tide.wait { after(1, "r") }
+    assert.are.equal("r", done[1]:result())
+  end))
+
+  it("cancelled leaves its tasks alone", run(function()
+    local task = tide.spawn(after(4, "r"))
+    local waiter = tide.spawn(tide.wait, { task })
+    turns(2)
+    waiter:cancel()
+    turns(1)
+    assert.is_true(waiter:cancelled())
+    assert.are.equal("r", task:await())
+  end))
+end)
+
+describe("tide.race", function()
+  it("gives the index and the results of the first; the others are cancelled and awaited", run(function()
+    local state
+    local index, a, b, c = tide.race {
+      function()
+        state = "running"
+        local _ <close> = helper.closer(function()
+          tide.shield(turns, 2)
+          state = "closed"
+        end)
+        tide.sleep(5)
+      end,
+      after(2, "x", nil, "z"),
+    }
+    assert.are.same({ 2, "x", nil, "z" }, { index, a, b, c })
+    assert.are.equal("closed", state)
+  end))
+
+  it("takes the first of those that have ended already", run(function()
+    local a, b = tide.spawn(after(0, "a")), tide.spawn(after(0, "b"))
+    turns(2)
+    assert.are.same({ 1, "a" }, { tide.race { a, b } })
+  end))
+
+  it("raises the error where the first failed", run(function()
+    local task = tide.spawn(tide.sleep, 5)
+    local ok, err = pcall(tide.race, { task, failing "oops" })
+    assert.are.same({ false, "oops" }, { ok, err })
+    assert.is_true(task:cancelled())
+  end))
+
+  it("cancelled cancels all", run(function()
+    local a, b = tide.spawn(tide.sleep, 5), tide.spawn(tide.sleep, 5)
+    local task = tide.spawn(tide.race, { a, b })
+    turns(2)
+    task:cancel()
+    tide.wait { task }
+    assert.is_true(a:cancelled() and b:cancelled() and task:cancelled())
+  end))
+end)
+
+describe("tide.as_completed", function()
+  it("gives the tasks in order of completion", run(function()
+    local results = {}
+    for task in tide.as_completed { after(5, "c"), after(1, "a"), after(3, "b") } do
+      results[#results + 1] = task:result()
+    end
+    assert.are.same({ "a", "b", "c" }, results)
+  end))
+
+  it("gives failed ones too, which are not reported", run(function()
+    local failures, states = helper.collect_failures(), {}
+    for task in tide.as_completed { failing "x", after(2) } do states[#states + 1] = task:status() end
+    assert.are.same({ "failed", "done" }, states)
+    assert.are.equal(0, #failures)
+  end))
+
+  it("may be left", run(function()
+    local slow = tide.spawn(after(5, "slow"))
+    for task in tide.as_completed { slow, after(1, "fast") } do
+      assert.are.equal("fast", task:result())
+      break
+    end
+    assert.are.equal("slow", slow:await())
+  end))
+
+  it("of nothing is over at once", run(function()
+    for _ in tide.as_completed {} do error "not reached" end
+  end))
+
+  it("may be used inside a coroutine", run(function()
+    local results = {}
+    local generate = coroutine.wrap(function()
+      for task in tide.as_completed { after(2, "b"), after(1, "a") } do coroutine.yield(task:result()) end
+    end)
+    for result in generate do results[#results + 1] = result end
+    assert.are.same({ "a", "b" }, results)
+  end))
+
+  it("with a timeout around it leaves the tasks alone", run(function()
+    local task = tide.spawn(tide.sleep, 0.005)
+    raises("timeout", tide.timeout, 0.001, function()
+      for _ in tide.as_completed { task } do error "not reached" end
+    end)
+    task:await()
+  end))
+end)
+
+describe("tide.wait_for", function()
+  it("gives the results in time", run(function()
+    assert.are.same({ 1, 2 }, { tide.wait_for(after(1, 1, 2), 5) })
+    assert.are.same({ 1, 2 }, { tide.wait_for(tide.spawn(after(1, 1, 2)), 5) })
+    local future = tide.Future()
+    future:set_result(3)
+    assert.are.equal(3, tide.wait_for(future, 5))
+  end))
+
+  it("runs a function in the task that calls", run(function()
+    local me = tide.current_task()
+    tide.wait_for(function() assert.are.equal(me, tide.current_task()) end, 5)
+  end))
+
+  it("cancels what it waited for", run(function()
+    local task, future = tide.spawn(tide.sleep, 5), tide.Future()
+    raises("timeout", tide.wait_for, task, 0.001)
+    assert.is_true(task:cancelled())
+    raises("timeout", tide.wait_for, future, 0.001)
+    assert.is_true(future:cancelled())
+    raises("timeout", tide.wait_for, function() tide.sleep(5) end, 0.001)
+  end))
+
+  it("waits until what it cancelled has ended", run(function()
+    local cleaned = false
+    local task = tide.spawn(function()
+      local _ <close> = helper.closer(function()
+        tide.shield(turns, 3)
+        cleaned = true
+      end)
+      tide.sleep(5)
+    end)
+    raises("timeout", tide.wait_for, task, 0.001)
+    assert.is_true(cleaned)
+  end))
+
+  it("raises the error of what it waits for", run(function()
+    helper.fails("oops", tide.wait_for, tide.spawn(failing "oops"), 5)
+  end))
+end)
+
+describe("tide.shield of an awaitable", function()
+  it("gives its results", run(function()
+    assert.are.same({ 1, nil, 3 }, { tide.shield(tide.spawn(after(1, 1, nil, 3))) })
+    local awaitable = setmetatable({}, { __await = function() tide.sleep(0) return "r" end })
+    assert.are.equal("r", tide.shield(awaitable))
+  end))
+
+  it("keeps cancellation of the waiter from it", run(function()
+    local task = tide.spawn(after(5, "r"))
+    local waiter = tide.spawn(tide.shield, task)
+    turns(2)
+    waiter:cancel()
+    turns(1)
+    assert.is_true(waiter:cancelled())
+    assert.are.equal("r", task:await())
+  end))
+
+  it("raises where the shielded itself is cancelled", run(function()
+    local task = tide.spawn(tide.sleep, 5)
+    local waiter = tide.spawn(tide.shield, task)
+    turns(2)
+    task:cancel()
+    raises("cancelled", waiter.await, waiter)
+  end))
+end)
