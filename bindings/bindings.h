@@ -71,6 +71,7 @@ typedef struct tl_runtime {
   lua_State *spare;                    /* the coroutine for the next task to begin, or NULL */
   int reason_count;                    /* entries in TL_REASONS */
   int failed;                          /* slot of the first task whose failure nobody saw yet; 0 */
+  tl_task *last_failed;                /* the last of those; they are chained through next_failed */
   tide_defer reporter;                 /* reports those at the end of the turn */
   tide_group watchers;                 /* done callbacks: they outlive a run */
 } tl_runtime;
@@ -136,7 +137,7 @@ void tl_constructor(lua_State *L, tl_runtime *rt, const char *name, tl_class cla
                     lua_CFunction call); /* module.name, callable; the module is on top */
 void tl_check_callable(lua_State *L, int index);
 size_t tl_check_count(lua_State *L, int index, size_t least); /* an integer >= least */
-const char *tl_function_name(lua_State *L, char *buffer, size_t size); /* of the running one */
+const char *tl_function_name(lua_State *L, char *buffer, size_t size); /* running; or NULL */
 
 /* error.c */
 void tl_error_push(lua_State *L, const tl_runtime *rt, int error, const char *message);
@@ -157,7 +158,8 @@ extern char tl_marker; /* its address on top of a coroutine says: this one waits
 /* The current task, which may wait here; or raises. */
 static inline tl_task *tl_enter(lua_State *L, const tl_runtime *rt) {
   tl_task *task = rt->current;
-  if (TL_UNLIKELY(task == NULL || !lua_isyieldable(L))) return tl_enter_failed(L, rt);
+  if (TL_UNLIKELY(task == NULL || task->task.state != TIDE_TASK_RUNNING || !lua_isyieldable(L)))
+    return tl_enter_failed(L, rt);
   return task;
 }
 
@@ -203,6 +205,7 @@ void tl_task_kill(lua_State *L, tl_task *task);
 
 /* task.c */
 void tl_reason_set(lua_State *L, tl_runtime *rt, const tide_scope *scope, int index);
+void tl_reason_push(lua_State *L, const tl_runtime *rt, const tide_task *task); /* or nil */
 void tl_reason_clear(lua_State *L, tl_runtime *rt, const tide_scope *scope);
 void tl_task_push(lua_State *L, const tl_task *task); /* a live one's userdata */
 

@@ -120,8 +120,11 @@ static void free_coroutine(tl_runtime *rt) {
 /* The end. Nothing here needs memory. */
 
 static void note_failure(tl_runtime *rt, tl_task *task) {
-  task->next_failed = rt->failed;
-  rt->failed = task->slot;
+  if (rt->failed == 0)
+    rt->failed = task->slot;
+  else
+    rt->last_failed->next_failed = task->slot;
+  rt->last_failed = task;
   tide_defer_start(&rt->reporter, rt->loop);
 }
 
@@ -158,17 +161,29 @@ static void end_task(tl_task *task, tide_future_state state, bool reusable) {
   lua_settop(box, SPARE);
 }
 
+/* The value that a cancelled task keeps: the reason, if there was one. */
 static void end_cancelled(tl_task *task) {
-  lua_pushnil(open_box(task));
+  lua_State *box = open_box(task);
+  if (task->rt->reason_count > 0)
+    tl_reason_push(box, task->rt, &task->task);
+  else
+    lua_pushnil(box);
   end_task(task, TIDE_FUTURE_CANCELLED, true);
 }
 
-/* Whether the record on top of the box is of an error `cancelled`. */
+/* Whether the record on top of the box is of an error `cancelled`: then its reason replaces it. */
 static bool is_cancellation(const tl_runtime *rt) {
-  lua_rawgeti(rt->box, -1, 1);
-  bool is = tl_error_is(rt->box, rt, -1, "cancelled");
-  lua_pop(rt->box, 1);
-  return is;
+  lua_State *box = rt->box;
+  lua_rawgeti(box, -1, 1);
+  if (!tl_error_is(box, rt, -1, "cancelled")) {
+    lua_pop(box, 1);
+    return false;
+  }
+  lua_pushliteral(box, "reason");
+  lua_rawget(box, -2);
+  lua_replace(box, -3);
+  lua_pop(box, 1);
+  return true;
 }
 
 /* The coroutine returned `count` values, 0 or 1: what the body left. */
@@ -256,9 +271,11 @@ static inline void step_one(tide_task *core) {
   if (status == LUA_YIELD && core->state != TIDE_TASK_RUNNING) {
     if (TL_UNLIKELY(co == rt->spare)) keep_coroutine(task);
   } else if (status == LUA_OK) {
+    if (TL_UNLIKELY(core->state != TIDE_TASK_RUNNING)) tide_task_detach(core);
     end_returned(task, results);
   } else {
     lua_State *box = open_box(task);
+    if (core->state != TIDE_TASK_RUNNING) tide_task_detach(core);
     if (status == LUA_YIELD)
       lua_pushliteral(box, "a task was suspended by a yield that is not one of tide's");
     else

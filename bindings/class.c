@@ -118,9 +118,8 @@ void tl_class_open(lua_State *L, tl_runtime *rt) {
 
 const char *tl_function_name(lua_State *L, char *buffer, size_t size) {
   lua_Debug ar;
-  const char *name = "?";
-  if (lua_getstack(L, 0, &ar) && lua_getinfo(L, "n", &ar) && ar.name != NULL) name = ar.name;
-  strncpy(buffer, name, size - 1);
+  if (!lua_getstack(L, 0, &ar) || !lua_getinfo(L, "n", &ar) || ar.name == NULL) return NULL;
+  strncpy(buffer, ar.name, size - 1);
   buffer[size - 1] = '\0';
   return buffer;
 }

@@ -22,13 +22,12 @@ static bool is_signal(int error) {
 
 void tl_error_push(lua_State *L, const tl_runtime *rt, int error, const char *message) {
   char name[NAME_SIZE];
-  tl_function_name(L, name, sizeof name);
   lua_createtable(L, 0, 6);
   lua_pushstring(L, tide_error_kind(error));
   lua_setfield(L, -2, "kind");
   lua_pushstring(L, message != NULL ? message : tide_error_message(error));
   lua_setfield(L, -2, "message");
-  if (strcmp(name, "?") != 0) { /* Lua does not know it where C called the function */
+  if (tl_function_name(L, name, sizeof name) != NULL) {
     lua_pushstring(L, name);
     lua_setfield(L, -2, "op");
   }

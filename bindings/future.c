@@ -37,6 +37,8 @@ static int raise_foreign_cancel(lua_State *L, tl_runtime *rt, int index) {
   tl_error_push(L, rt, TIDE_ECANCELLED, "the task that was awaited was cancelled");
   lua_pushvalue(L, index);
   lua_setfield(L, -2, "task");
+  lua_getiuservalue(L, index, 1);
+  lua_setfield(L, -2, "reason");
   return lua_error(L);
 }
 

@@ -11,12 +11,20 @@ typedef struct tl_group {
 
 static tl_group *check_group(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_GROUP); }
 
+/* Adds the body's error to the failures, unless it is a child's that the body awaited. */
 static void add_failure(lua_State *L, int group_index, int error_index) {
-  error_index = lua_absindex(L, error_index);
+  int top = lua_gettop(L);
   lua_getiuservalue(L, group_index, 1);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, top + 1, i);
+    bool same = lua_rawequal(L, -1, error_index);
+    lua_settop(L, same ? top : top + 1);
+    if (same) return;
+  }
   lua_pushvalue(L, error_index);
-  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-  lua_pop(L, 1);
+  lua_rawseti(L, top + 1, count + 1);
+  lua_settop(L, top);
 }
 
 static uint32_t option_max(lua_State *L, int index) {
@@ -236,7 +244,10 @@ static int group_tostring(lua_State *L) {
 }
 
 void tl_group_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg methods[] = {{"spawn", group_spawn}, {"cancel", group_cancel}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"spawn", group_spawn},
+                                     {"cancel", group_cancel},
+                                     {"close", group_close},
+                                     {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__close", group_close},
                                          {"__len", group_len},
                                          {"__gc", group_gc},

@@ -7,11 +7,12 @@
 static tide_queue *check_queue(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_QUEUE); }
 
 /* The same for the methods that are called most: the queue that was checked last needs no second
- * check (its __gc forgets it); else a value is left on the stack. */
+ * check (its __gc forgets it). */
 static inline tide_queue *self(lua_State *L, tl_runtime *rt) {
   void *queue = lua_touserdata(L, 1);
   if (TL_UNLIKELY(queue != rt->last_queue || queue == NULL)) {
     tl_self(L, rt, TL_QUEUE);
+    lua_pop(L, 1);
     rt->last_queue = queue;
   }
   return queue;

@@ -67,6 +67,7 @@ void tl_report_failed(tide_defer *defer) {
     lua_remove(L, -2);
     tl_task *task = lua_touserdata(L, -1);
     rt->failed = task->next_failed;
+    task->next_failed = 0;
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
       fprintf(stderr, "tide: a task failed, and reporting it failed too\n");
       lua_pop(L, 1);

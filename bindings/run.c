@@ -20,6 +20,7 @@ static void drain(lua_State *L, tl_runtime *rt) {
   while (background->live > 0)
     if (tide_loop_turn(rt->loop, true) == TIDE_EDEADLOCK) kill_all(L, rt);
   tide_loop_turn(rt->loop, false); /* reports and done callbacks of the last ones */
+  while (tide_loop_lingering(rt->loop) > 0 && tide_loop_turn(rt->loop, true) == TIDE_OK) continue;
   while (tide_scope_uncancel(&background->scope)) continue;
 }
 
@@ -38,17 +39,19 @@ static void end(tl_runtime *rt) {
 }
 
 /* Runs until the root task has ended. Where nothing can wake it, it is told so; where that leads
- * into the next deadlock, all is killed. */
-static void run_root(lua_State *L, tl_runtime *rt, tl_task *root) {
+ * into the next deadlock, all is killed, and the answer is true. */
+static bool run_root(lua_State *L, tl_runtime *rt, tl_task *root) {
   bool told = false;
   while (!tide_future_ended(&root->task.future)) {
     if (tide_loop_run(rt->loop, &root->task.future) != TIDE_EDEADLOCK) continue;
-    if (told)
+    if (told) {
       kill_all(L, rt);
-    else
-      tide_loop_interrupt(rt->loop, &root->task, TIDE_EDEADLOCK);
+      return true;
+    }
+    tide_loop_interrupt(rt->loop, &root->task, TIDE_EDEADLOCK);
     told = true;
   }
+  return false;
 }
 
 /* tide.run(main, ...) -> results... */
@@ -59,9 +62,10 @@ static int run(lua_State *L) {
   tl_task *root = tl_task_spawn(L, rt, tide_loop_background(rt->loop), 0, 1);
   root->task.future.observed = true;
   rt->root = root;
-  run_root(L, rt, root);
+  bool deadlocked = run_root(L, rt, root);
   drain(L, rt);
   end(rt);
+  if (deadlocked) return tl_raise(L, rt, TIDE_EDEADLOCK);
   if (root->task.future.state == TIDE_FUTURE_FAILED && !(root->task.future.user & TL_BARE)) {
     lua_getiuservalue(L, 1, 1); /* where it failed, for whoever prints it */
     lua_rawgeti(L, -1, 2);
@@ -77,6 +81,7 @@ static int run_forever(lua_State *L) {
   begin(L, rt);
   rt->running_forever = true;
   int error = tide_loop_run(rt->loop, NULL);
+  if (tide_loop_background(rt->loop)->live == 0) error = TIDE_OK; /* nothing is left to run */
   drain(L, rt);
   end(rt);
   return error == TIDE_OK ? 0 : tl_raise(L, rt, error);
@@ -95,7 +100,7 @@ static int stop(lua_State *L) {
 /* tide.time() -> seconds */
 static int time_(lua_State *L) {
   const tl_runtime *rt = tl_rt(L);
-  if (!rt->running) tide_loop_update_now(rt->loop);
+  if (!rt->running && rt->current == NULL) tide_loop_update_now(rt->loop);
   lua_pushnumber(L, tide_time_to_seconds(tide_loop_now(rt->loop)));
   return 1;
 }

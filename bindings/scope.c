@@ -38,10 +38,18 @@ static tl_task *enter_any(lua_State *L, tl_runtime *rt) {
 
 /* The function form. Its stack: scope, handler, [true,] function, arguments. */
 
+/* Raises `timeout`; its cause is the error `cancelled` on top. */
+static int raise_timeout(lua_State *L, const tl_runtime *rt) {
+  tl_error_push(L, rt, TIDE_ETIMEOUT, NULL);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, "cause");
+  return lua_error(L);
+}
+
 static int body_failed(lua_State *L, tl_scope *scope, form how, bool catches) {
   tl_runtime *rt = scope->rt;
   if (!catches || how == SHIELD || !tl_error_is_cancel(L, rt, -1)) return lua_error(L);
-  if (how == TIMEOUT && (scope->scope.flags & TIDE_SCOPE_EXPIRED)) return tl_raise(L, rt, TIDE_ETIMEOUT);
+  if (how == TIMEOUT && (scope->scope.flags & TIDE_SCOPE_EXPIRED)) return raise_timeout(L, rt);
   if (how == TIMEOUT) return lua_error(L);
   lua_pushboolean(L, 0);
   return 1;
@@ -153,7 +161,7 @@ static int scope_close(lua_State *L) {
   bool timed_out = tide_scope_catches(&scope->scope) && (scope->scope.flags & TIDE_SCOPE_EXPIRED);
   lua_settop(L, 2);
   int misnested = close_scope(L, scope);
-  if (timed_out && tl_error_is_cancel(L, scope->rt, 2)) return tl_raise(L, scope->rt, TIDE_ETIMEOUT);
+  if (timed_out && tl_error_is_cancel(L, scope->rt, 2)) return raise_timeout(L, scope->rt);
   if (misnested != TIDE_OK && lua_isnil(L, 2))
     return tl_raise_message(L, scope->rt, misnested, "the scope was left before scopes inside it");
   return 0;

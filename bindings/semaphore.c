@@ -43,7 +43,9 @@ static int semaphore_value(lua_State *L) {
 }
 
 static int semaphore_tostring(lua_State *L) {
-  lua_pushfstring(L, "Semaphore(%I free)", (lua_Integer)check_semaphore(L)->permits);
+  const tide_semaphore *semaphore = check_semaphore(L);
+  lua_pushfstring(L, "%sSemaphore(%I free)", semaphore->bound < SIZE_MAX ? "Bounded" : "",
+                  (lua_Integer)semaphore->permits);
   return 1;
 }
 

@@ -187,7 +187,7 @@ static int current_task(lua_State *L) {
   return 1;
 }
 
-/* tide.all_tasks() -> list of those that have not ended, oldest first */
+/* tide.all_tasks() -> list of those that have not ended, in no particular order */
 static int all_tasks(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   lua_newtable(L);

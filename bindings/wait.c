@@ -5,35 +5,80 @@
 
 char tl_marker;
 
-/* The name of the C function that keeps the caller from waiting: the innermost one below that is
- * not one of those that can be waited in, i.e. has no continuation. We can only name suspects: the
- * first C function on the way out. */
-static const char *culprit(lua_State *L, lua_Debug *ar) {
-  for (int level = 1; lua_getstack(L, level, ar); level++) {
-    lua_getinfo(L, "Sn", ar);
-    if (strcmp(ar->what, "C") == 0 && ar->name != NULL) return ar->name;
-    if (ar->namewhat[0] == 'm') return ar->name; /* a metamethod */
+/* Pushes "module.name" for the function on top, which is popped, as the loaded modules have it; or
+ * nil. */
+static void push_known_name(lua_State *L) {
+  int function = lua_gettop(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  for (lua_pushnil(L); lua_next(L, function + 1) != 0; lua_settop(L, function + 2)) {
+    if (lua_type(L, function + 2) != LUA_TSTRING || !lua_istable(L, function + 3)) continue;
+    for (lua_pushnil(L); lua_next(L, function + 3) != 0; lua_pop(L, 1)) {
+      if (!lua_rawequal(L, function, -1) || lua_type(L, -2) != LUA_TSTRING) continue;
+      lua_pushfstring(L, "%s.%s", lua_tostring(L, function + 2), lua_tostring(L, -2));
+      lua_replace(L, function);
+      lua_settop(L, function);
+      return;
+    }
   }
-  return NULL;
+  lua_pushnil(L);
+  lua_replace(L, function);
+  lua_settop(L, function);
+}
+
+/* Whether the function on top is tide's: those can be waited in. */
+static bool is_ours(lua_State *L, const tl_runtime *rt) {
+  int top = lua_gettop(L);
+  bool ours = lua_getupvalue(L, -1, 1) != NULL && lua_touserdata(L, -1) == rt;
+  lua_settop(L, top);
+  return ours;
+}
+
+/* Pushes the name of what keeps the caller from waiting: the first function on the way out that is
+ * C's and not ours, or a metamethod; or nil. */
+static void push_culprit(lua_State *L, const tl_runtime *rt) {
+  lua_Debug ar;
+  for (int level = 1; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Snf", &ar);
+    if (ar.what[0] != 'C') {
+      lua_pop(L, 1);
+      if (strcmp(ar.namewhat, "metamethod") != 0) continue;
+      lua_pushfstring(L, "a metamethod (%s)", ar.name);
+      return;
+    }
+    if (is_ours(L, rt)) {
+      lua_pop(L, 1);
+      continue;
+    }
+    push_known_name(L);
+    return;
+  }
+  lua_pushnil(L);
 }
 
 static int raise_cannot_wait(lua_State *L, const tl_runtime *rt, const char *name) {
-  lua_Debug ar;
-  const char *inside = culprit(L, &ar);
-  lua_pushfstring(L, "'%s' cannot wait here%s%s%s: Lua cannot suspend inside table.sort, "
-                     "string.gsub, load, require or a metamethod such as __tostring; do the "
-                     "waiting before the call, or in a task of its own",
-                  name, inside ? ", inside '" : "", inside ? inside : "", inside ? "'" : "");
+  push_culprit(L, rt);
+  const char *inside = lua_tostring(L, -1);
+  lua_pushfstring(L, "'%s' cannot wait here%s%s: Lua cannot suspend inside table.sort, string.gsub, "
+                     "load, require or a metamethod such as __tostring; do the waiting before the "
+                     "call, or in a task of its own",
+                  name != NULL ? name : "this function", inside != NULL ? ", inside " : "",
+                  inside != NULL ? inside : "");
   return tl_raise_message(L, rt, TIDE_ECANNOT_WAIT, lua_tostring(L, -1));
 }
 
 tl_task *tl_enter_failed(lua_State *L, const tl_runtime *rt) {
   char name[64];
-  tl_function_name(L, name, sizeof name);
+  if (tl_function_name(L, name, sizeof name) == NULL) strcpy(name, "this function");
   if (rt->current == NULL) {
     lua_pushfstring(L, "'%s' can only be called inside a task: use tide.run(function), or run the "
                        "script with the program tide", name);
     tl_raise_message(L, rt, TIDE_ENO_TASK, lua_tostring(L, -1));
+  }
+  if (rt->current->task.state != TIDE_TASK_RUNNING) {
+    tide_task_detach(&rt->current->task);
+    tl_raise_message(L, rt, TIDE_ECANNOT_WAIT,
+                     "an earlier wait went to a resume that is not tide's: inside a task, use "
+                     "coroutine.resume and coroutine.wrap as they are once tide is loaded");
   }
   raise_cannot_wait(L, rt, name);
   return NULL;
@@ -49,13 +94,17 @@ static const tide_scope *cancelling_scope(const tide_task *task) {
   return found;
 }
 
+void tl_reason_push(lua_State *L, const tl_runtime *rt, const tide_task *task) {
+  tl_table_push(L, rt, TL_REASONS);
+  lua_rawgetp(L, -1, cancelling_scope(task));
+  lua_remove(L, -2);
+}
+
 int tl_raise_cancelled(lua_State *L, tl_runtime *rt) {
   tl_error_push(L, rt, TIDE_ECANCELLED, NULL);
   if (rt->reason_count > 0) {
-    tl_table_push(L, rt, TL_REASONS);
-    lua_rawgetp(L, -1, cancelling_scope(&rt->current->task));
-    lua_setfield(L, -3, "reason");
-    lua_pop(L, 1);
+    tl_reason_push(L, rt, &rt->current->task);
+    lua_setfield(L, -2, "reason");
   }
   return lua_error(L);
 }

@@ -116,6 +116,7 @@ stop() {
   kill -TERM $server
   wait $server
   echo "status $?"
+  exec 3>&- 4>&- # the input of the clients, who wait for its end too
 }
 ]]
 

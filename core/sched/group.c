@@ -48,7 +48,7 @@ static void disown_children(tide_group *group) {
   for (tide_list *link = children->next, *next; link != children; link = next) {
     tide_scope *scope = tide_container(link, tide_scope, link);
     next = link->next;
-    if (scope->task != NULL && scope == &scope->task->own) disown(group, scope->task);
+    if (scope == &scope->task->own) disown(group, scope->task);
   }
   tide__park_wake_all(&group->idle, TIDE_OK);
 }

@@ -63,7 +63,6 @@ static void forward(tide_wait *wait) {
   join->draining = true;
   for (uint32_t i = 0; i < join->count; i++)
     tide_future_cancel(join->members[i].future, join->loop);
-  wake_waiter(join);
 }
 
 static const tide_wait_ops wait_ops = {

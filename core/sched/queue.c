@@ -91,7 +91,6 @@ static void claim(tide_queue *queue, uint32_t slot, double priority) {
   memcpy(&bits, &priority, sizeof bits);
   /* IEEE 754: with the sign bit flipped, and negative numbers inverted, doubles sort as integers */
   queue->slots[slot].key = bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
-  queue->slots[slot].node.index = 0;
   tide_heap_number(&queue->heap, &queue->slots[slot].node);
 }
 
@@ -232,5 +231,5 @@ void tide_queue_close(tide_queue *queue, bool immediate) {
   queue->closed = true;
   tide__park_wake_all(&queue->putters, TIDE_ECLOSED);
   if (immediate) drop_items(queue);
-  if (queue->count == 0) tide__park_wake_all(&queue->getters, TIDE_ECLOSED);
+  tide__park_wake_all(&queue->getters, TIDE_ECLOSED); /* there are some only if it is empty */
 }

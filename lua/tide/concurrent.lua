@@ -21,7 +21,7 @@ end
 local function future_of(entry, name, position, level)
   local kind = tide.type(entry)
   if kind == "Task" or kind == "Future" then return entry end
-  if type(entry) == "function" then return spawn(entry) end
+  if kind == nil and is_callable(entry) then return spawn(entry) end
   local metatable = getmetatable(entry)
   if type(metatable) == "table" and metatable.__await then return spawn(tide.await, entry) end
   bad(position, name, "function, Task, Future or awaitable", entry, level + 1)

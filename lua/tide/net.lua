@@ -113,7 +113,7 @@ function Server:wait_closed()
   if self.failure then error(self.failure, 0) end
 end
 
--- server:address() -> host, port, or the path of a unix socket; also after it was closed
+-- server:address() -> host, port, or "unix:/path"; also after it was closed
 function Server:address()
   return table.unpack(self.bound)
 end
@@ -147,12 +147,13 @@ local function check_options(handler, opts)
   return opts
 end
 
--- net.serve(handler, host, port, opts) -> Server, which listens already. handler(stream) runs in a
--- task of its own for each connection, whose stream is closed when it returns or fails. opts are
--- those of net.listen, and max_connections (accepting pauses at so many), on_error(err, stream)
--- (instead of the report that a background task's failure gets).
--- The server lasts until it is closed, or until the run ends.
+-- net.serve(handler, host, port[, opts]), net.serve(handler, "unix:/path"[, opts]) -> Server, which
+-- listens already. handler(stream) runs in a task of its own for each connection, whose stream is
+-- closed when it returns or fails. opts are those of net.listen, and max_connections (accepting
+-- pauses at so many), on_error(err, stream) (instead of the report that a background task's failure
+-- gets). The server lasts until it is closed, or until the run ends.
 function net.serve(handler, host, port, opts)
+  if type(port) == "table" then port, opts = nil, port end
   opts = check_options(handler, opts)
   local listener = net.listen(host, port, opts)
   local server = setmetatable({

@@ -201,6 +201,87 @@ static void its_waiters_take_their_turn_for_the_lock(void) {
   close_world(&w);
 }
 
+static void late_notifier(actor *self) {
+  BEGIN;
+  TRY(tide_lock_acquire(&lock, &self->task));
+  WAIT(sleep_ms(self, 1));
+  CHECK_EQ(tide_condition_notify(&condition, &self->task, 1), TIDE_OK);
+  CHECK_EQ(tide_lock_release(&lock, &self->task), TIDE_OK);
+  END;
+}
+
+static void holder(actor *self) {
+  BEGIN;
+  TRY(tide_lock_acquire(&lock, &self->task));
+  say(self, "has the lock");
+  CHECK_EQ(tide_lock_release(&lock, &self->task), TIDE_OK);
+  END;
+}
+
+static void a_notified_waiter_does_not_overtake_who_waits_for_the_lock(void) {
+  world w;
+  open_world(&w);
+  spawn(&w, "a", waiter);
+  turn(&w);
+  spawn(&w, "n", late_notifier);
+  spawn(&w, "b", holder);
+  settle(&w);
+  CHECK_LOG(&w, "b has the lock, a 0");
+  close_world(&w);
+}
+
+static void waits_then_locks(actor *self) {
+  BEGIN;
+  TRY(tide_lock_acquire(&lock, &self->task));
+  WAIT(tide_condition_wait(&condition, &self->task));
+  say(self, "%d", self->outcome);
+  tide_task_uncancel(&self->task);
+  CHECK_EQ(tide_lock_release(&lock, &self->task), TIDE_OK);
+  WAIT(sleep_ms(self, 5));
+  WAIT(tide_lock_acquire(&lock, &self->task));
+  say(self, "%d", self->outcome);
+  CHECK_EQ(tide_lock_release(&lock, &self->task), TIDE_OK);
+  END;
+}
+
+static void how_a_wait_ended_does_not_taint_the_next_one(void) {
+  world w;
+  open_world(&w);
+  actor *a = spawn(&w, "a", waits_then_locks);
+  turn(&w);
+  tide_task_cancel(&a->task);
+  turn(&w);
+  CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
+  CHECK_EQ(a->task.state, TIDE_TASK_READY);
+  actor *n = actor_new(&w, "n", notifier); /* has the lock when a wants it */
+  CHECK(tide_lock_try(&lock, &n->task));
+  turn(&w);
+  CHECK_EQ(a->task.state, TIDE_TASK_WAITING);
+  CHECK_EQ(tide_lock_release(&lock, &n->task), TIDE_OK);
+  settle(&w);
+  CHECK_LOG(&w, "a -1, a 0");
+  w.count--;
+  close_world(&w);
+}
+
+static void one_killed_while_it_gets_its_lock_back_to_be_told_it_was_cancelled_wakes_nobody(void) {
+  world w;
+  open_world(&w);
+  actor *a = spawn(&w, "a", waiter);
+  actor *b = spawn(&w, "b", waiter);
+  a->close = let_go;
+  settle(&w);
+  notify(&w, 0);
+  turn(&w);
+  tide_task_cancel(&a->task);
+  actor_kill(a);
+  settle(&w);
+  CHECK_EQ(b->task.state, TIDE_TASK_WAITING);
+  notify(&w, 1);
+  settle(&w);
+  close_world(&w);
+}
+
 /* Everything at once: a mailbox, as one writes it with a condition. */
 
 static int letters, delivered;
@@ -268,6 +349,9 @@ int main(void) {
   RUN(a_wait_in_a_cancelled_scope_keeps_the_lock);
   RUN(who_is_killed_once_it_was_notified_passes_the_word_on);
   RUN(its_waiters_take_their_turn_for_the_lock);
+  RUN(a_notified_waiter_does_not_overtake_who_waits_for_the_lock);
+  RUN(how_a_wait_ended_does_not_taint_the_next_one);
+  RUN(one_killed_while_it_gets_its_lock_back_to_be_told_it_was_cancelled_wakes_nobody);
   RUN(a_waiter_may_be_struck_at_any_wait);
   return check_summary();
 }

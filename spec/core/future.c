@@ -1,4 +1,6 @@
 /* future.c: waiting for an end, and cancellation that is handed on. */
+#include <pthread.h>
+
 #include "script.h"
 
 static tide_future future;
@@ -55,6 +57,9 @@ static void it_ends_once(void) {
   CHECK_EQ(tide_future_end(&future, TIDE_FUTURE_DONE), TIDE_EINVALID_STATE);
   CHECK(!tide_future_cancel(&future, w.loop));
   CHECK_EQ(future.state, TIDE_FUTURE_FAILED);
+  tide_future_init(&future);
+  CHECK(tide_future_cancel(&future, w.loop));
+  CHECK_EQ(future.state, TIDE_FUTURE_CANCELLED);
   world_close(&w);
 }
 
@@ -193,6 +198,21 @@ static void two_cancelled_waiters_for_one_future_both_see_its_end(void) {
   world_close(&w);
 }
 
+static void several_waiters_cancelled_at_once_each_cancel_what_they_await(void) {
+  world w;
+  tide_future others[3];
+  open_world(&w);
+  for (int i = 0; i < 3; i++) {
+    tide_future_init(&others[i]);
+    spawn(&w, "a", waiter)->data = &others[i];
+  }
+  turn(&w);
+  tide_scope_cancel(&tide_loop_background(w.loop)->scope, w.loop);
+  for (int i = 0; i < 3; i++) CHECK_EQ(others[i].state, TIDE_FUTURE_CANCELLED);
+  settle(&w);
+  world_close(&w);
+}
+
 static void waiter_and_awaited_may_be_in_the_same_cancelled_scope(void) {
   world w;
   open_world(&w);
@@ -217,7 +237,7 @@ static void a_task_cancelled_before_it_began_hands_nothing_on(void) {
   world_close(&w);
 }
 
-/* Long chains. With recursion, 100,000 links would overflow the stack. */
+/* Long chains, cancelled on a stack that recursion would overflow. */
 
 enum { LINKS = 100000 };
 
@@ -227,6 +247,21 @@ typedef struct chain_link {
 } chain_link;
 
 static int links_ended;
+
+static void *cancel_on_small_stack(void *task) {
+  tide_task_cancel(task);
+  return NULL;
+}
+
+static void cancel_frugally(tide_task *task) {
+  pthread_attr_t attributes;
+  pthread_t thread;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, 128 * 1024);
+  CHECK_EQ(pthread_create(&thread, &attributes, cancel_on_small_stack, task), 0);
+  pthread_join(thread, NULL);
+  pthread_attr_destroy(&attributes);
+}
 
 static void link_step(tide_task *task, int outcome) {
   chain_link *self = tide_container(task, chain_link, task);
@@ -253,7 +288,7 @@ static void cancellation_goes_down_a_long_chain_of_awaits(void) {
   }
   turn(&w);
   CHECK_EQ(links_ended, 0);
-  tide_task_cancel(&chain[LINKS - 1].task);
+  cancel_frugally(&chain[LINKS - 1].task);
   CHECK_EQ(future.state, TIDE_FUTURE_CANCELLED);
   CHECK(tide_task_cancelled(&chain[0].task));
   settle(&w);
@@ -368,6 +403,7 @@ int main(void) {
   RUN(what_is_awaited_may_swallow_the_cancellation);
   RUN(cancelling_twice_is_handed_on_once);
   RUN(two_cancelled_waiters_for_one_future_both_see_its_end);
+  RUN(several_waiters_cancelled_at_once_each_cancel_what_they_await);
   RUN(waiter_and_awaited_may_be_in_the_same_cancelled_scope);
   RUN(a_task_cancelled_before_it_began_hands_nothing_on);
   RUN(cancellation_goes_down_a_long_chain_of_awaits);

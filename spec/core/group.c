@@ -26,6 +26,7 @@ static void host(actor *self) {
   }
   say(self, "closes%s", tide_scope_catches(&group.scope) ? ", catching" : "");
   tide_group_exit(&group);
+  CHECK(self->task.scope == &self->task.own);
   END;
 }
 
@@ -58,9 +59,10 @@ static void close_group(world *w) {
 
 static void the_block_waits_for_its_children(void) {
   world w;
-  open_group(&w, 2, 0, sleeper);
+  actor *h = open_group(&w, 2, 0, sleeper);
   settle(&w);
   CHECK_LOG(&w, "1 starts, 2 starts, 1 ends, 2 ends, host closes");
+  CHECK_EQ(h->suspensions, 1); /* it is not woken for each of them */
   close_group(&w);
 }
 
@@ -209,6 +211,21 @@ static void a_group_that_ended_or_is_cancelled_takes_no_more(void) {
   CHECK(tide_list_empty(&ended.waiters));
   CHECK_EQ(tide_task_spawn(&late->task, tide_loop_background(w.loop)), TIDE_OK);
   settle(&w);
+  close_group(&w);
+}
+
+static void a_group_that_ended_well_takes_no_more_either(void) {
+  world w;
+  tide_future future;
+  open_group(&w, 1, 0, sleeper);
+  settle(&w);
+  actor *late = actor_new(&w, "late", sleeper);
+  CHECK_EQ(tide_task_spawn(&late->task, &group), TIDE_ECLOSED);
+  CHECK_EQ(tide_task_spawn_at(&late->task, &group, after_ms(&w, 1)), TIDE_ECLOSED);
+  tide_future_init(&future);
+  CHECK_EQ(tide_task_spawn_after(&late->task, &group, &future), TIDE_ECLOSED);
+  CHECK(tide_list_empty(&future.waiters));
+  w.count--;
   close_group(&w);
 }
 
@@ -399,6 +416,51 @@ static void a_group_without_a_body_can_be_left_with_live_children(void) {
   close_group(&w);
 }
 
+static void careless(actor *self) {
+  BEGIN;
+  tide_group_init(&group, self->world->loop, 0, true);
+  tide_group_enter(&group, &self->task);
+  spawn_in(self->world, &group, "child", sleeper);
+  tide_scope_init(&self->scope, 0);
+  tide_scope_enter(&self->scope, &self->task);
+  TRY(tide_task_yield(&self->task));
+  tide_group_exit(&group);
+  CHECK(self->task.scope == &self->scope);
+  CHECK(self->scope.parent == &self->task.own);
+  WAIT(sleep_ms(self, 1));
+  say(self, "%d", self->outcome);
+  tide_scope_exit(&self->scope);
+  END;
+}
+
+static void left_out_of_order_it_cancels_its_children_and_not_its_body(void) {
+  world w;
+  open_group(&w, 0, 0, sleeper);
+  w.actors[0].body = careless;
+  settle(&w);
+  CHECK_LOG(&w, "child starts, host 0");
+  close_group(&w);
+}
+
+static void onlooker(actor *self) {
+  BEGIN;
+  WAIT(tide_group_wait(&group, &self->task));
+  say(self, "%d", self->outcome);
+  END;
+}
+
+static void who_else_waits_for_it_is_woken_when_its_body_is_killed(void) {
+  world w;
+  actor *h = open_group(&w, 1, 0, sleeper);
+  turn(&w);
+  spawn(&w, "onlooker", onlooker);
+  turn(&w);
+  actor_kill(h);
+  settle(&w);
+  CHECK_LOG(&w, "1 starts, onlooker 0");
+  close_group(&w);
+}
+
 /* Everything at once. */
 
 static void mixed(actor *self) {
@@ -477,6 +539,7 @@ int main(void) {
   RUN(a_child_may_spawn_a_sibling_as_its_last_act);
   RUN(a_spawn_between_the_last_end_and_the_bodys_next_step_is_waited_for);
   RUN(a_group_that_ended_or_is_cancelled_takes_no_more);
+  RUN(a_group_that_ended_well_takes_no_more_either);
   RUN(background_tasks_may_be_spawned_while_they_are_cancelled_and_do_not_run);
   RUN(at_most_max_children_run_and_the_others_start_in_order);
   RUN(a_child_cancelled_before_it_was_let_in_lets_nobody_else_in);
@@ -488,6 +551,8 @@ int main(void) {
   RUN(children_of_a_killed_body_are_cancelled_and_end_in_the_background);
   RUN(a_failed_child_of_a_body_killed_in_the_same_turn_leaves_nothing_to_do);
   RUN(a_group_without_a_body_can_be_left_with_live_children);
+  RUN(left_out_of_order_it_cancels_its_children_and_not_its_body);
+  RUN(who_else_waits_for_it_is_woken_when_its_body_is_killed);
   RUN(its_body_may_be_struck_at_any_wait);
   RUN(its_children_may_be_struck_at_any_wait);
   RUN(it_survives_any_shortage_of_memory);

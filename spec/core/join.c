@@ -88,6 +88,26 @@ static void one_future_may_be_a_member_twice(void) {
   close_join(&w);
 }
 
+static void impatient(actor *self) {
+  BEGIN;
+  TRY(tide_join_wait(join, &self->task));
+  TRY(tide_join_wait(join, &self->task));
+  say(self, "need not wait for what it has not taken");
+  END;
+}
+
+static void there_is_no_waiting_before_all_that_ended_is_taken(void) {
+  world w;
+  open_join(&w, false);
+  add_all();
+  tide_future_end(&futures[0], TIDE_FUTURE_DONE);
+  actor *a = spawn(&w, "a", impatient);
+  settle(&w);
+  CHECK_LOG(&w, "a need not wait for what it has not taken");
+  CHECK_EQ(a->suspensions, 0);
+  close_join(&w);
+}
+
 static void an_empty_one_has_nothing_to_wait_for(void) {
   world w;
   open_join(&w, false);
@@ -291,6 +311,7 @@ int main(void) {
   RUN(members_come_in_the_order_they_end);
   RUN(those_that_had_ended_come_in_the_order_they_were_added);
   RUN(one_future_may_be_a_member_twice);
+  RUN(there_is_no_waiting_before_all_that_ended_is_taken);
   RUN(an_empty_one_has_nothing_to_wait_for);
   RUN(only_one_task_may_wait);
   RUN(terminated_it_lets_go_of_its_members);

@@ -425,6 +425,40 @@ static void an_item_counts_as_put_when_it_is_in(void) {
   close_queue(&w);
 }
 
+static void cancelled_joiner(actor *self) {
+  BEGIN;
+  tide_task_cancel(&self->task);
+  WAIT(tide_queue_join(&queue, &self->task)); /* would not have to wait */
+  say(self, "%d", self->outcome);
+  WAIT(tide_queue_get(&queue, &self->task));
+  say(self, "%d", self->outcome);
+  END;
+}
+
+static void in_a_cancelled_scope_nothing_can_be_got_or_joined(void) {
+  world w;
+  open_queue(&w, TIDE_FIFO, 0);
+  spawn(&w, "a", cancelled_joiner);
+  turn(&w);
+  CHECK_EQ(try_put(1), TIDE_OK);
+  settle(&w);
+  CHECK_LOG(&w, "a -1, a -1");
+  CHECK_EQ(try_get(), 1);
+  close_queue(&w);
+}
+
+static void terminated_it_is_as_new(void) {
+  world w;
+  open_queue(&w, TIDE_PRIORITY, 0);
+  for (int i = 1; i < 20; i++) CHECK_EQ(try_put(i), TIDE_OK);
+  tide_queue_close(&queue, false);
+  tide_queue_term(&queue);
+  memset(values, 0, sizeof values);
+  for (int i = 1; i < 20; i++) CHECK_EQ(try_put(20 - i), TIDE_OK);
+  for (int i = 1; i < 20; i++) CHECK_EQ(try_get(), i);
+  close_queue(&w);
+}
+
 /* Killing. */
 
 static void an_item_handed_to_a_killed_getter_goes_back_to_its_place(void) {
@@ -460,6 +494,10 @@ static void put_back_among_equal_priorities_it_is_before_those_that_came_later(v
 static void put_back_in_a_line_it_is_at_the_head(void) {
   world w;
   open_queue(&w, TIDE_FIFO, 2);
+  CHECK_EQ(try_put(8), TIDE_OK); /* so that slots and places differ */
+  CHECK_EQ(try_put(9), TIDE_OK);
+  CHECK_EQ(try_get(), 8);
+  CHECK_EQ(try_get(), 9);
   actor *a = spawn(&w, "a", getter);
   settle(&w);
   for (int i = 1; i <= 3; i++) CHECK_EQ(try_put(i), TIDE_OK);
@@ -476,13 +514,15 @@ static void put_back_in_a_line_it_is_at_the_head(void) {
 static void put_back_it_goes_to_the_next_getter(void) {
   world w;
   open_queue(&w, TIDE_FIFO, 0);
-  actor *a = spawn(&w, "a", getter);
-  spawn(&w, "b", getter);
+  actor *a = spawn(&w, "a", getter), *b = spawn(&w, "b", getter);
+  spawn(&w, "c", getter);
   settle(&w);
+  CHECK_EQ(try_put(6), TIDE_OK);
   CHECK_EQ(try_put(7), TIDE_OK);
-  actor_kill(a);
+  actor_kill(b);
   settle(&w);
-  CHECK_LOG(&w, "b 7");
+  CHECK_LOG(&w, "a 6, c 7");
+  CHECK(actor_ended(a));
   close_queue(&w);
 }
 
@@ -652,6 +692,8 @@ int main(void) {
   RUN(closing_at_once_drops_the_items_and_releases_who_joins);
   RUN(join_waits_until_every_item_is_done);
   RUN(an_item_counts_as_put_when_it_is_in);
+  RUN(in_a_cancelled_scope_nothing_can_be_got_or_joined);
+  RUN(terminated_it_is_as_new);
   RUN(an_item_handed_to_a_killed_getter_goes_back_to_its_place);
   RUN(put_back_among_equal_priorities_it_is_before_those_that_came_later);
   RUN(put_back_in_a_line_it_is_at_the_head);

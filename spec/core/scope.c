@@ -267,6 +267,19 @@ static void a_shield_around_another_scope_taken_away_lets_it_in_too(void) {
   world_close(&w);
 }
 
+static void taking_a_live_scope_away_from_a_waiting_task_does_not_disturb_it(void) {
+  world w;
+  actor *t = open_scopes(&w, 0);
+  t->body = sleeping;
+  turn(&w);
+  CHECK_EQ(tide_scope_exit(&scopes[1]), TIDE_OK);
+  CHECK_EQ(t->task.state, TIDE_TASK_WAITING);
+  CHECK(t->task.scope == &scopes[0]);
+  settle(&w);
+  CHECK_LOG(&w, "t slept 0");
+  world_close(&w);
+}
+
 static void awaiting_in_a_shield(actor *self) {
   actor *other = self->data;
   BEGIN;
@@ -393,6 +406,31 @@ static void a_scope_cancelled_before_its_deadline_has_not_expired(void) {
   world_close(&w);
 }
 
+static void dawdler(actor *self) {
+  BEGIN;
+  tide_scope_init(&self->scope, 0);
+  tide_scope_enter(&self->scope, &self->task);
+  tide_deadline_init(&deadline, &self->scope, self->world->loop);
+  CHECK(deadline.when == TIDE_NEVER);
+  CHECK_EQ(tide_deadline_set(&deadline, after_ms(self->world, 5)), TIDE_OK);
+  tide_scope_cancel(&self->scope, self->world->loop);
+  tide_scope_init(&scopes[0], TIDE_SCOPE_SHIELD);
+  tide_scope_enter(&scopes[0], &self->task);
+  WAIT(sleep_ms(self, 10));
+  tide_scope_exit(&scopes[0]);
+  say(self, "%s, %u", flags(&self->scope), (unsigned)self->scope.requests);
+  END;
+}
+
+static void nor_has_it_if_the_deadline_comes_after_that(void) {
+  world w;
+  world_open(&w);
+  spawn(&w, "t", dawdler);
+  settle(&w);
+  CHECK_LOG(&w, "t Cc, 2");
+  world_close(&w);
+}
+
 static void a_deadline_can_be_moved(void) {
   world w;
   world_open(&w);
@@ -412,6 +450,7 @@ static void a_deadline_set_to_a_time_that_has_passed_cancels_at_once(void) {
   actor *t = spawn(&w, "t", hurried);
   turn(&w);
   CHECK_EQ(tide_deadline_set(&deadline, tide_loop_now(w.loop)), TIDE_OK);
+  CHECK_EQ(deadline.when, tide_loop_now(w.loop));
   CHECK_TEXT(flags(&t->scope), "Cce");
   settle(&w);
   CHECK_LOG(&w, "t -1 Cce");
@@ -528,12 +567,14 @@ int main(void) {
   RUN(a_task_that_ends_leaves_its_scopes);
   RUN(a_shield_taken_away_from_a_waiting_task_lets_cancellation_in);
   RUN(a_shield_around_another_scope_taken_away_lets_it_in_too);
+  RUN(taking_a_live_scope_away_from_a_waiting_task_does_not_disturb_it);
   RUN(what_comes_in_when_a_shield_goes_is_handed_on_to_what_is_awaited);
   RUN(a_scope_outlives_its_task_and_may_be_cancelled_then);
   RUN(ten_thousand_nested_scopes_are_cancelled_from_the_outermost);
   RUN(a_deadline_cancels_its_scope_and_marks_it);
   RUN(a_deadline_that_is_stopped_does_nothing);
   RUN(a_scope_cancelled_before_its_deadline_has_not_expired);
+  RUN(nor_has_it_if_the_deadline_comes_after_that);
   RUN(a_deadline_can_be_moved);
   RUN(a_deadline_set_to_a_time_that_has_passed_cancels_at_once);
   RUN(a_deadline_taken_away_never_comes);

@@ -115,6 +115,8 @@ static void a_sleep_until_a_time_that_has_passed_yields(void) {
   world_open(&w);
   spawn(&w, "a", late_sleeper);
   spawn(&w, "b", greeter);
+  turn(&w);
+  CHECK_EQ(w.loop->timers.count, 0);
   settle(&w);
   CHECK_LOG(&w, "b ran, a woke");
   CHECK_EQ(w.actors[0].suspensions, 1);
@@ -161,6 +163,26 @@ static void a_wait_in_between_begins_the_count_anew(void) {
   actor *a = spawn(&w, "a", moderate);
   settle(&w);
   CHECK_EQ(a->suspensions, 5);
+  world_close(&w);
+}
+
+static void mover(actor *self) {
+  BEGIN;
+  for (; self->i < 6; self->i++) {
+    tide__wait_charge(&self->task, 512 * 1024);
+    TRY(tide_event_wait(&always, &self->task));
+  }
+  END;
+}
+
+static void bytes_moved_count_as_waits(void) {
+  world w;
+  world_open(&w);
+  tide_event_init(&always);
+  tide_event_set(&always);
+  actor *a = spawn(&w, "a", mover);
+  settle(&w);
+  CHECK_EQ(a->suspensions, 3); /* a turn for every mebibyte */
   world_close(&w);
 }
 
@@ -317,7 +339,8 @@ static void a_task_can_start_at_a_time(void) {
   actor *a = actor_new(&w, "a", greeter), *b = actor_new(&w, "b", greeter);
   tide_time when = after_ms(&w, 5);
   CHECK_EQ(tide_task_spawn_at(&a->task, background, when), TIDE_OK);
-  CHECK_EQ(tide_task_spawn_at(&b->task, background, 0), TIDE_OK);
+  CHECK_EQ(tide_task_spawn_at(&b->task, background, tide_loop_now(w.loop)), TIDE_OK);
+  CHECK_EQ(w.loop->timers.count, 1);
   turn(&w);
   CHECK_LOG(&w, "b ran");
   settle(&w);
@@ -471,6 +494,7 @@ int main(void) {
   RUN(a_sleep_until_a_time_that_has_passed_yields);
   RUN(of_256_waits_in_a_row_that_need_no_waiting_one_takes_a_turn);
   RUN(a_wait_in_between_begins_the_count_anew);
+  RUN(bytes_moved_count_as_waits);
   RUN(a_task_cancelled_before_its_first_step_does_not_run);
   RUN(a_task_cancelled_before_it_is_spawned_does_not_run);
   RUN(one_whose_cancellation_was_taken_back_in_time_runs);

@@ -1,0 +1,226 @@
+-- Error objects; is, try, catch; ErrorGroups.
+local tide = require "tide"
+local helper = require "spec.helper"
+
+local run, turns, failing, raises, fails = helper.run, helper.turns, helper.failing, helper.raises, helper.fails
+
+describe("tide.error", function()
+  it("makes an error of any kind, with fields", function()
+    local cause = {}
+    local err = tide.error("mine", "it broke", { code = 7, cause = cause })
+    assert.are.equal("mine", err.kind)
+    assert.are.equal("it broke", err.message)
+    assert.are.equal(7, err.code)
+    assert.are.equal(cause, err.cause)
+  end)
+
+  it("reads well alone", function()
+    assert.are.equal("mine: it broke", tostring(tide.error("mine", "it broke")))
+    assert.are.equal("mine: open: it broke (ENOENT)",
+      tostring(tide.error("mine", "it broke", { op = "open", code = "ENOENT" })))
+    assert.matches("mine", tostring(tide.error "mine"))
+  end)
+
+  it("may have fields of the user's own, which do not change its kind", function()
+    local err = tide.error("mine", "m", { kind = "other", extra = 1 })
+    assert.are.equal("mine", err.kind)
+    assert.are.equal(1, err.extra)
+  end)
+
+  it("is told by tide.is", function()
+    local err = tide.error("mine", "m")
+    assert.is_true(tide.is(err, "mine"))
+    assert.is_false(tide.is(err, "other"))
+    for _, value in ipairs { "mine", 5, true, {}, { kind = "mine" }, print, coroutine.create(print) } do
+      assert.is_false(tide.is(value, "mine"))
+    end
+    assert.is_false(tide.is(nil, "mine"))
+    assert.is_false(tide.is(setmetatable({}, { __index = function() error "asked" end }), "mine"))
+  end)
+
+  it("crosses awaits by identity, with the traceback of where it was raised", run(function()
+    local err = tide.error("mine", "m")
+    local function guilty() error(err) end
+    local task = tide.spawn(function() guilty() return 1 end)
+    local ok, got = pcall(task.await, task)
+    assert.is_false(ok)
+    assert.are.equal(err, got)
+    assert.matches("guilty", err.traceback)
+  end))
+end)
+
+describe("an error of tide's", function()
+  it("says what was attempted", run(function()
+    local queue = tide.Queue()
+    local _, err = pcall(function() queue:get_nowait() end)
+    assert.are.equal("queue_empty", err.kind)
+    assert.are.equal("get_nowait", err.op)
+    assert.matches("get_nowait", tostring(err))
+    assert.are.equal("string", type(err.message))
+  end))
+
+  it("has a traceback where it is a mistake", run(function()
+    local lock = tide.Lock()
+    local function guilty() lock:release() end
+    local _, err = pcall(function() guilty() return 1 end)
+    assert.are.equal("invalid_state", err.kind)
+    assert.matches("guilty", err.traceback)
+  end))
+end)
+
+describe("tide.try", function()
+  it("gives results, or nil and the error", function()
+    assert.are.same({ 1, nil, 3, n = 3 }, table.pack(tide.try(function() return 1, nil, 3 end)))
+    local failure = {}
+    local nothing, err = tide.try(failing(failure))
+    assert.is_nil(nothing)
+    assert.are.equal(failure, err)
+    assert.are.equal(5, tide.try(math.max, 1, 5, 3))
+  end)
+end)
+
+describe("an ErrorGroup", function()
+  local function group_of(...)
+    local list = { ... }
+    return raises("group", tide.TaskGroup, function(g)
+      for _, err in ipairs(list) do g:spawn(failing(err)) end
+    end)
+  end
+
+  local a, b, c = tide.error("a", "first"), tide.error("b", "second"), tide.error("a", "third")
+
+  it("shows all that is in it", run(function()
+    local text = tostring(group_of(a, b, "plain"))
+    assert.matches("3 tasks failed", text)
+    assert.matches("a: first", text)
+    assert.matches("b: second", text)
+    assert.matches("plain", text)
+    assert.matches("1 task failed", tostring(group_of(a)))
+  end))
+
+  it("shows its name", run(function()
+    local err = raises("group", function()
+      tide.TaskGroup(function(g) g:spawn(failing(a)) end, { name = "fetchers" })
+    end)
+    assert.matches("fetchers", tostring(err))
+  end))
+
+  it("splits by kind", run(function()
+    local group = group_of(a, b, c)
+    local matching, rest = group:split "a"
+    assert.are.same({ a, c }, matching.errors)
+    assert.are.same({ b }, rest.errors)
+    assert.is_true(tide.is(matching, "group") and tide.is(rest, "group"))
+    matching, rest = group:split "none"
+    assert.is_nil(matching)
+    assert.are.equal(3, #rest.errors)
+    matching, rest = group_of(a):split "a"
+    assert.are.equal(1, #matching.errors)
+    assert.is_nil(rest)
+  end))
+
+  it("splits by a predicate, plain errors too", run(function()
+    local group = group_of(a, "plain", 5)
+    local matching, rest = group:split(function(err) return type(err) == "string" end)
+    assert.are.same({ "plain" }, matching.errors)
+    assert.are.same({ a, 5 }, rest.errors)
+    assert.are.same({ "plain", 5 }, group:subgroup("error").errors)
+    assert.is_nil(group:subgroup("none"))
+  end))
+
+  it("keeps the shape of nested groups, and lists their leaves", run(function()
+    local group = group_of(group_of(a, b), c)
+    assert.are.same({ a, b, c }, group:leaves())
+    local matching, rest = group:split "a"
+    assert.are.equal(2, #matching.errors)
+    assert.is_true(tide.is(matching.errors[1], "group"))
+    assert.are.same({ a, c }, matching:leaves())
+    assert.are.same({ b }, rest:leaves())
+    assert.are.equal(1, #rest.errors[1].errors)
+  end))
+
+  it("checks arguments", run(function()
+    local group = group_of(a)
+    fails("split", group.split, group, 5)
+    fails("split", group.split, tide.error("x", ""), "a")
+  end))
+end)
+
+describe("tide.catch", function()
+  local a, b = tide.error("a", "first"), tide.error("b", "second")
+
+  local function both()
+    tide.TaskGroup(function(g)
+      g:spawn(failing(a))
+      g:spawn(failing(b))
+    end)
+  end
+
+  it("gives the function's results", run(function()
+    assert.are.same({ 1, nil, 3 }, { tide.catch(function() tide.sleep(0) return 1, nil, 3 end, {}) })
+  end))
+
+  it("calls each handler with the subgroup of its kind", run(function()
+    local seen = {}
+    assert.are.equal(0, select("#", tide.catch(both, {
+      a = function(group) seen.a = group end,
+      b = function(group) seen.b = group end,
+      c = function() error "not reached" end,
+    })))
+    assert.are.same({ a }, seen.a.errors)
+    assert.are.same({ b }, seen.b.errors)
+  end))
+
+  it("raises again what nobody handled", run(function()
+    local seen
+    local err = raises("group", tide.catch, both, { a = function(group) seen = group end })
+    assert.are.same({ b }, err.errors)
+    assert.are.same({ a }, seen.errors)
+    err = raises("group", tide.catch, both, {})
+    assert.are.same({ a, b }, err:leaves())
+  end))
+
+  it("treats a lone error as a group of one", run(function()
+    local seen
+    tide.catch(failing(a), { a = function(group) seen = group end })
+    assert.are.same({ a }, seen.errors)
+    local ok, err = pcall(tide.catch, failing(a), { b = print })
+    assert.is_false(ok)
+    assert.are.equal(a, err)
+  end))
+
+  it("sorts errors that are not tide's as kind `error`", run(function()
+    local seen
+    tide.catch(failing "plain", { error = function(group) seen = group end })
+    assert.are.same({ "plain" }, seen.errors)
+  end))
+
+  it("raises what a handler raises, with what was not handled", run(function()
+    local ok, err = pcall(tide.catch, failing(a), { a = failing "handler" })
+    assert.are.same({ false, "handler" }, { ok, err })
+    err = raises("group", tide.catch, both, { a = failing "handler" })
+    assert.are.equal("handler", err.errors[1])
+    assert.are.same({ "handler", b }, err:leaves())
+  end))
+
+  it("has handlers that may wait", run(function()
+    local done = false
+    tide.catch(failing(a), { a = function()
+      turns(2)
+      done = true
+    end })
+    assert.is_true(done)
+  end))
+
+  it("lets the cancellation of the task through", run(function()
+    local reached = false
+    local task = tide.spawn(function()
+      tide.catch(function() tide.sleep(5) end, { cancelled = function() reached = true end })
+    end)
+    turns(2)
+    task:cancel()
+    tide.wait { task }
+    assert.is_true(task:cancelled())
+    assert.is_false(reached)
+  end))
+end)
