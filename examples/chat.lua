@@ -26,6 +26,7 @@ end
 function Room:enter(client)
   self:say(("* %s has joined"):format(client.name))
   self.clients[client.name] = client
+  self.joined = self.joined + 1
   self.log(client.name .. " has joined")
 end
 
@@ -92,7 +93,7 @@ local chat = {}
 
 -- chat.open{host=, port=, outbox=lines, log=fn} -> room
 function chat.open(opts)
-  local room = setmetatable({ clients = {}, outbox = opts.outbox or 1000, log = opts.log or print }, Room)
+  local room = setmetatable({ clients = {}, joined = 0, outbox = opts.outbox or 1000, log = opts.log or print }, Room)
   local function handler(stream)
     tide.catch(function() session(room, stream) end, { os = leaves, limit = leaves })
   end

@@ -1,4 +1,4 @@
--- A tour of tide in three seconds: a chat server (examples/chat.lua) and a dozen clients on the
+-- A tour of tide in two seconds: a chat server (examples/chat.lua) and a dozen clients on the
 -- loopback, all tasks of this one process. It tells what happens and ends by itself.
 package.path = (arg and arg[0] or ""):gsub("[^/]*$", "") .. "?.lua;" .. package.path
 
@@ -39,6 +39,13 @@ local function total()
   return sum
 end
 
+-- Waits until condition() holds; not for ever.
+local function await(condition)
+  tide.timeout(10, function()
+    while not condition() do sleep(0.001) end
+  end)
+end
+
 title "A server, and a dozen clients, each a task of its own"
 local room = chat.open {
   host = "127.0.0.1", port = 0, outbox = 50,
@@ -49,14 +56,15 @@ local names = { "ann", "bob", "cid", "dee", "eva", "fay", "gil", "hal", "ian", "
 local listeners = {}
 for i, name in ipairs(names) do listeners[i] = spawn(listen, room, name):set_name(name) end
 local max, sloth = join(room, "max"), join(room, "sloth")
-sleep(0.1)
+await(function() return room.joined == 12 end)
+sleep(0.1) -- until everyone has read who came
 say("%d connections, %d tasks", #room.server, #tide.all_tasks())
 
 title "Everyone hears everyone"
-local before = total()
+local before, start = total(), time()
 for i = 1, 100 do max:write("hello ", i, "\n") end
-sleep(0.1)
-say("max said 100 lines, the others heard %d", total() - before)
+await(function() return total() - before >= 1000 end)
+say("max said 100 lines, the others heard 1000, %.0f ms later", (time() - start) * 1000)
 
 title "A slow client holds nobody up: sloth reads nothing, and its outbox fills"
 local long, lines = ("z"):rep(30000), 0
@@ -66,9 +74,8 @@ while room.clients.sloth do
   lines = lines + 1
   sleep(0.001)
 end
-sleep(0.1)
-say("%d MB were said, the others heard %d of %d lines", lines * #long // 1000000, total() - before,
-  lines * #names + #names) -- and that sloth left
+await(function() return total() - before >= (lines + 1) * #names end) -- and that sloth left
+say("%d MB were said, and all the others have heard them", lines * #long // 1000000)
 sloth:close()
 
 title "A task that crashes takes its group along, which cleans up, and nothing else"
@@ -82,24 +89,26 @@ end
 tide.catch(function()
   local bots <close> = TaskGroup { name = "bots" }
   bots:spawn(bot, "robin", 60)
-  bots:spawn(bot, "rusty", 0.3)
+  bots:spawn(bot, "rusty", 0.5)
   bots:spawn(bot, "ruby", 60)
 end, {
   error = function(group) say("caught: %s", group.errors[1]) end,
 })
-sleep(0.05)
+await(function() return #room.server == 11 end)
 say("all three bots have closed their streams; %d connections go on", #room.server)
 
-title "A timeout: nobody answers max within 0.3 s"
+title "A timeout: nobody answers max within half a second"
 max:write("anybody there?\n")
-local _, err = tide.try(tide.timeout, 0.3, max.read_until, max, "yes!")
+local _, err = tide.try(tide.timeout, 0.5, max.read_until, max, "yes!")
 say("%s; the stream is unharmed: %s", err.kind, max:read_line())
 
 title "An orderly shutdown: what was said is delivered, then every task ends"
 before = total()
 for i = 1, 50 do max:write("goodbye ", i, "\n") end
-sleep(0.01)
+max:close_write()
+await(function() return not room.clients.max end)
 room:close(1)
 tide.gather(listeners)
 max:close()
-say("the others heard %d lines; %d connections, %d task left", total() - before, #room.server, #tide.all_tasks())
+say("the others heard %d lines; %d connections, %d task left", total() - before, #room.server,
+  #tide.all_tasks())

@@ -246,8 +246,7 @@ describe("tide.as_completed", function()
   it("may be left", run(function()
     local slow = tide.spawn(after(5, "slow"))
     for task in tide.as_completed { slow, after(1, "fast") } do
-      assert.are.equal("fast", task:result())
-      break
+      if task:result() == "fast" then break end
     end
     assert.are.equal("slow", slow:await())
   end))

@@ -147,7 +147,7 @@ describe("Lua", function()
     })
     local co = create(function()
       local list = { object.x, object + 1, object == setmetatable({}, getmetatable(object)), object(), object .. "" }
-      for x in function() return (yield "iterator") end do list[#list + 1] = x break end
+      for x in function(_, last) return not last and (yield "iterator") or nil end do list[#list + 1] = x end
       return list
     end)
     local names, ok, what = {}, resume(co)

