@@ -462,7 +462,7 @@ describe("fairness:", function()
     local begun = tide.time()
     tide.sleep(0.003)
     local lasted = tide.time() - begun
-    assert.is_true(lasted >= 0.003 and lasted < 0.1)
+    assert.is_true(lasted >= 0.003 and lasted < 5)
   end))
 
   it("busy tasks do not keep sleepers from waking", run(function()

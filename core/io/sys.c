@@ -19,7 +19,12 @@
 
 ssize_t tide__sys_read(int fd, void *buffer, size_t size) { RETRY(ssize_t, read(fd, buffer, size)); }
 
+static ssize_t send_one(int fd, const struct iovec *part) {
+  RETRY(ssize_t, send(fd, part->iov_base, part->iov_len, MSG_NOSIGNAL));
+}
+
 static ssize_t send_parts(int fd, const struct iovec *parts, size_t count) {
+  if (count == 1) return send_one(fd, parts); /* most are; sendmsg costs a little more */
   struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
   RETRY(ssize_t, sendmsg(fd, &message, MSG_NOSIGNAL));
 }

@@ -455,6 +455,13 @@ static void without_descriptors_nothing_is_opened(void) {
   close_listener(&w);
 }
 
+/* valgrind has limits of its own: it accepts a connection, and then says that there was no
+ * descriptor for it. */
+static bool under_valgrind(void) {
+  const char *preloaded = getenv("LD_PRELOAD");
+  return preloaded != NULL && strstr(preloaded, "vgpreload") != NULL;
+}
+
 int main(void) {
   RUN(tasks_meet_over_every_kind_of_socket);
   RUN(small_writes_are_not_held_back);
@@ -471,6 +478,7 @@ int main(void) {
   RUN(a_cancelled_accept_takes_nobody);
   RUN(cancelling_ends_an_attempt);
   RUN(a_full_backlog_is_tried_again);
+  if (under_valgrind()) return check_summary();
   RUN(without_descriptors_it_waits_and_tries_again);
   RUN(waiting_for_descriptors_can_be_cancelled);
   RUN(closing_it_ends_the_wait_for_descriptors);
