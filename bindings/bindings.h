@@ -193,6 +193,19 @@ static inline int tl_finish(lua_State *L, tl_runtime *rt, int result, lua_KConte
   return k(L, LUA_OK, ctx);
 }
 
+/* For functions of the core that are called again after each wait, until they are done. */
+typedef struct tl_recall {
+  /* Tries, with the caller's stack as it was: the number of results, or TL_AGAIN where the task is
+   * parked. */
+  int (*attempt)(lua_State *L, tl_runtime *rt);
+  /* NULL, or called before the error is raised that a wait ended with. */
+  void (*abandoned)(lua_State *L);
+} tl_recall;
+
+enum { TL_AGAIN = -1 };
+
+int tl_call(lua_State *L, tl_runtime *rt, const tl_recall *recall); /* `return tl_call(...)` */
+
 /* protect.c: pcall and xpcall; coroutine.c: coroutine.*; both put into globals. */
 void tl_protect_open(lua_State *L, tl_runtime *rt);
 void tl_coroutine_open(lua_State *L, tl_runtime *rt);

@@ -12,47 +12,43 @@ tide_listener *tl_listener_new(lua_State *L, tl_runtime *rt) {
 }
 
 /* With the listener at 1 and the stream to be at 2. */
-
-static int accept_one(lua_State *L, tl_runtime *rt, bool ends);
-
-static int accept_again(lua_State *L, int status, lua_KContext ends) {
-  tl_runtime *rt = tl_rt(L);
-  if (ends && rt->current->task.outcome == TIDE_ECLOSED) {
-    lua_pushnil(L);
-    return 1;
-  }
-  tl_resumed(L, rt, status);
-  return accept_one(L, rt, ends != 0);
-}
-
-static int accept_one(lua_State *L, tl_runtime *rt, bool ends) {
+static int try_accept(lua_State *L, tl_runtime *rt) {
   int fd;
   int result = tide_listener_accept(lua_touserdata(L, 1), &rt->current->task, &fd);
-  if (result == TIDE_PENDING) return tl_wait(L, ends, accept_again);
-  if (result == TIDE_OK) {
-    tide_stream_init(lua_touserdata(L, 2), rt->loop, fd);
-    lua_settop(L, 2);
-    return 1;
-  }
-  if (result != TIDE_ECLOSED || !ends) return tl_raise_outcome(L, rt, result);
-  lua_pushnil(L);
+  if (result == TIDE_PENDING) return TL_AGAIN;
+  if (result != TIDE_OK) return tl_raise_outcome(L, rt, result);
+  tide_stream_init(lua_touserdata(L, 2), rt->loop, fd);
   return 1;
 }
 
-static int begin_accept(lua_State *L, bool ends) {
+/* listener:accept() -> Stream (waits) */
+static int listener_accept(lua_State *L) {
+  static const tl_recall recall = {.attempt = try_accept};
   tl_runtime *rt = tl_rt(L);
   check_listener(L);
   tl_enter(L, rt);
   lua_settop(L, 1);
   tl_stream_new(L, rt);
-  return accept_one(L, rt, ends);
+  return tl_call(L, rt, &recall);
 }
 
-/* listener:accept() -> Stream (waits) */
-static int listener_accept(lua_State *L) { return begin_accept(L, false); }
+static int accepted(lua_State *L, int status, lua_KContext ctx) {
+  const tl_runtime *rt = (const tl_runtime *)ctx;
+  if (status == LUA_OK || status == LUA_YIELD) return 1;
+  if (!tl_error_is(L, rt, -1, "closed")) return lua_error(L);
+  lua_pushnil(L);
+  return 1;
+}
 
-/* The step of iter: nil once the listener is closed. */
-static int listener_next(lua_State *L) { return begin_accept(L, true); }
+/* The step of iter: accept, but nil once the listener is closed. */
+static int listener_next(lua_State *L) {
+  lua_KContext rt = (lua_KContext)tl_rt(L);
+  lua_settop(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushcclosure(L, listener_accept, 1);
+  lua_insert(L, 1);
+  return accepted(L, lua_pcallk(L, 1, 1, 0, rt, accepted), rt);
+}
 
 /* for stream in listener:iter() do */
 static int listener_iter(lua_State *L) {

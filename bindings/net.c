@@ -58,26 +58,16 @@ int tl_address_push(lua_State *L, const tide_address *address) {
 
 /* connect: with the connector at 1, the stream to be at 2. */
 
-static int finish_connect(lua_State *L, tl_runtime *rt);
+static void give_up(lua_State *L) { tide_connect_term(lua_touserdata(L, 1)); }
 
-static int connect_again(lua_State *L, int status, lua_KContext ctx) {
-  tl_runtime *rt = tl_rt(L);
-  (void)ctx;
-  if (rt->current->task.outcome != TIDE_OK) tide_connect_term(lua_touserdata(L, 1));
-  tl_resumed(L, rt, status);
-  return finish_connect(L, rt);
-}
-
-static int finish_connect(lua_State *L, tl_runtime *rt) {
+static int try_connect(lua_State *L, tl_runtime *rt) {
   tide_connect *connector = lua_touserdata(L, 1);
   int result = tide_connect_wait(connector, &rt->current->task);
-  if (result == TIDE_PENDING) return tl_wait(L, 0, connect_again);
+  if (result == TIDE_PENDING) return TL_AGAIN;
   if (result == TIDE_OK)
     tide_stream_init(lua_touserdata(L, 2), rt->loop, tide_connect_take(connector));
   tide_connect_term(connector);
-  if (result != TIDE_OK) return tl_raise_address(L, rt, result, &connector->address);
-  lua_settop(L, 2);
-  return 1;
+  return result == TIDE_OK ? 1 : tl_raise_address(L, rt, result, &connector->address);
 }
 
 static int connector_gc(lua_State *L) {
@@ -88,6 +78,7 @@ static int connector_gc(lua_State *L) {
 /* net.connect(host, port[, {nodelay=true, local_address=}]) -> Stream (waits);
  * net.connect("unix:/path") */
 static int net_connect(lua_State *L) {
+  static const tl_recall recall = {.attempt = try_connect, .abandoned = give_up};
   tl_runtime *rt = tl_rt(L);
   tide_address address, local;
   tide_connect_options options = {0};
@@ -107,7 +98,7 @@ static int net_connect(lua_State *L) {
   tl_stream_new(L, rt);
   int error = tide_connect_start(connector, rt->loop, &address, &options);
   if (error != TIDE_OK) return tl_raise_address(L, rt, error, &address);
-  return finish_connect(L, rt);
+  return tl_call(L, rt, &recall);
 }
 
 /* net.listen(host, port[, {backlog=, reuseport=, nodelay=true}]) -> Listener;

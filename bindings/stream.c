@@ -56,89 +56,53 @@ static size_t option_max(lua_State *L, int index, size_t otherwise) {
   return max;
 }
 
-/* stream:read([max]) -> string | nil at the end (waits) */
+/* Reading. Each attempt gives the number of its results, or TL_AGAIN where it waits. */
 
-static int read_some(lua_State *L, tl_runtime *rt, lua_KContext max);
-
-static int read_again(lua_State *L, int status, lua_KContext max) {
-  tl_runtime *rt = tl_rt(L);
-  tl_resumed(L, rt, status);
-  return read_some(L, rt, max);
-}
-
-static int read_some(lua_State *L, tl_runtime *rt, lua_KContext max) {
-  tide_slice slice;
-  int result = tide_stream_read(lua_touserdata(L, 1), &rt->current->task, (size_t)max, &slice);
-  if (result == TIDE_OK) return push_slice(L, &slice);
-  if (result == TIDE_PENDING) return tl_wait(L, max, read_again);
+static int nothing_or(lua_State *L, tl_runtime *rt, int result) {
+  if (result == TIDE_PENDING) return TL_AGAIN;
   if (result != TIDE_EEOF) return tl_raise_outcome(L, rt, result);
   lua_pushnil(L);
   return 1;
 }
 
-static int stream_read(lua_State *L) {
-  tl_runtime *rt;
-  enter(L, &rt);
-  return read_some(L, rt, (lua_KContext)check_size(L, 2, READ_SIZE));
-}
-
-/* stream:read_exactly(n) -> string (waits) */
-
-static int read_count(lua_State *L, tl_runtime *rt, lua_KContext count);
-
-static int read_count_again(lua_State *L, int status, lua_KContext count) {
-  tl_runtime *rt = tl_rt(L);
-  tl_resumed(L, rt, status);
-  return read_count(L, rt, count);
-}
-
-static int read_count(lua_State *L, tl_runtime *rt, lua_KContext count) {
+static int read_at_most(lua_State *L, tl_runtime *rt, size_t max) {
   tide_slice slice;
-  int result =
-      tide_stream_read_exactly(lua_touserdata(L, 1), &rt->current->task, (size_t)count, &slice);
-  if (result == TIDE_OK) return push_slice(L, &slice);
-  if (result == TIDE_PENDING) return tl_wait(L, count, read_count_again);
-  if (result == TIDE_EEOF) return raise_eof(L, rt, &slice);
-  return tl_raise_outcome(L, rt, result);
+  int result = tide_stream_read(lua_touserdata(L, 1), &rt->current->task, max, &slice);
+  return result == TIDE_OK ? push_slice(L, &slice) : nothing_or(L, rt, result);
 }
 
-static int stream_read_exactly(lua_State *L) {
-  tl_runtime *rt;
-  enter(L, &rt);
-  return read_count(L, rt, (lua_KContext)tl_check_count(L, 2, 0));
+static int try_read(lua_State *L, tl_runtime *rt) {
+  return read_at_most(L, rt, check_size(L, 2, READ_SIZE));
 }
 
-/* stream:read_until(separator[, {max=}]) -> string with the separator (waits) */
-
-static int read_until(lua_State *L, tl_runtime *rt, lua_KContext max);
-
-static int read_until_again(lua_State *L, int status, lua_KContext max) {
-  tl_runtime *rt = tl_rt(L);
-  tl_resumed(L, rt, status);
-  return read_until(L, rt, max);
+/* What came, or `eof` with what came before the end. */
+static int slice_or_eof(lua_State *L, tl_runtime *rt, int result, const tide_slice *slice) {
+  if (result == TIDE_OK) return push_slice(L, slice);
+  if (result == TIDE_PENDING) return TL_AGAIN;
+  return result == TIDE_EEOF ? raise_eof(L, rt, slice) : tl_raise_outcome(L, rt, result);
 }
 
-static int read_until(lua_State *L, tl_runtime *rt, lua_KContext max) {
+static int try_read_exactly(lua_State *L, tl_runtime *rt) {
+  tide_slice slice;
+  size_t count = tl_check_count(L, 2, 0);
+  int result = tide_stream_read_exactly(lua_touserdata(L, 1), &rt->current->task, count, &slice);
+  return slice_or_eof(L, rt, result, &slice);
+}
+
+static int until(lua_State *L, tl_runtime *rt, const tide_slice *separator, size_t max,
+                 tide_slice *slice) {
+  return tide_stream_read_until(lua_touserdata(L, 1), &rt->current->task, *separator, max, slice);
+}
+
+static int try_read_until(lua_State *L, tl_runtime *rt) {
   tide_slice slice, separator;
-  separator.data = lua_tolstring(L, 2, &separator.length);
-  int result = tide_stream_read_until(lua_touserdata(L, 1), &rt->current->task, separator,
-                                      (size_t)max, &slice);
-  if (result == TIDE_OK) return push_slice(L, &slice);
-  if (result == TIDE_PENDING) return tl_wait(L, max, read_until_again);
-  if (result == TIDE_EEOF) return raise_eof(L, rt, &slice);
-  return tl_raise_outcome(L, rt, result);
+  separator.data = luaL_checklstring(L, 2, &separator.length);
+  luaL_argcheck(L, separator.length > 0, 2, "must not be empty");
+  size_t max = option_max(L, 3, LINE_MAX_SIZE);
+  return slice_or_eof(L, rt, until(L, rt, &separator, max, &slice), &slice);
 }
 
-static int stream_read_until(lua_State *L) {
-  tl_runtime *rt;
-  enter(L, &rt);
-  luaL_checkstring(L, 2);
-  luaL_argcheck(L, lua_rawlen(L, 2) > 0, 2, "must not be empty");
-  return read_until(L, rt, (lua_KContext)option_max(L, 3, LINE_MAX_SIZE));
-}
-
-/* stream:read_line([{max=}]) -> string without its end | nil at the end (waits) */
-
+/* Pushes a line without its end. */
 static int push_line(lua_State *L, const tide_slice *slice) {
   size_t length = slice->length;
   if (length > 0 && slice->data[length - 1] == '\n') length--;
@@ -147,72 +111,32 @@ static int push_line(lua_State *L, const tide_slice *slice) {
   return 1;
 }
 
-static int read_line(lua_State *L, tl_runtime *rt, lua_KContext max);
-
-static int read_line_again(lua_State *L, int status, lua_KContext max) {
-  tl_runtime *rt = tl_rt(L);
-  tl_resumed(L, rt, status);
-  return read_line(L, rt, max);
-}
-
-static int read_line(lua_State *L, tl_runtime *rt, lua_KContext max) {
+static int line_at_most(lua_State *L, tl_runtime *rt, size_t max) {
   tide_slice slice;
   const tide_slice newline = {.data = "\n", .length = 1};
-  int result = tide_stream_read_until(lua_touserdata(L, 1), &rt->current->task, newline,
-                                      (size_t)max, &slice);
-  if (result == TIDE_OK) return push_line(L, &slice);
-  if (result == TIDE_PENDING) return tl_wait(L, max, read_line_again);
-  if (result != TIDE_EEOF) return tl_raise_outcome(L, rt, result);
-  if (slice.length > 0) return push_line(L, &slice);
-  lua_pushnil(L);
-  return 1;
+  int result = until(L, rt, &newline, max, &slice);
+  bool line = result == TIDE_OK || (result == TIDE_EEOF && slice.length > 0);
+  return line ? push_line(L, &slice) : nothing_or(L, rt, result);
 }
 
-static int stream_read_line(lua_State *L) {
-  tl_runtime *rt;
-  enter(L, &rt);
-  return read_line(L, rt, (lua_KContext)option_max(L, 2, LINE_MAX_SIZE));
+static int try_read_line(lua_State *L, tl_runtime *rt) {
+  return line_at_most(L, rt, option_max(L, 2, LINE_MAX_SIZE));
 }
 
-/* stream:read_all([{max=}]) -> string (waits) */
-
-static int read_all(lua_State *L, tl_runtime *rt, lua_KContext max);
-
-static int read_all_again(lua_State *L, int status, lua_KContext max) {
-  tl_runtime *rt = tl_rt(L);
-  tl_resumed(L, rt, status);
-  return read_all(L, rt, max);
-}
-
-static int read_all(lua_State *L, tl_runtime *rt, lua_KContext max) {
+static int try_read_all(lua_State *L, tl_runtime *rt) {
   tide_slice slice;
-  int result = tide_stream_read_all(lua_touserdata(L, 1), &rt->current->task, (size_t)max, &slice);
-  if (result == TIDE_OK) return push_slice(L, &slice);
-  if (result == TIDE_PENDING) return tl_wait(L, max, read_all_again);
-  return tl_raise_outcome(L, rt, result);
-}
-
-static int stream_read_all(lua_State *L) {
-  tl_runtime *rt;
-  enter(L, &rt);
-  return read_all(L, rt, (lua_KContext)option_max(L, 2, SIZE_MAX));
+  size_t max = option_max(L, 2, SIZE_MAX);
+  int result = tide_stream_read_all(lua_touserdata(L, 1), &rt->current->task, max, &slice);
+  return slice_or_eof(L, rt, result, &slice);
 }
 
 /* Iterators: the step's first argument is the stream; the limit is the second upvalue. */
 
-static lua_KContext limit(lua_State *L) { return (lua_KContext)lua_tointeger(L, lua_upvalueindex(2)); }
+static size_t limit(lua_State *L) { return (size_t)lua_tointeger(L, lua_upvalueindex(2)); }
 
-static int next_chunk(lua_State *L) {
-  tl_runtime *rt;
-  enter(L, &rt);
-  return read_some(L, rt, limit(L));
-}
+static int try_chunk(lua_State *L, tl_runtime *rt) { return read_at_most(L, rt, limit(L)); }
 
-static int next_line(lua_State *L) {
-  tl_runtime *rt;
-  enter(L, &rt);
-  return read_line(L, rt, limit(L));
-}
+static int try_line(lua_State *L, tl_runtime *rt) { return line_at_most(L, rt, limit(L)); }
 
 static int iterate(lua_State *L, lua_CFunction step, size_t max) {
   lua_pushvalue(L, lua_upvalueindex(1));
@@ -220,6 +144,77 @@ static int iterate(lua_State *L, lua_CFunction step, size_t max) {
   lua_pushcclosure(L, step, 2);
   lua_pushvalue(L, 1);
   return 2;
+}
+
+/* Writing. */
+
+static int done(lua_State *L, tl_runtime *rt, int result) {
+  if (result == TIDE_PENDING) return TL_AGAIN;
+  return result == TIDE_OK ? 0 : tl_raise_outcome(L, rt, result);
+}
+
+static int try_write(lua_State *L, tl_runtime *rt) {
+  struct iovec parts[PARTS_MAX];
+  int count = lua_gettop(L) - 1;
+  for (int i = 0; i < count; i++) {
+    size_t length;
+    parts[i].iov_base = (void *)(uintptr_t)lua_tolstring(L, i + 2, &length);
+    parts[i].iov_len = length;
+  }
+  return done(L, rt, tide_stream_write(lua_touserdata(L, 1), &rt->current->task, parts,
+                                       (size_t)count));
+}
+
+static int try_flush(lua_State *L, tl_runtime *rt) {
+  return done(L, rt, tide_stream_flush(lua_touserdata(L, 1), &rt->current->task));
+}
+
+/* What waits, as scripts call it. */
+
+static int call(lua_State *L, const tl_recall *recall) {
+  tl_runtime *rt;
+  enter(L, &rt);
+  return tl_call(L, rt, recall);
+}
+
+/* stream:read([max]) -> string | nil at the end (waits) */
+static int stream_read(lua_State *L) {
+  static const tl_recall recall = {.attempt = try_read};
+  return call(L, &recall);
+}
+
+/* stream:read_exactly(n) -> string (waits) */
+static int stream_read_exactly(lua_State *L) {
+  static const tl_recall recall = {.attempt = try_read_exactly};
+  return call(L, &recall);
+}
+
+/* stream:read_until(separator[, {max=}]) -> string with the separator (waits) */
+static int stream_read_until(lua_State *L) {
+  static const tl_recall recall = {.attempt = try_read_until};
+  return call(L, &recall);
+}
+
+/* stream:read_line([{max=}]) -> string without its end | nil at the end (waits) */
+static int stream_read_line(lua_State *L) {
+  static const tl_recall recall = {.attempt = try_read_line};
+  return call(L, &recall);
+}
+
+/* stream:read_all([{max=}]) -> string (waits) */
+static int stream_read_all(lua_State *L) {
+  static const tl_recall recall = {.attempt = try_read_all};
+  return call(L, &recall);
+}
+
+static int next_chunk(lua_State *L) {
+  static const tl_recall recall = {.attempt = try_chunk};
+  return call(L, &recall);
+}
+
+static int next_line(lua_State *L) {
+  static const tl_recall recall = {.attempt = try_line};
+  return call(L, &recall);
 }
 
 /* for data in stream:chunks([max]) do */
@@ -235,62 +230,20 @@ static int stream_lines(lua_State *L) {
 }
 
 /* stream:write(s, ...) (waits) */
-
-static int write_parts(lua_State *L, tl_runtime *rt);
-
-static int write_again(lua_State *L, int status, lua_KContext ctx) {
-  (void)ctx;
-  tl_runtime *rt = tl_rt(L);
-  tl_resumed(L, rt, status);
-  return write_parts(L, rt);
-}
-
-static int write_parts(lua_State *L, tl_runtime *rt) {
-  struct iovec parts[PARTS_MAX];
-  int count = lua_gettop(L) - 1;
-  for (int i = 0; i < count; i++) {
-    size_t length;
-    parts[i].iov_base = (void *)(uintptr_t)lua_tolstring(L, i + 2, &length);
-    parts[i].iov_len = length;
-  }
-  int result =
-      tide_stream_write(lua_touserdata(L, 1), &rt->current->task, parts, (size_t)count);
-  if (result == TIDE_OK) return 0;
-  if (result == TIDE_PENDING) return tl_wait(L, 0, write_again);
-  return tl_raise_outcome(L, rt, result);
-}
-
 static int stream_write(lua_State *L) {
+  static const tl_recall recall = {.attempt = try_write};
   tl_runtime *rt;
   enter(L, &rt);
   int count = lua_gettop(L);
   for (int i = 2; i <= count; i++) luaL_checkstring(L, i);
   if (count - 1 > PARTS_MAX) lua_concat(L, count - 1);
-  return write_parts(L, rt);
+  return tl_call(L, rt, &recall);
 }
 
 /* stream:flush() (waits) */
-
-static int flush(lua_State *L, tl_runtime *rt);
-
-static int flush_again(lua_State *L, int status, lua_KContext ctx) {
-  (void)ctx;
-  tl_runtime *rt = tl_rt(L);
-  tl_resumed(L, rt, status);
-  return flush(L, rt);
-}
-
-static int flush(lua_State *L, tl_runtime *rt) {
-  int result = tide_stream_flush(lua_touserdata(L, 1), &rt->current->task);
-  if (result == TIDE_OK) return 0;
-  if (result == TIDE_PENDING) return tl_wait(L, 0, flush_again);
-  return tl_raise_outcome(L, rt, result);
-}
-
 static int stream_flush(lua_State *L) {
-  tl_runtime *rt;
-  enter(L, &rt);
-  return flush(L, rt);
+  static const tl_recall recall = {.attempt = try_flush};
+  return call(L, &recall);
 }
 
 /* What does not wait. */

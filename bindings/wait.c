@@ -116,3 +116,16 @@ int tl_raise_outcome(lua_State *L, tl_runtime *rt, int outcome) {
     return raise_cannot_wait(L, rt, tl_function_name(L, name, sizeof name));
   return tl_raise(L, rt, outcome);
 }
+
+static int call_again(lua_State *L, int status, lua_KContext ctx) {
+  const tl_recall *recall = (const tl_recall *)ctx;
+  tl_runtime *rt = tl_rt(L);
+  if (rt->current->task.outcome != TIDE_OK && recall->abandoned != NULL) recall->abandoned(L);
+  tl_resumed(L, rt, status);
+  return tl_call(L, rt, recall);
+}
+
+int tl_call(lua_State *L, tl_runtime *rt, const tl_recall *recall) {
+  int results = recall->attempt(L, rt);
+  return results == TL_AGAIN ? tl_wait(L, (lua_KContext)recall, call_again) : results;
+}

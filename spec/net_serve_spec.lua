@@ -113,6 +113,8 @@ describe("net.serve", function()
 
   it("checks its arguments", run(function()
     helper.fails("bad argument #1 to 'serve' (function expected, got nil)", net.serve)
+    helper.fails("bad argument #2 to 'serve' (string expected, got nil)", net.serve, echo)
+    helper.fails("bad argument #3 to 'serve' (integer expected, got nil)", net.serve, echo, "127.0.0.1")
     helper.fails("bad argument #4 to 'serve' (table expected", net.serve, echo, "127.0.0.1", 0, 1)
     helper.fails("'max_connections' must be", serve, echo, { max_connections = 0 })
     helper.fails("'on_error' must be", serve, echo, { on_error = true })
@@ -380,7 +382,23 @@ describe("the end of a server", function()
     end
   end))
 
+  it("may come in a callback, without a wait", run(function()
+    local server = serve(echo)
+    local stream <close> = connect(server)
+    await_count(server, 1)
+    tide.call_soon(server.close, server)
+    server:wait_closed()
+    assert.is_true(hung_up(stream))
+  end))
+
   if not helper.inside then
+    it("comes outside a run", function()
+      local server = serve(echo)
+      server:close { grace = 1 }
+      assert.matches("closed", tostring(server))
+      tide.run(server.wait_closed, server)
+    end)
+
     it("comes with the end of the run", function()
       local server, stream
       tide.run(function()

@@ -90,12 +90,14 @@ end
 
 -- server:close{grace=0} (waits): stops accepting; connections get `grace` seconds to end, then are
 -- cancelled. Returns when all have ended. One that calls this itself is neither cancelled nor
--- awaited. Cancelling the caller cuts the grace short.
+-- awaited. Cancelling the caller cuts the grace short. Outside a task there is no grace and no wait.
 function Server:close(opts)
   local grace = opts and opts.grace or 0
-  local mine = self.tasks[current_task() or false] and 1 or 0
+  local me = current_task()
+  local mine = me and self.tasks[me] and 1 or 0
   local ok, err = true, nil
   if not self.closing then stop_accepting(self) end
+  if not me then return cancel_connections(self) end
   if grace > 0 then ok, err = raw_pcall(move_on_after, grace, wait_until_left, self, mine) end
   cancel_connections(self)
   if self.accepting or self.count > mine then shield(wait_until_left, self, mine) end
@@ -128,10 +130,16 @@ function Server:__tostring()
     self.count == 1 and "" or "s", self.closing and "closed" or "open")
 end
 
-local function check_options(handler, opts)
+local function check_arguments(handler, host, port, opts)
   local metatable = getmetatable(handler)
   if type(handler) ~= "function" and not (type(metatable) == "table" and metatable.__call) then
     error("bad argument #1 to 'serve' (function expected, got " .. type(handler) .. ")", 3)
+  end
+  if type(host) ~= "string" then
+    error("bad argument #2 to 'serve' (string expected, got " .. type(host) .. ")", 3)
+  end
+  if not math.tointeger(port) and not host:find "^unix:" then
+    error("bad argument #3 to 'serve' (integer expected, got " .. type(port) .. ")", 3)
   end
   if opts == nil then return {} end
   if type(opts) ~= "table" then
@@ -154,7 +162,7 @@ end
 -- gets). The server lasts until it is closed, or until the run ends.
 function net.serve(handler, host, port, opts)
   if type(port) == "table" then port, opts = nil, port end
-  opts = check_options(handler, opts)
+  opts = check_arguments(handler, host, port, opts)
   local listener = net.listen(host, port, opts)
   local server = setmetatable({
     handler = handler,
