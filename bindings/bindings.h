@@ -67,7 +67,7 @@ typedef struct tl_runtime {
   int pool_capacity;                   /* places in TL_POOL */
   uint8_t how;                         /* TL_PACKED, TL_BARE: what the body that just ended left */
   lua_State *box;                      /* a stack of body.c's own; see there */
-  const void *last_queue;              /* the Queue that was checked last, or NULL */
+  const void *last[TL_CLASS_COUNT];    /* the object that was checked last, of each class, or NULL */
   lua_State *spare;                    /* the coroutine for the next task to begin, or NULL */
   int reason_count;                    /* entries in TL_REASONS */
   int failed;                          /* slot of the first task whose failure nobody saw yet; 0 */
@@ -123,7 +123,9 @@ void *tl_test(lua_State *L, const tl_runtime *rt, int index, tl_class class); /*
 void *tl_check(lua_State *L, const tl_runtime *rt, int index, tl_class class); /* or raises */
 void *tl_check_failed(lua_State *L, const tl_runtime *rt, int index, tl_class class);
 
-/* tl_check for argument 1 of methods that are called often: leaves a value on the stack. */
+/* tl_check for argument 1 of methods that are called often: leaves a value on the stack. For
+ * classes whose __gc calls tl_forget there is tl_self_cached: what was checked last needs no second
+ * check, and nothing is left on the stack. */
 static inline void *tl_self(lua_State *L, const tl_runtime *rt, tl_class class) {
   void *object = lua_touserdata(L, 1);
   if (TL_UNLIKELY(object == NULL || !lua_getmetatable(L, 1) ||
@@ -138,6 +140,17 @@ void tl_constructor(lua_State *L, tl_runtime *rt, const char *name, tl_class cla
 void tl_check_callable(lua_State *L, int index);
 size_t tl_check_count(lua_State *L, int index, size_t least); /* an integer >= least */
 const char *tl_function_name(lua_State *L, char *buffer, size_t size); /* running; or NULL */
+
+static inline void *tl_self_cached(lua_State *L, tl_runtime *rt, tl_class class) {
+  void *object = lua_touserdata(L, 1);
+  if (TL_UNLIKELY(object != rt->last[class] || object == NULL)) {
+    rt->last[class] = tl_self(L, rt, class);
+    lua_pop(L, 1);
+  }
+  return object;
+}
+
+static inline void tl_forget(tl_runtime *rt, tl_class class) { rt->last[class] = NULL; }
 
 /* error.c */
 void tl_error_push(lua_State *L, const tl_runtime *rt, int error, const char *message);

@@ -208,12 +208,18 @@ static void end_returned(tl_task *task, int count) {
   end_task(task, state, true);
 }
 
+/* A task that ends may have a wait that went to a resume that is not tide's. */
+static inline void leave_wait(tl_task *task) {
+  if (TL_UNLIKELY(task->task.state != TIDE_TASK_RUNNING)) tide_task_detach(&task->task);
+}
+
 /* The error, a value on top of the box, could not be kept by the body: there was no memory, or the
  * coroutine yielded to nobody. */
 static void end_broken(tl_task *task) {
   task->rt->how = 0;
   task->task.future.user |= TL_BARE;
   if (task->co != NULL) lua_resetthread(task->co);
+  leave_wait(task);
   end_task(task, TIDE_FUTURE_FAILED, false);
 }
 
@@ -271,11 +277,11 @@ static inline void step_one(tide_task *core) {
   if (status == LUA_YIELD && core->state != TIDE_TASK_RUNNING) {
     if (TL_UNLIKELY(co == rt->spare)) keep_coroutine(task);
   } else if (status == LUA_OK) {
-    if (TL_UNLIKELY(core->state != TIDE_TASK_RUNNING)) tide_task_detach(core);
+    leave_wait(task);
     end_returned(task, results);
   } else {
     lua_State *box = open_box(task);
-    if (core->state != TIDE_TASK_RUNNING) tide_task_detach(core);
+    leave_wait(task);
     if (status == LUA_YIELD)
       lua_pushliteral(box, "a task was suspended by a yield that is not one of tide's");
     else
@@ -337,6 +343,7 @@ void tl_task_kill(lua_State *L, tl_task *task) {
     tl_coroutine_close_nested(task->co);
     lua_resetthread(task->co);
     lua_settop(task->co, 0);
+    leave_wait(task);
     rt->current = killer;
     rt->L = stack;
   }

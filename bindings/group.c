@@ -171,6 +171,8 @@ static int function_ended(lua_State *L, int status, lua_KContext ctx) {
     lua_pushvalue(L, -1);
   lua_replace(L, 2); /* over the message handler */
   body_over(L, group);
+  if (rt->current->task.state != TIDE_TASK_RUNNING) /* a wait that went to another's resume */
+    tide_task_detach(&rt->current->task);
   rt->current->task.outcome = TIDE_OK;
   if (tide_group_wait(&group->group, &rt->current->task) == TIDE_PENDING)
     return tl_wait(L, ctx, function_waited);

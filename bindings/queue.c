@@ -6,16 +6,9 @@
 
 static tide_queue *check_queue(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_QUEUE); }
 
-/* The same for the methods that are called most: the queue that was checked last needs no second
- * check (its __gc forgets it). */
+/* The same for the methods that are called most. */
 static inline tide_queue *self(lua_State *L, tl_runtime *rt) {
-  void *queue = lua_touserdata(L, 1);
-  if (TL_UNLIKELY(queue != rt->last_queue || queue == NULL)) {
-    tl_self(L, rt, TL_QUEUE);
-    lua_pop(L, 1);
-    rt->last_queue = queue;
-  }
-  return queue;
+  return tl_self_cached(L, rt, TL_QUEUE);
 }
 
 /* Stores the value at 2 where the next put will have it; leaves a value on the stack. */
@@ -58,7 +51,8 @@ static int put_ended(lua_State *L, int status, lua_KContext slot) {
   tl_runtime *rt = tl_rt(L);
   int outcome = rt->current->task.outcome;
   if (TL_UNLIKELY(outcome != TIDE_OK)) {
-    if (slot >= 0) clear(L, (uint32_t)slot);
+    clear(L, (uint32_t)slot);
+    tide_queue_free(lua_touserdata(L, 1), (uint32_t)slot);
     return tl_raise_outcome(L, rt, outcome);
   }
   return 0;
@@ -229,7 +223,7 @@ static int queue_tostring(lua_State *L) {
 
 static int queue_gc(lua_State *L) {
   tide_queue_term(check_queue(L));
-  tl_rt(L)->last_queue = NULL;
+  tl_forget(tl_rt(L), TL_QUEUE);
   return 0;
 }
 

@@ -21,8 +21,7 @@ tide_stream *tl_stream_new(lua_State *L, tl_runtime *rt) {
 /* Of a method that may wait: the stream at 1 and the current task, or raises. */
 static tide_stream *enter(lua_State *L, tl_runtime **rt) {
   *rt = tl_rt(L);
-  tide_stream *stream = tl_self(L, *rt, TL_STREAM);
-  lua_settop(L, -2);
+  tide_stream *stream = tl_self_cached(L, *rt, TL_STREAM);
   tl_enter(L, *rt);
   return stream;
 }
@@ -136,6 +135,9 @@ static size_t limit(lua_State *L) { return (size_t)lua_tointeger(L, lua_upvaluei
 
 static int try_chunk(lua_State *L, tl_runtime *rt) { return read_at_most(L, rt, limit(L)); }
 
+/* The usual limit needs no upvalue. */
+static int try_usual_chunk(lua_State *L, tl_runtime *rt) { return read_at_most(L, rt, READ_SIZE); }
+
 static int try_line(lua_State *L, tl_runtime *rt) { return line_at_most(L, rt, limit(L)); }
 
 static int iterate(lua_State *L, lua_CFunction step, size_t max) {
@@ -158,7 +160,9 @@ static int try_write(lua_State *L, tl_runtime *rt) {
   int count = lua_gettop(L) - 1;
   for (int i = 0; i < count; i++) {
     size_t length;
-    parts[i].iov_base = (void *)(uintptr_t)lua_tolstring(L, i + 2, &length);
+    const char *data = lua_tolstring(L, i + 2, &length);
+    if (TL_UNLIKELY(data == NULL)) luaL_checkstring(L, i + 2);
+    parts[i].iov_base = (void *)(uintptr_t)data;
     parts[i].iov_len = length;
   }
   return done(L, rt, tide_stream_write(lua_touserdata(L, 1), &rt->current->task, parts,
@@ -212,6 +216,11 @@ static int next_chunk(lua_State *L) {
   return call(L, &recall);
 }
 
+static int next_usual_chunk(lua_State *L) {
+  static const tl_recall recall = {.attempt = try_usual_chunk};
+  return call(L, &recall);
+}
+
 static int next_line(lua_State *L) {
   static const tl_recall recall = {.attempt = try_line};
   return call(L, &recall);
@@ -220,7 +229,8 @@ static int next_line(lua_State *L) {
 /* for data in stream:chunks([max]) do */
 static int stream_chunks(lua_State *L) {
   check_stream(L);
-  return iterate(L, next_chunk, check_size(L, 2, READ_SIZE));
+  size_t max = check_size(L, 2, READ_SIZE);
+  return iterate(L, max == READ_SIZE ? next_usual_chunk : next_chunk, max);
 }
 
 /* for line in stream:lines([{max=}]) do */
@@ -235,8 +245,10 @@ static int stream_write(lua_State *L) {
   tl_runtime *rt;
   enter(L, &rt);
   int count = lua_gettop(L);
-  for (int i = 2; i <= count; i++) luaL_checkstring(L, i);
-  if (count - 1 > PARTS_MAX) lua_concat(L, count - 1);
+  if (count - 1 > PARTS_MAX) {
+    for (int i = 2; i <= count; i++) luaL_checkstring(L, i);
+    lua_concat(L, count - 1);
+  }
   return tl_call(L, rt, &recall);
 }
 
@@ -253,10 +265,15 @@ static int stream_close_write(lua_State *L) {
   return result == TIDE_OK ? 0 : tl_raise(L, tl_rt(L), result);
 }
 
-/* stream:close(), __close, __gc */
+/* stream:close(), __close */
 static int stream_close(lua_State *L) {
   tide_stream_close(check_stream(L));
   return 0;
+}
+
+static int stream_gc(lua_State *L) {
+  tl_forget(tl_rt(L), TL_STREAM);
+  return stream_close(L);
 }
 
 static int stream_closed(lua_State *L) {
@@ -325,7 +342,7 @@ void tl_stream_open(lua_State *L, tl_runtime *rt) {
                                      {"peer", stream_peer},
                                      {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__close", stream_close},
-                                         {"__gc", stream_close},
+                                         {"__gc", stream_gc},
                                          {"__tostring", stream_tostring},
                                          {NULL, NULL}};
   tl_class_new(L, rt, TL_STREAM, "Stream", methods, metamethods);

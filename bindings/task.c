@@ -161,7 +161,7 @@ static int task_traceback(lua_State *L) {
 static int task_kill(lua_State *L) {
   tl_task *task = check_task(L);
   bool live = task->task.state != TIDE_TASK_ENDED;
-  if (live && task->task.state == TIDE_TASK_RUNNING)
+  if (live && (task == task->rt->current || task->task.state == TIDE_TASK_RUNNING))
     return tl_raise_message(L, task->rt, TIDE_EINVALID_STATE, "a task cannot kill itself");
   if (live) tl_task_kill(L, task);
   lua_pushboolean(L, live);

@@ -19,7 +19,7 @@ static const char *path_of(const tide_address *address) {
 
 /* Whether the path names a socket that nobody listens on. */
 static bool left_behind(const tide_address *address) {
-  uint64_t file[2];
+  uint64_t file[2] = {0, 0};
   if (tide__sys_socket_file(path_of(address), file) < 0) return false;
   int fd = tide__sys_socket(AF_UNIX);
   if (fd < 0) return false;
@@ -156,7 +156,7 @@ void tide_listener_close(tide_listener *listener) {
   if (fd < 0) return;
   if (listener->paused != NULL) tide__task_interrupt(listener->paused->task, TIDE_ECLOSED);
   tide_address address;
-  uint64_t file[2];
+  uint64_t file[2] = {0, 0};
   if (listener->file[1] != 0 && tide__sys_local_address(fd, &address) == 0 &&
       tide__sys_socket_file(path_of(&address), file) == 0 && file[0] == listener->file[0] &&
       file[1] == listener->file[1])

@@ -6,6 +6,7 @@
 
 TIDE_BEGIN_DECLS
 
+/* A task must release what it holds before it ends. */
 typedef struct tide_lock {
   tide_task *owner;  /* who holds it, or NULL */
   tide_list waiters; /* who wants it; empty while it is free */

@@ -16,30 +16,36 @@ static bool should_be_cancelled(const tide_scope *scope) {
   return scope->parent != NULL && tide_scope_cancelled(scope->parent);
 }
 
-/* The scope after `scope` in a walk over all below `top`: the first child if `descend`, else what
- * comes next. NULL at the end. Without recursion: trees may be deep. */
-static tide_scope *next_scope(tide_scope *scope, tide_scope *top, bool descend) {
-  if (descend && !tide_list_empty(&scope->children))
-    return tide_container(scope->children.next, tide_scope, link);
-  while (scope != top) {
-    tide_scope *parent = scope->parent;
-    if (scope->link.next != &parent->children)
-      return tide_container(scope->link.next, tide_scope, link);
-    scope = parent;
-  }
-  return NULL;
+/* Makes the flag of one scope right. Whether that changed it. */
+static bool mark(tide_scope *scope) {
+  bool should = should_be_cancelled(scope);
+  if (should == tide_scope_cancelled(scope)) return false;
+  scope->flags ^= TIDE_SCOPE_CANCELLED;
+  if (should) scope->flags |= TIDE_SCOPE_FRESH;
+  return true;
 }
 
-/* Makes the flag right in `top` and below, and interrupts the tasks that wait where it came on. */
+/* All inside the scope is done: its task, if it waits right in it, comes last. */
+static void leave(tide_scope *scope) {
+  if (!(scope->flags & TIDE_SCOPE_FRESH)) return;
+  scope->flags &= ~(uint32_t)TIDE_SCOPE_FRESH;
+  if (scope->task != NULL && scope->task->scope == scope)
+    tide__task_interrupt(scope->task, TIDE_ECANCELLED);
+}
+
+/* Makes the flag right in `top` and below, and interrupts the tasks that wait where it came on,
+ * children before who waits for them. Without recursion: trees may be deep. */
 static void refresh(tide_scope *top) {
   tide_scope *scope = top;
-  while (scope != NULL) {
-    bool should = should_be_cancelled(scope);
-    bool changed = should != tide_scope_cancelled(scope);
-    if (changed) scope->flags ^= TIDE_SCOPE_CANCELLED;
-    if (changed && should && scope->task != NULL && scope->task->scope == scope)
-      tide__task_interrupt(scope->task, TIDE_ECANCELLED);
-    scope = next_scope(scope, top, changed);
+  for (;;) {
+    if (mark(scope) && !tide_list_empty(&scope->children)) {
+      scope = tide_container(scope->children.next, tide_scope, link);
+      continue;
+    }
+    for (leave(scope); scope != top && scope->link.next == &scope->parent->children; leave(scope))
+      scope = scope->parent;
+    if (scope == top) return;
+    scope = tide_container(scope->link.next, tide_scope, link);
   }
 }
 

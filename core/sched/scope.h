@@ -21,6 +21,7 @@ enum {
   TIDE_SCOPE_SHIELD = 4,    /* the parent's cancellation does not reach in here */
   TIDE_SCOPE_EXPIRED = 8,   /* its deadline cancelled it */
   TIDE_SCOPE_ENTERED = 16,  /* it is in the tree */
+  TIDE_SCOPE_FRESH = 64,    /* CANCELLED came on, and its task is to be told */
   TIDE_SCOPE_GROUP = 32,    /* it is a group's: its child tasks count in the group */
 };
 

@@ -141,9 +141,9 @@ int tide_task_sleep_until(tide_task *task, tide_time when) {
 }
 
 int tide_task_spawn_at(tide_task *task, tide_group *group, tide_time when) {
+  if (!tide_group_open(group)) return TIDE_ECLOSED;
   if (when <= task->loop->now || tide_scope_cancelled(&group->scope))
     return tide_task_spawn(task, group);
-  if (!tide_group_open(group)) return TIDE_ECLOSED;
   int error = tide__wait_park_until(task, when);
   if (error != TIDE_PENDING) return error;
   task->wait.ops = &sleep_ops;
@@ -154,10 +154,10 @@ int tide_task_spawn_at(tide_task *task, tide_group *group, tide_time when) {
 static const tide_wait_ops after_ops = {.name = "add_done_callback", .abandon = tide__wait_unlink};
 
 int tide_task_spawn_after(tide_task *task, tide_group *group, tide_future *future) {
+  if (!tide_group_open(group)) return TIDE_ECLOSED;
   future->observed = true;
   if (tide_future_ended(future) || tide_scope_cancelled(&group->scope))
     return tide_task_spawn(task, group);
-  if (!tide_group_open(group)) return TIDE_ECLOSED;
   task->wait.ops = &after_ops;
   tide__wait_park(task, &future->waiters);
   join_group(task, group);

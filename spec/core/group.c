@@ -225,6 +225,7 @@ static void a_group_that_ended_well_takes_no_more_either(void) {
   tide_future_init(&future);
   CHECK_EQ(tide_task_spawn_after(&late->task, &group, &future), TIDE_ECLOSED);
   CHECK(tide_list_empty(&future.waiters));
+  CHECK(!future.observed);
   w.count--;
   close_group(&w);
 }

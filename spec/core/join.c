@@ -216,6 +216,51 @@ static void a_waiter_whose_member_has_just_ended_is_told_of_that(void) {
   close_join(&w);
 }
 
+static void doomed(actor *self) {
+  BEGIN;
+  tide_task_cancel(&self->task);
+  WAIT(tide_join_wait(join, &self->task));
+  say(self, "%d", self->outcome);
+  END;
+}
+
+static void one_that_begins_to_wait_when_cancelled_cancels_the_members_too(void) {
+  world w;
+  open_join(&w, true);
+  tide_join_add(join, &futures[0]);
+  tide_join_add(join, &spawn(&w, "a", slow_to_go)->task.future);
+  turn(&w);
+  spawn(&w, "c", doomed);
+  turn(&w);
+  CHECK_EQ(futures[0].state, TIDE_FUTURE_CANCELLED);
+  settle(&w);
+  CHECK_LOG(&w, "a gone, c -1");
+  close_join(&w);
+}
+
+static void where_all_members_have_ended_it_is_told_all_the_same(void) {
+  world w;
+  open_join(&w, true);
+  tide_join_add(join, &futures[0]);
+  tide_future_end(&futures[0], TIDE_FUTURE_DONE);
+  spawn(&w, "c", doomed);
+  settle(&w);
+  CHECK_LOG(&w, "c -1");
+  close_join(&w);
+}
+
+static void if_they_end_at_once_it_is_told_in_the_next_turn(void) {
+  world w;
+  open_join(&w, true);
+  add_all();
+  spawn(&w, "c", doomed);
+  turn(&w);
+  CHECK_LOG(&w, "");
+  turn(&w);
+  CHECK_LOG(&w, "c -1");
+  close_join(&w);
+}
+
 static void members_and_waiter_may_be_in_one_cancelled_scope(void) {
   world w;
   open_join(&w, true);
@@ -319,6 +364,9 @@ int main(void) {
   RUN(a_cancelled_waiter_cancels_the_members_and_waits_for_all);
   RUN(if_all_members_end_at_once_so_does_the_cancelled_waiter);
   RUN(a_waiter_whose_member_has_just_ended_is_told_of_that);
+  RUN(one_that_begins_to_wait_when_cancelled_cancels_the_members_too);
+  RUN(where_all_members_have_ended_it_is_told_all_the_same);
+  RUN(if_they_end_at_once_it_is_told_in_the_next_turn);
   RUN(members_and_waiter_may_be_in_one_cancelled_scope);
   RUN(interrupted_by_a_deadlock_it_leaves_its_members_alone);
   RUN(who_joins_may_be_struck_at_any_wait);

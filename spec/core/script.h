@@ -10,7 +10,8 @@
  *       END;
  *     }
  *
- * Locals do not outlive a WAIT; what must is in the actor. */
+ * Locals do not outlive a WAIT; what must is in the actor. A body is a switch: it has no other one
+ * around a WAIT. */
 #ifndef TIDE_SPEC_SCRIPT_H
 #define TIDE_SPEC_SCRIPT_H
 
