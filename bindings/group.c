@@ -107,6 +107,9 @@ static int children_wait(lua_State *L, tl_group *group) {
   if (rt->current->task.outcome == TIDE_EDEADLOCK) {
     group->deadlocked = true;
     tide_group_cancel(&group->group);
+  } else if (rt->current->task.outcome == TIDE_ECANNOT_WAIT) { /* nobody can: the children go */
+    tide_group_exit(&group->group);
+    tl_raise_outcome(L, rt, TIDE_ECANNOT_WAIT);
   }
   int result = tide_group_wait(&group->group, &rt->current->task);
   (void)L;

@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,6 +159,15 @@ static tide_slab *new_slab(void) {
 #endif
 }
 
+/* Large strings come and go with each collection: memory that malloc would give back to the system
+ * after one, it would fault in again, page by page, before the next. */
+static void keep_heap(void) {
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
+  mallopt(M_TRIM_THRESHOLD, 32 << 20);
+  mallopt(M_TOP_PAD, 1 << 20);
+#endif
+}
+
 static int panic(lua_State *L) {
   fprintf(stderr, "tide: unprotected error: %s\n", luaL_tolstring(L, -1, NULL));
   return 0; /* Lua aborts */
@@ -182,6 +192,7 @@ static lua_State *new_state(tide_slab *slab) {
 int main(int argc, char **argv) {
   options o = parse(argc, argv);
   if (o.done) return o.status;
+  keep_heap();
   tide_slab *slab = new_slab();
   lua_State *L = new_state(slab);
   if (L == NULL) {

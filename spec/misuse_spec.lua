@@ -102,6 +102,16 @@ describe("waiting where Lua cannot suspend:", function()
     assert.are.equal("done", task:status())
   end))
 
+  it("a group's end, in a coroutine where it cannot: its children are cancelled", run(function()
+    local child
+    fails("cannot wait here", string.gsub, "a", ".", coroutine.wrap(function()
+      local g <close> = tide.TaskGroup()
+      child = g:spawn(tide.sleep, 5)
+    end))
+    turns(2)
+    assert.is_true(child:cancelled())
+  end))
+
   it("every waiting function", run(function()
     local lock, event, queue = tide.Lock(), tide.Event(), tide.Queue(1)
     local condition, barrier, future = tide.Condition(lock), tide.Barrier(2), tide.Future()
