@@ -13,7 +13,7 @@ TIDE_BEGIN_DECLS
 
 typedef struct tide_address {
   union {
-    struct sockaddr any;        /* its family tells which of the others it is */
+    struct sockaddr any; /* its family tells which of the others it is */
     struct sockaddr_in ipv4;
     struct sockaddr_in6 ipv6;
     struct sockaddr_un local;

@@ -13,11 +13,11 @@ typedef struct tide_connect_options {
 } tide_connect_options;
 
 typedef struct tide_connect {
-  tide_fd fd;            /* owned, with its descriptor, until that is taken */
-  tide_address address;  /* where to */
-  int result;            /* what the last connect() gave: 0, or a negated errno */
-  tide_wait *paused;     /* a wait until connect() may be asked again, or NULL */
-  bool waited;           /* connect() is to be asked again */
+  tide_fd fd;           /* owned, with its descriptor, until that is taken */
+  tide_address address; /* where to */
+  int result;           /* what the last connect() gave: 0, or a negated errno */
+  tide_wait *paused;    /* a wait until connect() may be asked again, or NULL */
+  bool waited;          /* connect() is to be asked again */
 } tide_connect;
 
 /* Begins to connect. `options` NULL: all zero, and so with TCP_NODELAY. TIDE_OK, also where the

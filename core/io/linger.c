@@ -46,7 +46,6 @@ void tide__linger(tide_loop *loop, int fd, tide__outbox *outbox) {
     return;
   }
   tide_fd_init(&self->fd, loop, fd);
-  self->fd.plain = outbox->fd->plain;
   self->outbox = outbox;
   outbox->fd = &self->fd;
   outbox->progress = progress;

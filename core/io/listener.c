@@ -41,8 +41,7 @@ static int set_options(int fd, const tide_address *address, const tide_listen_op
   int error = tide__sys_set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (error == 0 && options->reuseport)
     error = tide__sys_set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-  if (error == 0 && !options->nagle)
-    error = tide__sys_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (error == 0 && !options->nagle) error = tide__sys_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   return error;
 }
 

@@ -14,11 +14,11 @@ typedef struct tide_listen_options {
 } tide_listen_options;
 
 typedef struct tide_listener {
-  tide_fd fd;              /* owned, with its descriptor */
-  tide_task *acceptor;     /* inside tide_listener_accept and to call it again, or NULL */
-  tide_wait *paused;       /* a wait until descriptors may be had again, or NULL */
-  uint64_t file[2];        /* unix: the socket's file, to be removed: device, inode; 0: none */
-  bool drained;            /* the last try found nobody: wait before the next */
+  tide_fd fd;          /* owned, with its descriptor */
+  tide_task *acceptor; /* inside tide_listener_accept and to call it again, or NULL */
+  tide_wait *paused;   /* a wait until descriptors may be had again, or NULL */
+  uint64_t file[2];    /* unix: the socket's file, to be removed: device, inode; 0: none */
+  bool drained;        /* the last try found nobody: wait before the next */
 } tide_listener;
 
 /* Binds and listens. `options` NULL: all zero. A unix path where a socket was left behind that

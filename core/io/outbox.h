@@ -13,11 +13,11 @@
 typedef struct tide__outbox tide__outbox;
 
 struct tide__outbox {
-  tide_wait wait;     /* for room in the system's buffer; without a task; pending in `fd` */
-  tide_fd *fd;        /* where the bytes go */
-  tide_buffer bytes;  /* what is left to send: never empty while the wait is pending */
-  tide_wait *writer;  /* a task's wait until there are at most `mark` bytes, or NULL */
-  size_t mark;        /* when to wake it */
+  tide_wait wait;    /* for room in the system's buffer; without a task; pending in `fd` */
+  tide_fd *fd;       /* where the bytes go */
+  tide_buffer bytes; /* what is left to send: never empty while the wait is pending */
+  tide_wait *writer; /* a task's wait until there are at most `mark` bytes, or NULL */
+  size_t mark;       /* when to wake it */
   /* Some bytes were sent; or, with an error, no more will be. The last the outbox does: it may be
    * freed. */
   void (*progress)(tide__outbox *self, int error);

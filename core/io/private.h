@@ -19,10 +19,10 @@ enum {
 
 /* What the descriptors of one loop share. */
 typedef struct tide__shared {
-  tide__attachment attachment;        /* in the loop's list */
-  tide_list lingering;                /* closed streams with unsent bytes */
-  size_t lingering_count;             /* how many they are */
-  char scratch[TIDE__SCRATCH];        /* where reads go first; its content is nobody's for long */
+  tide__attachment attachment; /* in the loop's list */
+  tide_list lingering;         /* closed streams with unsent bytes */
+  size_t lingering_count;      /* how many they are */
+  char scratch[TIDE__SCRATCH]; /* where reads go first; its content is nobody's for long */
 } tide__shared;
 
 /* The loop's record, made when first asked for; NULL where memory is short. */

@@ -16,19 +16,19 @@
 TIDE_BEGIN_DECLS
 
 typedef struct tide_stream {
-  tide_fd fd;           /* owned, with its descriptor */
-  tide_buffer input;    /* what was read and not yet asked for; no memory while idle */
-  tide_task *reader;    /* inside a reading function and to call it again, or NULL */
-  tide_task *writer;    /* inside a writing function and to call it again, or NULL */
+  tide_fd fd;                  /* owned, with its descriptor */
+  tide_buffer input;           /* what was read and not yet asked for; no memory while idle */
+  tide_task *reader;           /* inside a reading function and to call it again, or NULL */
+  tide_task *writer;           /* inside a writing function and to call it again, or NULL */
   struct tide__outbox *output; /* unsent bytes; NULL: none */
-  size_t searched;      /* bytes of `input` in which no separator begins */
-  uint64_t separator;   /* which separator that is true of; 0: none */
-  int read_error;       /* why nothing more can be read (TIDE_EEOF: the end), or TIDE_OK */
-  int write_error;      /* why nothing more can be written, or TIDE_OK */
-  uint32_t low_mark;    /* unsent bytes at which a waiting writer goes on */
-  uint32_t high_mark;   /* unsent bytes above which a writer waits */
-  bool drained;         /* the last read took all there was: wait before the next */
-  bool write_closed;    /* tide_stream_close_write was called */
+  size_t searched;             /* bytes of `input` in which no separator begins */
+  uint64_t separator;          /* which separator that is true of; 0: none */
+  int read_error;              /* why nothing more can be read (TIDE_EEOF: the end), or TIDE_OK */
+  int write_error;             /* why nothing more can be written, or TIDE_OK */
+  uint32_t low_mark;           /* unsent bytes at which a waiting writer goes on */
+  uint32_t high_mark;          /* unsent bytes above which a writer waits */
+  bool drained;                /* the last read took all there was: wait before the next */
+  bool write_closed;           /* tide_stream_close_write was called */
 } tide_stream;
 
 /* A part of somebody's memory. */

@@ -136,8 +136,7 @@ int tide_stream_read(tide_stream *stream, tide_task *task, size_t max, tide_slic
   return finish(stream, task, result);
 }
 
-int tide_stream_read_exactly(tide_stream *stream, tide_task *task, size_t count,
-                             tide_slice *out) {
+int tide_stream_read_exactly(tide_stream *stream, tide_task *task, size_t count, tide_slice *out) {
   int result = enter(stream, task, out);
   if (result != TIDE_OK) return result;
   while (result == TIDE_OK && tide_stream_buffered(stream) < count) {
@@ -170,8 +169,8 @@ static size_t find(tide_stream *stream, tide_slice separator) {
   if (stream->separator != key) stream->searched = 0;
   stream->separator = key;
   if (size < separator.length) return NOWHERE;
-  const char *found = memmem(bytes + stream->searched, size - stream->searched, separator.data,
-                             separator.length);
+  const char *found =
+      memmem(bytes + stream->searched, size - stream->searched, separator.data, separator.length);
   if (found != NULL) return (size_t)(found - bytes);
   stream->searched = size - separator.length + 1;
   return NOWHERE;
@@ -184,8 +183,7 @@ int tide_stream_read_until(tide_stream *stream, tide_task *task, tide_slice sepa
   if (separator.length == 0) return TIDE_OS(EINVAL);
   size_t at;
   while ((at = find(stream, separator)) == NOWHERE && result == TIDE_OK)
-    result = tide_stream_buffered(stream) >= max ? TIDE_ELIMIT
-                                                 : more(stream, task, TIDE__SCRATCH);
+    result = tide_stream_buffered(stream) >= max ? TIDE_ELIMIT : more(stream, task, TIDE__SCRATCH);
   if (at != NOWHERE) result = at + separator.length > max ? TIDE_ELIMIT : TIDE_OK;
   if (result == TIDE_OK) *out = take(stream, at + separator.length);
   if (result == TIDE_EEOF) *out = take(stream, tide_stream_buffered(stream));
@@ -196,8 +194,7 @@ int tide_stream_read_all(tide_stream *stream, tide_task *task, size_t max, tide_
   int result = enter(stream, task, out);
   if (result != TIDE_OK) return result;
   while (result == TIDE_OK)
-    result = tide_stream_buffered(stream) > max ? TIDE_ELIMIT
-                                                : more(stream, task, TIDE__SCRATCH);
+    result = tide_stream_buffered(stream) > max ? TIDE_ELIMIT : more(stream, task, TIDE__SCRATCH);
   if (result == TIDE_EEOF) {
     *out = take(stream, tide_stream_buffered(stream));
     result = TIDE_OK;

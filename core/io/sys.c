@@ -10,14 +10,15 @@
 #include <unistd.h>
 
 /* The value of `call`, repeated while signals interrupt it, or the negated errno. */
-#define RETRY(type, call)                   \
-  type result;                              \
-  do                                        \
-    result = (call);                        \
-  while (result < 0 && errno == EINTR);     \
+#define RETRY(type, call)               \
+  type result;                          \
+  do result = (call);                   \
+  while (result < 0 && errno == EINTR); \
   return result < 0 ? (type)-errno : result
 
-ssize_t tide__sys_read(int fd, void *buffer, size_t size) { RETRY(ssize_t, read(fd, buffer, size)); }
+ssize_t tide__sys_read(int fd, void *buffer, size_t size) {
+  RETRY(ssize_t, read(fd, buffer, size));
+}
 
 static ssize_t send_one(int fd, const struct iovec *part) {
   RETRY(ssize_t, send(fd, part->iov_base, part->iov_len, MSG_NOSIGNAL));

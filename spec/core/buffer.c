@@ -9,9 +9,9 @@ static void put(tide_buffer *buffer, const char *text) {
   tide_buffer_append(buffer, text, strlen(text));
 }
 
-#define CHECK_HOLDS(buffer, text) \
-  do { \
-    CHECK_EQ(tide_buffer_size(buffer), strlen(text)); \
+#define CHECK_HOLDS(buffer, text)                                      \
+  do {                                                                 \
+    CHECK_EQ(tide_buffer_size(buffer), strlen(text));                  \
     CHECK(memcmp(tide_buffer_bytes(buffer), text, strlen(text)) == 0); \
   } while (0)
 
@@ -45,6 +45,16 @@ static void a_queue_of_constant_length_needs_constant_memory(void) {
     CHECK_HOLDS(&buffer, "0123456789");
   }
   CHECK(buffer.capacity <= 40);
+  tide_buffer_term(&buffer, &allocator);
+}
+
+static void bytes_that_would_overlap_themselves_are_moved_well(void) {
+  tide_buffer buffer = {0};
+  CHECK_EQ(tide_buffer_reserve(&buffer, &allocator, 20), TIDE_OK);
+  put(&buffer, "0123456789abcdefgh");
+  tide_buffer_consume(&buffer, 4);
+  put(&buffer, "vwxyz");
+  CHECK_HOLDS(&buffer, "456789abcdefghvwxyz");
   tide_buffer_term(&buffer, &allocator);
 }
 
@@ -88,6 +98,7 @@ int main(void) {
   RUN(bytes_leave_in_the_order_they_came);
   RUN(an_empty_buffer_has_no_memory);
   RUN(a_queue_of_constant_length_needs_constant_memory);
+  RUN(bytes_that_would_overlap_themselves_are_moved_well);
   RUN(borrowed_bytes_are_copied_before_others_follow);
   RUN(a_shortage_changes_nothing);
   RUN(growing_it_stays_below_what_is_mapped_page_by_page);

@@ -40,9 +40,10 @@ static void zones_may_be_numbers(void) {
 
 static void other_names_are_for_dns(void) {
   static const char *const names[] = {
-      "",          "example.org",       "1.2.3",     "1.2.3.4.5", "0x7f.1", "1.2.3.256",
-      "[::1]",     "::g",               "fe80::1%",  "fe80::1%-1", "::1%nowhere",
-      "1:2:3:4:5:6:7:8:9:0:1:2:3:4:5:6:7:8:9:0:1:2:3:4:5:6:7:8:9:0",
+      "",           "example.org", "1.2.3",
+      "1.2.3.4.5",  "0x7f.1",      "1.2.3.256",
+      "[::1]",      "::g",         "fe80::1%",
+      "fe80::1%-1", "::1%nowhere", "1:2:3:4:5:6:7:8:9:0:1:2:3:4:5:6:7:8:9:0:1:2:3:4:5:6:7:8:9:0",
   };
   tide_address address;
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

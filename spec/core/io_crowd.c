@@ -6,10 +6,10 @@
 enum { MOST = 1000, ROUNDS = 5, MESSAGE = 64 };
 
 typedef struct peer {
-  actor actor;             /* first */
-  tide_stream stream;      /* to the other end */
-  tide_connect attempt;    /* of a client */
-  char message[MESSAGE];   /* what it sends */
+  actor actor;           /* first */
+  tide_stream stream;    /* to the other end */
+  tide_connect attempt;  /* of a client */
+  char message[MESSAGE]; /* what it sends */
 } peer;
 
 static tide_listener listener;

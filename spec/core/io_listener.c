@@ -356,11 +356,18 @@ static void a_full_backlog_is_tried_again(void) {
     CHECK(count < 3);
   } while (connect(others[count++], &address.as.any, address.length) == 0);
   CHECK_EQ(errno, EAGAIN);
+  tide_listener second;
+  CHECK_EQ(tide_listener_open(&second, w.loop, &address, NULL), TIDE_OS(EADDRINUSE));
   actor *c = connect_once(&w);
   tide_time began = tide_loop_now(w.loop);
   for (int i = 0; i < 4; i++) CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
   CHECK(!actor_ended(c));
   CHECK(tide_loop_now(w.loop) > began);
+  tide_connect_term(&attempt);
+  turn(&w);
+  CHECK(actor_failed_with(c, TIDE_ECLOSED));
+  c = connect_once(&w);
+  turn(&w);
   actor *a = accept_times(&w, 3);
   for (int i = 0; i < 20 && !actor_ended(c); i++) tide_loop_turn(w.loop, true);
   CHECK_EQ(c->outcome, TIDE_OK);
@@ -428,13 +435,30 @@ static void waiting_for_descriptors_can_be_cancelled(void) {
   close_listener(&w);
 }
 
+/* After such a wait the next is for connections again. */
+static void waiting_goes_on_as_usual_afterwards(void) {
+  world w;
+  rlim_t before;
+  actor *a = starve(&w, &before);
+  a->i = 1; /* one more */
+  restore(before);
+  for (int i = 0; i < 10; i++) CHECK_EQ(tide_loop_turn(w.loop, a->i > 0), TIDE_OK);
+  CHECK_LOG(&w, "c connected, a accepted");
+  CHECK(!actor_ended(a));
+  tide_task_cancel(&a->task);
+  settle(&w);
+  CHECK(actor_failed_with(a, TIDE_ECANCELLED));
+  CHECK(listener.fd.reader == NULL);
+  close_listener(&w);
+}
+
 static void closing_it_ends_the_wait_for_descriptors(void) {
   world w;
   rlim_t before;
   actor *a = starve(&w, &before);
   tide_listener_close(&listener);
   restore(before);
-  settle(&w);
+  turn(&w);
   CHECK(actor_failed_with(a, TIDE_ECLOSED));
   close_listener(&w);
 }
@@ -481,6 +505,7 @@ int main(void) {
   if (under_valgrind()) return check_summary();
   RUN(without_descriptors_it_waits_and_tries_again);
   RUN(waiting_for_descriptors_can_be_cancelled);
+  RUN(waiting_goes_on_as_usual_afterwards);
   RUN(closing_it_ends_the_wait_for_descriptors);
   RUN(without_descriptors_nothing_is_opened);
   return check_summary();

@@ -156,6 +156,25 @@ static void what_comes_while_nobody_waits_is_there_at_once(void) {
   close_pair(&w);
 }
 
+/* The peer closed without reading what we had sent. */
+static void a_reset_is_told_again_and_again(void) {
+  world w;
+  open_pair(&w);
+  ask_for(EXACTLY, 100);
+  raw_send(&ours, "never read");
+  raw_send(&theirs, "last");
+  tide_stream_close(&theirs);
+  actor *r = read_once(&w);
+  settle(&w);
+  CHECK(actor_failed_with(r, TIDE_OS(ECONNRESET)));
+  CHECK_LOG(&w, "r os");
+  ask_for(SOME, 100);
+  check_reads(&w, "r 'last'");
+  check_reads(&w, "r os");
+  check_reads(&w, "r os");
+  close_pair(&w);
+}
+
 /* read_exactly */
 
 static void exactly_waits_for_all_of_it(void) {
@@ -311,8 +330,8 @@ static void large_sender(actor *self) {
   BEGIN;
   if (self->data == NULL) self->data = patterned(0, LARGE);
   while (self->i < LARGE) {
-    ssize_t sent = send(theirs.fd.fd, (char *)self->data + self->i, (size_t)(LARGE - self->i),
-                        MSG_NOSIGNAL);
+    ssize_t sent =
+        send(theirs.fd.fd, (char *)self->data + self->i, (size_t)(LARGE - self->i), MSG_NOSIGNAL);
     if (sent > 0) self->i += (int)sent;
     TRY(sleep_ms(self, 1));
   }
@@ -540,6 +559,8 @@ static void shortages_lose_no_byte_unnoticed(void) {
   play_all_shortages(&shortage);
   ask_until(100, "7");
   play_all_shortages(&shortage);
+  ask_until(1, "x"); /* which there is not */
+  play_all_shortages(&shortage);
   ask_for(ALL, 100);
   play_all_shortages(&shortage);
 }
@@ -561,56 +582,19 @@ static void an_idle_stream_holds_no_memory(void) {
   close_pair(&w);
 }
 
-static bool passed;
-static size_t read_before_passing;
-
-static void passer_by(actor *self) {
-  BEGIN;
-  passed = true;
-  END;
-}
-
-static void greedy_reader(actor *self) {
-  tide_slice got = {0};
-  BEGIN;
-  do {
-    CALL_OR_END(call(self, &got));
-    if (!passed) read_before_passing += got.length;
-    self->i += (int)got.length;
-  } while (self->i < 10 * LARGE);
-  END;
-}
-
-static void flooder(actor *self) {
-  BEGIN;
-  self->data = patterned(0, LARGE);
-  while (self->i < 10 * LARGE && !passed) {
-    ssize_t sent = send(theirs.fd.fd, self->data, LARGE, MSG_NOSIGNAL);
-    if (sent > 0) self->i += (int)sent;
-    TRY(tide_task_yield(&self->task));
-  }
-  free(self->data);
-  tide_stream_close(&theirs);
-  END;
-}
-
-/* However much there is to read, a task reads about 1 MiB, or 256 times, before others run. */
+/* /dev/zero: there is always more. */
 static void a_flood_lets_others_run(void) {
+  enum { FLOOD = 32 << 20 };
   world w;
-  open_pair(&w);
-  ask_for(ALL, SIZE_MAX);
-  passed = false;
-  read_before_passing = 0;
-  spawn(&w, "flooder", flooder);
-  actor *r = spawn(&w, "r", greedy_reader);
-  turns(&w, 4);
-  spawn(&w, "passer-by", passer_by);
-  turns(&w, 2);
-  CHECK(passed);
-  CHECK_EQ(read_before_passing, 0);
-  tide_task_cancel(&r->task);
+  io_open(&w);
+  tide_stream_init(&ours, w.loop, open("/dev/zero", O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  ask_for(ALL, FLOOD);
+  actor *all = read_once(&w);
   settle(&w);
-  close_pair(&w);
+  CHECK_LOG(&w, "r limit");
+  CHECK(all->suspensions >= FLOOD / (1 << 20) / 2); /* a turn about every MiB */
+  tide_stream_close(&ours);
+  io_close(&w);
 }
 
 int main(void) {
@@ -618,6 +602,7 @@ int main(void) {
   RUN(read_gives_at_most_what_was_asked_for);
   RUN(read_waits_for_the_first_byte);
   RUN(the_end_is_told_again_and_again);
+  RUN(a_reset_is_told_again_and_again);
   RUN(what_comes_while_nobody_waits_is_there_at_once);
   RUN(exactly_waits_for_all_of_it);
   RUN(exactly_gives_what_came_before_the_end);

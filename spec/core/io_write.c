@@ -115,6 +115,7 @@ static void what_the_system_does_not_take_is_sent_in_the_background(void) {
   CHECK(ours.output == NULL);
   CHECK_EQ(drain_all(&w, LARGE), LARGE);
   CHECK_LOG(&w, "a wrote more, more");
+  CHECK_EQ(ours.fd.armed & TIDE_WRITABLE, 0); /* else it would be told so forever */
   close_pair(&w);
 }
 
