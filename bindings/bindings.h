@@ -164,7 +164,8 @@ void tl_error_open(lua_State *L, tl_runtime *rt);
 
 /* wait.c */
 tl_task *tl_enter_failed(lua_State *L, const tl_runtime *rt);
-int tl_raise_cancelled(lua_State *L, tl_runtime *rt);
+void tl_cancelled_push(lua_State *L, const tl_runtime *rt); /* the error, with its reason */
+int tl_raise_cancelled(lua_State *L, const tl_runtime *rt);
 int tl_raise_outcome(lua_State *L, tl_runtime *rt, int outcome);
 extern char tl_marker; /* its address on top of a coroutine says: this one waits */
 

@@ -6,6 +6,7 @@ typedef struct tl_group {
   tl_runtime *rt;   /* whose */
   bool cancelled;   /* by group:cancel() */
   bool waited;      /* children were live when the body ended */
+  bool refused;     /* the body was left by the `closed` of its own spawn: as if cancelled */
   bool deadlocked;  /* nothing could wake the children: they were cancelled for it */
 } tl_group;
 
@@ -93,10 +94,26 @@ static int left(lua_State *L, bool *caught) {
   return 0;
 }
 
+/* Whether the error at 2 is that of a spawn into this group, refused because it is being
+ * cancelled: who only met the cancellation there has not failed. */
+static bool is_refusal(lua_State *L, const tl_group *group) {
+  if (!tide_scope_cancelled(&group->group.scope) || !tl_error_is(L, group->rt, 2, "closed"))
+    return false;
+  lua_getfield(L, 2, "group");
+  bool is = lua_rawequal(L, -1, 1);
+  lua_pop(L, 1);
+  return is;
+}
+
 /* The body has ended: its failure counts like a child's and cancels them. */
 static void body_over(lua_State *L, tl_group *group) {
   group->waited = group->group.live > 0;
   if (lua_isnil(L, 2)) return;
+  if (is_refusal(L, group)) {
+    tl_cancelled_push(L, group->rt);
+    lua_replace(L, 2);
+    group->refused = true;
+  }
   if (!tl_error_is(L, group->rt, 2, "cancelled")) add_failure(L, 1, 2);
   tide_group_cancel(&group->group);
 }
@@ -120,8 +137,11 @@ static int children_wait(lua_State *L, tl_group *group) {
 
 static int block_left(lua_State *L) {
   bool caught;
+  bool refused = ((const tl_group *)lua_touserdata(L, 1))->refused;
   left(L, &caught);
-  return 0;
+  if (!refused) return 0;
+  lua_settop(L, 2);
+  return lua_error(L);
 }
 
 static int block_waited(lua_State *L, int status, lua_KContext ctx) {
@@ -209,9 +229,12 @@ static int new_group(lua_State *L) {
 static int group_spawn(lua_State *L) {
   tl_group *group = check_group(L);
   tl_check_callable(L, 2);
-  if (!tide_group_open(&group->group))
-    return tl_raise_message(L, group->rt, TIDE_ECLOSED,
-                            "the TaskGroup has ended or is being cancelled");
+  if (!tide_group_open(&group->group)) {
+    tl_error_push(L, group->rt, TIDE_ECLOSED, "the TaskGroup has ended or is being cancelled");
+    lua_pushvalue(L, 1);
+    lua_setfield(L, -2, "group");
+    return lua_error(L);
+  }
   tl_task_spawn(L, group->rt, &group->group, 1, 2);
   return 1;
 }

@@ -100,12 +100,15 @@ void tl_reason_push(lua_State *L, const tl_runtime *rt, const tide_task *task) {
   lua_remove(L, -2);
 }
 
-int tl_raise_cancelled(lua_State *L, tl_runtime *rt) {
+void tl_cancelled_push(lua_State *L, const tl_runtime *rt) {
   tl_error_push(L, rt, TIDE_ECANCELLED, NULL);
-  if (rt->reason_count > 0) {
-    tl_reason_push(L, rt, &rt->current->task);
-    lua_setfield(L, -2, "reason");
-  }
+  if (rt->reason_count == 0) return;
+  tl_reason_push(L, rt, &rt->current->task);
+  lua_setfield(L, -2, "reason");
+}
+
+int tl_raise_cancelled(lua_State *L, const tl_runtime *rt) {
+  tl_cancelled_push(L, rt);
   return lua_error(L);
 }
 

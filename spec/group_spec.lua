@@ -443,4 +443,27 @@ describe("a TaskGroup", function()
       if not helper.inside then raises("no_task", tide.TaskGroup) end
     end)
   end)
+
+  it("takes a spawn refused by a cancellation for the cancellation, not for a failure", run(function()
+    local function block()
+      local g <close> = tide.TaskGroup()
+      tide.raw.pcall(tide.sleep, 1)
+      g:spawn(tide.sleep, 1)
+    end
+    local function body()
+      tide.TaskGroup(function(g)
+        tide.raw.pcall(tide.sleep, 1)
+        g:spawn(tide.sleep, 1)
+      end)
+    end
+    for _, f in ipairs { block, body } do
+      local task = tide.spawn(f)
+      tide.sleep(0)
+      task:cancel()
+      local _, err = pcall(task.await, task)
+      assert.is_true(tide.is(err, "cancelled"))
+      assert.equal("cancelled", task:status())
+    end
+  end))
+
 end)

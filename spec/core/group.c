@@ -145,6 +145,25 @@ static void cancelled_from_outside_it_ends_its_children_first(void) {
   close_group(&w);
 }
 
+static void witness(actor *self) {
+  BEGIN;
+  WAIT(sleep_ms(self, 50));
+  say(self, "%d", self->outcome);
+  END;
+}
+
+static void children_are_told_before_their_body(void) {
+  world w;
+  actor *h = open_group(&w, 2, 0, witness);
+  h->data = &w;
+  turn(&w);
+  turn(&w);
+  tide_task_cancel(&h->task);
+  settle(&w);
+  CHECK_LOG(&w, "1 -1, 2 -1, host body -1, host closes");
+  close_group(&w);
+}
+
 static void cancelled_itself_it_catches(void) {
   world w;
   open_group(&w, 2, 0, sleeper);
@@ -535,6 +554,7 @@ int main(void) {
   RUN(a_failure_is_felt_at_the_end_of_its_turn);
   RUN(an_unsupervised_group_ignores_failures);
   RUN(cancelled_from_outside_it_ends_its_children_first);
+  RUN(children_are_told_before_their_body);
   RUN(cancelled_itself_it_catches);
   RUN(a_cancelled_child_does_not_disturb_the_others);
   RUN(a_child_may_spawn_a_sibling_as_its_last_act);
