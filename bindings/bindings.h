@@ -66,6 +66,7 @@ typedef struct tl_runtime {
   int pool_count;                      /* coroutines in TL_POOL */
   int pool_capacity;                   /* places in TL_POOL */
   uint8_t how;                         /* TL_PACKED, TL_BARE: what the body that just ended left */
+  int no_memory, foreign_yield;        /* registry references of messages */
   lua_State *box;                      /* a stack of body.c's own; see there */
   const void *last[TL_CLASS_COUNT];    /* the object that was checked last, of each class, or NULL */
   lua_State *spare;                    /* the coroutine for the next task to begin, or NULL */
@@ -83,6 +84,7 @@ enum {
   TL_NAMED = 4,  /* it has an entry in TL_NAMES */
   TL_EMPTY = 8,  /* no result at all */
   TL_FAILED = 16, /* only in tl_runtime.how: a record {error, traceback} */
+  TL_STOPPED = 128, /* only in tl_runtime.how: cancelled; the value is the reason */
   TL_BEGUN = 32,  /* a task that was stepped */
   TL_CHILD = 64,  /* a task whose first value is its group, the second its function */
 };

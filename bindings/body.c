@@ -3,7 +3,10 @@
  * A task gets a coroutine when it is first stepped: most of those that end without ever waiting
  * then share one, which is in the cache. Until then its function and arguments are its user values.
  * The first user value is the function, then the coroutine once the task has waited, then the
- * result. The stack of tl_runtime.box: TL_LIVE, the pool (a list of coroutines), the spare one. */
+ * result. The stack of tl_runtime.box: TL_LIVE, the pool (a list of coroutines), the spare one.
+ *
+ * Nothing that could allocate is done on the box: it would raise where nobody catches, and the
+ * collector would run finalizers on it. */
 #include "bindings.h"
 
 enum {
@@ -29,8 +32,14 @@ static int pack_results(lua_State *L, int first) {
   return 1;
 }
 
+/* The error is on top. Of a cancellation only the reason is kept. */
 static int keep_failure(lua_State *L) {
   tl_runtime *rt = tl_runtime_find(L);
+  if (tl_error_is(L, rt, -1, "cancelled")) {
+    lua_getfield(L, -1, "reason");
+    rt->how = TL_STOPPED;
+    return 1;
+  }
   lua_createtable(L, 2, 0);
   lua_pushvalue(L, -2);
   lua_rawseti(L, -2, 1);
@@ -69,31 +78,32 @@ static int child_body(lua_State *L) {
 /* Coroutines. */
 
 /* In protected mode: a new coroutine, and a place in the pool for when it is free. */
-static int new_coroutine(lua_State *box) {
-  tl_runtime *rt = lua_touserdata(box, 1);
-  lua_newthread(box);
+static int new_coroutine(lua_State *L) {
+  tl_runtime *rt = lua_touserdata(L, 1);
+  lua_newthread(L);
   if (rt->pool_capacity == POOL_MAX) return 1;
-  tl_table_push(box, rt, TL_POOL);
-  lua_pushboolean(box, 0);
-  lua_rawseti(box, -2, rt->pool_capacity + 1);
+  tl_table_push(L, rt, TL_POOL);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, rt->pool_capacity + 1);
   rt->pool_capacity++;
-  lua_pop(box, 1);
+  lua_pop(L, 1);
   return 1;
 }
 
 /* The spare coroutine; where there is none, one from the pool or a new one. NULL: no memory. */
 static lua_State *take_spare(tl_runtime *rt) {
-  lua_State *box = rt->box;
+  lua_State *box = rt->box, *L = rt->L;
   if (rt->spare != NULL) return rt->spare;
   if (rt->pool_count > 0) {
     lua_rawgeti(box, POOL, rt->pool_count--);
   } else {
-    lua_pushcfunction(box, new_coroutine);
-    lua_pushlightuserdata(box, rt);
-    if (lua_pcall(box, 1, 1, 0) != LUA_OK) {
-      lua_pop(box, 1);
+    lua_pushcfunction(L, new_coroutine);
+    lua_pushlightuserdata(L, rt);
+    if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+      lua_pop(L, 1);
       return NULL;
     }
+    lua_xmove(L, box, 1);
   }
   rt->spare = lua_tothread(box, -1);
   lua_replace(box, SPARE);
@@ -171,21 +181,6 @@ static void end_cancelled(tl_task *task) {
   end_task(task, TIDE_FUTURE_CANCELLED, true);
 }
 
-/* Whether the record on top of the box is of an error `cancelled`: then its reason replaces it. */
-static bool is_cancellation(const tl_runtime *rt) {
-  lua_State *box = rt->box;
-  lua_rawgeti(box, -1, 1);
-  if (!tl_error_is(box, rt, -1, "cancelled")) {
-    lua_pop(box, 1);
-    return false;
-  }
-  lua_pushliteral(box, "reason");
-  lua_rawget(box, -2);
-  lua_replace(box, -3);
-  lua_pop(box, 1);
-  return true;
-}
-
 /* The coroutine returned `count` values, 0 or 1: what the body left. */
 static void end_returned(tl_task *task, int count) {
   tl_runtime *rt = task->rt;
@@ -200,8 +195,10 @@ static void end_returned(tl_task *task, int count) {
   }
   if (TL_UNLIKELY(how != 0)) {
     rt->how = 0;
-    if (how == TL_FAILED)
-      state = is_cancellation(rt) ? TIDE_FUTURE_CANCELLED : TIDE_FUTURE_FAILED;
+    if (how == TL_STOPPED)
+      state = TIDE_FUTURE_CANCELLED;
+    else if (how == TL_FAILED)
+      state = TIDE_FUTURE_FAILED;
     else
       task->task.future.user |= how;
   }
@@ -213,13 +210,19 @@ static inline void leave_wait(tl_task *task) {
   if (TL_UNLIKELY(task->task.state != TIDE_TASK_RUNNING)) tide_task_detach(&task->task);
 }
 
-/* The error, a value on top of the box, could not be kept by the body: there was no memory, or the
- * coroutine yielded to nobody. */
-static void end_broken(tl_task *task) {
+/* The coroutine ended in a way that the body could not keep: there was no memory, or it yielded to
+ * nobody. `message` is a registry reference, or LUA_NOREF: the coroutine has the error. */
+static void end_broken(tl_task *task, int message) {
+  lua_State *co = task->co;
   task->rt->how = 0;
   task->task.future.user |= TL_BARE;
-  if (task->co != NULL) lua_resetthread(task->co);
+  if (co != NULL) lua_resetthread(co); /* its <close> variables; the error stays on top */
   leave_wait(task);
+  lua_State *box = open_box(task);
+  if (message == LUA_NOREF)
+    lua_xmove(co, box, 1);
+  else
+    lua_rawgeti(box, LUA_REGISTRYINDEX, message);
   end_task(task, TIDE_FUTURE_FAILED, false);
 }
 
@@ -257,8 +260,7 @@ static bool begin(tl_task *task) {
     task->co = co;
     return true;
   }
-  lua_pushliteral(open_box(task), "not enough memory");
-  end_broken(task);
+  end_broken(task, task->rt->no_memory);
   return false;
 }
 
@@ -280,13 +282,7 @@ static inline void step_one(tide_task *core) {
     leave_wait(task);
     end_returned(task, results);
   } else {
-    lua_State *box = open_box(task);
-    leave_wait(task);
-    if (status == LUA_YIELD)
-      lua_pushliteral(box, "a task was suspended by a yield that is not one of tide's");
-    else
-      lua_xmove(co, box, 1);
-    end_broken(task);
+    end_broken(task, status == LUA_YIELD ? rt->foreign_yield : LUA_NOREF);
   }
 }
 
@@ -312,7 +308,6 @@ tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int grou
   }
   int count = lua_gettop(L) - function_index + 1;
   luaL_argcheck(L, count <= UINT16_MAX - 1, function_index, "too many arguments");
-  int slot = tl_slot_find(L, rt);
   tl_task *task = lua_newuserdatauv(L, sizeof *task, count);
   tl_class_push(L, rt, TL_TASK);
   lua_setmetatable(L, -2);
@@ -320,11 +315,11 @@ tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int grou
   for (int i = count; i >= 1; i--) lua_setiuservalue(L, function_index, i);
   task->rt = rt;
   task->co = NULL;
-  task->slot = slot;
   task->next_failed = 0;
   task->values = (uint16_t)count;
   tide_task_init(&task->task, rt->loop, &task_ops);
   if (group_index != 0) task->task.future.user = TL_CHILD;
+  task->slot = tl_slot_find(L, rt); /* after all that may collect, and so run finalizers */
   int error = tide_task_spawn(&task->task, group);
   if (TL_UNLIKELY(error != TIDE_OK)) tl_raise(L, rt, error);
   lua_pushvalue(L, -1);

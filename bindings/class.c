@@ -119,7 +119,7 @@ void tl_class_open(lua_State *L, tl_runtime *rt) {
 const char *tl_function_name(lua_State *L, char *buffer, size_t size) {
   lua_Debug ar;
   if (!lua_getstack(L, 0, &ar) || !lua_getinfo(L, "n", &ar) || ar.name == NULL) return NULL;
-  if (ar.namewhat[0] == 'f') return NULL; /* "for iterator": not what a reader would look for */
+  if (strcmp(ar.namewhat, "for iterator") == 0) return NULL; /* the loop's word, not ours */
   strncpy(buffer, ar.name, size - 1);
   buffer[size - 1] = '\0';
   return buffer;

@@ -1,5 +1,7 @@
 /* handle.c: callbacks: call_soon, call_later, call_at, and done callbacks. A callback is a task of
  * the core whose one step calls a function. */
+#include <stdio.h>
+
 #include "bindings.h"
 
 typedef struct tl_handle {
@@ -27,21 +29,29 @@ static int call(lua_State *L) {
   return 0;
 }
 
+/* In protected mode: the same, and a failure is reported. */
+static int call_and_report(lua_State *L) {
+  tl_runtime *rt = tl_runtime_find(L);
+  lua_pushcfunction(L, tl_message_handler);
+  lua_pushcfunction(L, call);
+  lua_pushvalue(L, 1);
+  if (lua_pcall(L, 1, 0, 2) == LUA_OK) return 0;
+  lua_pushliteral(L, "a callback");
+  tl_traceback_push(L, rt, 3);
+  tl_report(L, rt, 4, 3, 5);
+  return 0;
+}
+
 static void run_callback(tl_handle *handle) {
   tl_runtime *rt = handle->rt;
   lua_State *L = rt->L;
-  int top = lua_gettop(L);
-  lua_pushcfunction(L, tl_message_handler);
-  lua_pushcfunction(L, call);
+  lua_pushcfunction(L, call_and_report);
   tl_table_push(L, rt, TL_LIVE);
   lua_rawgeti(L, -1, handle->slot);
   lua_remove(L, -2);
-  if (lua_pcall(L, 1, 0, top + 1) != LUA_OK) {
-    lua_pushliteral(L, "a callback");
-    tl_traceback_push(L, rt, -2);
-    tl_report(L, rt, lua_gettop(L) - 1, lua_gettop(L) - 2, lua_gettop(L));
-  }
-  lua_settop(L, top);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
+  fprintf(stderr, "tide: a callback failed, and reporting it failed too\n");
+  lua_pop(L, 1);
 }
 
 static void step(tide_task *task, int outcome) {

@@ -46,6 +46,10 @@ tl_runtime *tl_runtime_open(lua_State *L) {
   new_table(L, rt, TL_NAMES, "k");
   new_table(L, rt, TL_TRACEBACKS, "k");
   new_table(L, rt, TL_HOOKS, NULL);
+  lua_pushliteral(L, "not enough memory");
+  rt->no_memory = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pushliteral(L, "a task was suspended by a yield that is not one of tide's");
+  rt->foreign_yield = luaL_ref(L, LUA_REGISTRYINDEX);
   rt->box = lua_newthread(L);
   luaL_ref(L, LUA_REGISTRYINDEX);
   tl_table_push(rt->box, rt, TL_LIVE);
@@ -80,18 +84,20 @@ void tl_hook_push(lua_State *L, const tl_runtime *rt, const char *name) {
 }
 
 /* Doubles the number of slots. New ones get a place in the table at once, so that filling and
- * clearing them later needs no memory. */
+ * clearing them later needs no memory. Filling may collect, and a finalizer that spawns come in
+ * between: then it has done the work. */
 static void grow_slots(lua_State *L, tl_runtime *rt) {
   const tide_allocator a = tide_allocator_default();
   int old = rt->slot_capacity;
   int capacity = old == 0 ? 16 : old * 2;
   luaL_argcheck(L, capacity > old, 1, "too many tasks");
   tl_table_push(L, rt, TL_LIVE);
-  for (int slot = old + 1; slot <= capacity; slot++) {
+  for (int slot = old + 1; slot <= capacity && rt->slot_capacity == old; slot++) {
     lua_pushboolean(L, 0);
     lua_rawseti(L, -2, slot);
   }
   lua_pop(L, 1);
+  if (rt->slot_capacity != old) return;
   int *slots = tide_resize(&a, rt->slots, (size_t)old * sizeof *slots,
                            (size_t)capacity * sizeof *slots);
   if (slots == NULL) luaL_error(L, "not enough memory");
@@ -101,7 +107,7 @@ static void grow_slots(lua_State *L, tl_runtime *rt) {
 }
 
 int tl_slot_find(lua_State *L, tl_runtime *rt) {
-  if (rt->slot_count == 0) grow_slots(L, rt);
+  while (rt->slot_count == 0) grow_slots(L, rt);
   return rt->slots[rt->slot_count - 1];
 }
 

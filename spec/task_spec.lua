@@ -483,4 +483,33 @@ describe("tide.type", function()
     assert.is_nil(tide.type("x"))
     assert.is_nil(tide.type(nil))
   end))
+
+  it("may be spawned by finalizers, whenever these run", run(function()
+    local collected, made = 0, 0
+    local function make_garbage()
+      made = made + 1
+      setmetatable({}, { __gc = function()
+        collected = collected + 1
+        if made < 20000 then make_garbage() end
+        tide.spawn(turns, 1):cancel()
+        tide.call_soon(function() end)
+      end })
+    end
+    for _ = 1, 50 do make_garbage() end
+    for _ = 1, 20 do
+      local tasks = {}
+      for i = 1, 300 do
+        tasks[i] = tide.spawn(function()
+          turns(i % 3)
+          return i, {}
+        end)
+      end
+      for i = 1, 300 do assert.equal(i, (tasks[i]:await())) end
+    end
+    made = 20000
+    assert.is_true(collected > 0)
+    collectgarbage()
+    turns(3)
+  end))
+
 end)

@@ -14,8 +14,7 @@ static size_t grown(size_t capacity, size_t needed) {
   return doubled > needed ? doubled : needed;
 }
 
-/* Bytes move to the front where they are fewer than what was consumed: a byte moves once at most.
- */
+/* Bytes move to the front where they are fewer than what was consumed, and so once at most. */
 static bool compact(tide_buffer *buffer, size_t room) {
   size_t size = tide_buffer_size(buffer);
   if (size > buffer->start || buffer->capacity - size < room) return false;

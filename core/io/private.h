@@ -7,13 +7,20 @@
 
 /* TIDE_TINY_BUFFERS: test builds in which everything is cut at awkward places. */
 #ifdef TIDE_TINY_BUFFERS
-enum { TIDE__SCRATCH = 16, TIDE__READ_ROOM = 4, TIDE__LOW_MARK = 8, TIDE__HIGH_MARK = 16 };
+enum {
+  TIDE__SCRATCH = 16,
+  TIDE__READ_ROOM = 4,
+  TIDE__READ_MOST = 32,
+  TIDE__LOW_MARK = 8,
+  TIDE__HIGH_MARK = 16,
+};
 #else
 enum {
-  TIDE__SCRATCH = 64 * 1024,   /* bytes of the buffer that all reads of a loop share */
-  TIDE__READ_ROOM = 4 * 1024,  /* a read is never for less, whatever its caller wants of it */
-  TIDE__LOW_MARK = 16 * 1024,  /* unsent bytes at which a writer goes on */
-  TIDE__HIGH_MARK = 64 * 1024, /* unsent bytes above which it waits */
+  TIDE__SCRATCH = 64 * 1024,    /* bytes of the buffer that all reads of a loop share */
+  TIDE__READ_ROOM = 4 * 1024,   /* a read is never for less, whatever its caller wants of it */
+  TIDE__READ_MOST = 256 * 1024, /* nor for more, so that others have their turn */
+  TIDE__LOW_MARK = 16 * 1024,   /* unsent bytes at which a writer goes on */
+  TIDE__HIGH_MARK = 64 * 1024,  /* unsent bytes above which it waits */
 };
 #endif
 

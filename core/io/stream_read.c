@@ -61,7 +61,7 @@ static int make_room(tide_stream *stream, size_t want, size_t *room) {
     return TIDE_OK;
   }
   int error = tide_buffer_reserve(input, memory(stream), *room);
-  *room = input->capacity - input->end;
+  *room = within(input->capacity - input->end, 0, TIDE__READ_MOST);
   return error;
 }
 
