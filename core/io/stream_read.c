@@ -81,7 +81,7 @@ static int fill(tide_stream *stream, tide_task *task, size_t want) {
   if (got == -EAGAIN) return TIDE_PENDING;
   if (got <= 0) return stream->read_error = got == 0 ? TIDE_EEOF : TIDE_OS((int)-got);
   input->end += (size_t)got;
-  tide__wait_charge(task, (size_t)got);
+  tide__wait_charge(task, within((size_t)got, TIDE__BYTES_PER_WAIT, SIZE_MAX));
   return TIDE_OK;
 }
 

@@ -66,6 +66,8 @@ int tide__wait_skip(tide_task *task);
  * anything: TIDE_OK to go on; TIDE_PENDING: the task's next step calls again, or is cancelled. */
 int tide__wait_try(tide_task *task, const tide_wait_ops *ops, void *source);
 
+enum { TIDE__BYTES_PER_WAIT = 4096 }; /* so a task moves about 1 MiB before others run */
+
 /* The try moved so many bytes: large ones count as several waits in a row. */
 void tide__wait_charge(tide_task *task, size_t bytes);
 

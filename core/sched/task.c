@@ -99,11 +99,8 @@ int tide__wait_try(tide_task *task, const tide_wait_ops *ops, void *source) {
   return tide__wait_enter(task, ops, source) ? tide__wait_skip(task) : TIDE_PENDING;
 }
 
-/* With the 256 of tide__wait_skip, a task moves about 1 MiB before others run. */
-enum { BYTES_PER_WAIT = 4096 };
-
 void tide__wait_charge(tide_task *task, size_t bytes) {
-  size_t streak = task->streak + bytes / BYTES_PER_WAIT;
+  size_t streak = task->streak + bytes / TIDE__BYTES_PER_WAIT;
   task->streak = streak < UINT8_MAX ? (uint8_t)streak : UINT8_MAX;
 }
 

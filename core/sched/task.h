@@ -43,8 +43,8 @@ struct tide_task {
   uint8_t user;             /* free for the owner */
 };
 
-/* A task that is not in any loop yet. Its scope will be inside `parent`'s (usually a group's; the
- * loop's background group: tide_loop_background). */
+/* A task that is not in any loop yet. Spawning it puts its scope into a group's (the one for tasks
+ * of no other group: tide_loop_background). */
 TIDE_API void tide_task_init(tide_task *task, tide_loop *loop, const tide_task_ops *ops);
 
 /* Starts the task in `group`: its first step comes at the loop's next turn, or when the group's
