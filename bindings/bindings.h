@@ -140,6 +140,7 @@ void tl_functions(lua_State *L, tl_runtime *rt, const luaL_Reg *functions); /* i
 void tl_constructor(lua_State *L, tl_runtime *rt, const char *name, tl_class class,
                     lua_CFunction call); /* module.name, callable; the module is on top */
 void tl_check_callable(lua_State *L, int index);
+tide_time tl_check_time(lua_State *L, int index); /* a number of seconds, not NaN */
 size_t tl_check_count(lua_State *L, int index, size_t least); /* an integer >= least */
 const char *tl_function_name(lua_State *L, char *buffer, size_t size); /* running; or NULL */
 
@@ -158,6 +159,9 @@ static inline void tl_forget(tl_runtime *rt, tl_class class) { rt->last[class] =
 void tl_error_push(lua_State *L, const tl_runtime *rt, int error, const char *message);
 int tl_raise(lua_State *L, const tl_runtime *rt, int error);
 int tl_raise_message(lua_State *L, const tl_runtime *rt, int error, const char *message);
+/* Pushes the error at `index` for a list of errors: nil, which a list cannot hold, as a string. */
+void tl_error_value_push(lua_State *L, int index);
+
 bool tl_error_is(lua_State *L, const tl_runtime *rt, int index, const char *kind);
 bool tl_error_is_cancel(lua_State *L, const tl_runtime *rt, int index); /* of one's own scopes */
 int tl_message_handler(lua_State *L); /* keeps the traceback; for lua_pcallk */

@@ -64,7 +64,7 @@ static int child_ended(lua_State *L, int status, lua_KContext before) {
   const tl_runtime *rt = tl_runtime_find(L);
   if (status != LUA_OK && status != LUA_YIELD && !tl_error_is(L, rt, -1, "cancelled")) {
     lua_getiuservalue(L, 2, 1);
-    lua_pushvalue(L, -2);
+    tl_error_value_push(L, -2);
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
     lua_pop(L, 1);
   }

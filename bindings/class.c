@@ -80,6 +80,12 @@ void tl_constructor(lua_State *L, tl_runtime *rt, const char *name, tl_class cla
   lua_setfield(L, -2, name);
 }
 
+tide_time tl_check_time(lua_State *L, int index) {
+  double seconds = luaL_checknumber(L, index);
+  luaL_argcheck(L, seconds == seconds, index, "must not be NaN");
+  return tide_time_from_seconds(seconds);
+}
+
 void tl_check_callable(lua_State *L, int index) {
   if (lua_isfunction(L, index)) return;
   if (luaL_getmetafield(L, index, "__call") == LUA_TNIL) luaL_typeerror(L, index, "function");

@@ -86,7 +86,7 @@ static int condition_lock(lua_State *L) {
 
 static int condition_tostring(lua_State *L) {
   lua_pushfstring(L, "Condition(%s)",
-                  check_condition(L)->lock->owner != NULL ? "locked" : "unlocked");
+                  check_condition(L)->lock->owner != 0 ? "locked" : "unlocked");
   return 1;
 }
 

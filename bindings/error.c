@@ -69,6 +69,13 @@ static int raw_field(lua_State *L, int index, const char *name) {
   return lua_rawget(L, index);
 }
 
+void tl_error_value_push(lua_State *L, int index) {
+  if (lua_isnil(L, index))
+    lua_pushliteral(L, "<no error object>");
+  else
+    lua_pushvalue(L, index);
+}
+
 bool tl_error_is(lua_State *L, const tl_runtime *rt, int index, const char *kind) {
   if (!is_error(L, rt, index)) return false;
   bool is = raw_field(L, index, "kind") == LUA_TSTRING && strcmp(lua_tostring(L, -1), kind) == 0;

@@ -191,7 +191,7 @@ static int function_ended(lua_State *L, int status, lua_KContext ctx) {
   if (status == LUA_OK || status == LUA_YIELD)
     lua_pushnil(L);
   else
-    lua_pushvalue(L, -1);
+    tl_error_value_push(L, -1);
   lua_replace(L, 2); /* over the message handler */
   body_over(L, group);
   if (rt->current->task.state != TIDE_TASK_RUNNING) /* a wait that went to another's resume */

@@ -106,17 +106,17 @@ static int call_soon(lua_State *L) {
 /* tide.call_later(delay, fn, ...) -> handle */
 static int call_later(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
-  double delay = luaL_checknumber(L, 1);
+  tide_time delay = tl_check_time(L, 1);
   tl_check_callable(L, 2);
   if (!rt->running) tide_loop_update_now(rt->loop);
-  return call_at_time(L, tide_time_add(tide_loop_now(rt->loop), tide_time_from_seconds(delay)));
+  return call_at_time(L, tide_time_add(tide_loop_now(rt->loop), delay));
 }
 
 /* tide.call_at(when, fn, ...) -> handle */
 static int call_at(lua_State *L) {
-  double when = luaL_checknumber(L, 1);
+  tide_time when = tl_check_time(L, 1);
   tl_check_callable(L, 2);
-  return call_at_time(L, tide_time_from_seconds(when));
+  return call_at_time(L, when);
 }
 
 /* handle:cancel() -> boolean: whether it had not run yet */

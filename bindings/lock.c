@@ -55,7 +55,7 @@ static int lock_close(lua_State *L) {
 }
 
 static int lock_locked(lua_State *L) {
-  lua_pushboolean(L, check_lock(L)->owner != NULL);
+  lua_pushboolean(L, check_lock(L)->owner != 0);
   return 1;
 }
 
@@ -86,7 +86,7 @@ static int lock_with(lua_State *L) {
 }
 
 static int lock_tostring(lua_State *L) {
-  lua_pushfstring(L, "Lock(%s)", check_lock(L)->owner != NULL ? "locked" : "unlocked");
+  lua_pushfstring(L, "Lock(%s)", check_lock(L)->owner != 0 ? "locked" : "unlocked");
   return 1;
 }
 

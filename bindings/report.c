@@ -17,6 +17,12 @@ static int to_stderr(lua_State *L) {
   return 0;
 }
 
+/* In protected mode: an error's __tostring may fail. */
+static int to_text(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
 void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index,
                int traceback_index) {
   int top = lua_gettop(L);
@@ -28,8 +34,13 @@ void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index,
   lua_pushvalue(L, what_index);
   lua_pushvalue(L, error_index);
   lua_pushvalue(L, traceback_index);
-  if (lua_pcall(L, 3, 0, 0) != LUA_OK)
-    fprintf(stderr, "tide: the failure report failed: %s\n", luaL_tolstring(L, -1, NULL));
+  if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
+    lua_pushcfunction(L, to_text);
+    lua_insert(L, -2);
+    bool has_text = lua_pcall(L, 1, 1, 0) == LUA_OK;
+    fprintf(stderr, "tide: the failure report failed: %s\n",
+            has_text ? lua_tostring(L, -1) : "with an error whose __tostring failed");
+  }
   lua_settop(L, top);
 }
 

@@ -97,9 +97,7 @@ static int deadline_form(lua_State *L, tide_time when, form how) {
 }
 
 static tide_time seconds_from_now(lua_State *L, const tl_runtime *rt, int index) {
-  double seconds = luaL_checknumber(L, index);
-  luaL_argcheck(L, seconds == seconds, index, "must not be NaN");
-  return tide_time_add(tide_loop_now(rt->loop), tide_time_from_seconds(seconds));
+  return tide_time_add(tide_loop_now(rt->loop), tl_check_time(L, index));
 }
 
 /* tide.timeout(seconds[, fn, ...]) -> results... | scope */
@@ -109,7 +107,7 @@ static int timeout(lua_State *L) {
 
 /* tide.timeout_at(when[, fn, ...]) -> results... | scope */
 static int timeout_at(lua_State *L) {
-  return deadline_form(L, tide_time_from_seconds(luaL_checknumber(L, 1)), TIMEOUT);
+  return deadline_form(L, tl_check_time(L, 1), TIMEOUT);
 }
 
 /* tide.move_on_after(seconds, fn, ...) -> true, results... | false */
@@ -199,7 +197,7 @@ static int scope_deadline(lua_State *L) {
 static int scope_reschedule(lua_State *L) {
   tl_scope *scope = check_scope(L);
   tide_time when = TIDE_NEVER;
-  if (!lua_isnoneornil(L, 2)) when = tide_time_from_seconds(luaL_checknumber(L, 2));
+  if (!lua_isnoneornil(L, 2)) when = tl_check_time(L, 2);
   if (!(scope->scope.flags & TIDE_SCOPE_ENTERED) || (scope->scope.flags & TIDE_SCOPE_EXPIRED))
     return tl_raise_message(L, scope->rt, TIDE_EINVALID_STATE,
                             "the scope has been left, or its deadline has passed");

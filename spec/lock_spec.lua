@@ -200,4 +200,17 @@ describe("a Lock", function()
     local _ <close> = lock:acquire()
     assert.are.equal("Lock(locked)", tostring(lock))
   end))
+
+  it("left by a task that ended without releasing is not taken for a later task's", run(function()
+    local lock = tide.Lock()
+    tide.spawn(function() lock:acquire() end):await()
+    collectgarbage()
+    local released = 0
+    for _ = 1, 1000 do
+      tide.spawn(function() released = released + (pcall(lock.release, lock) and 1 or 0) end)
+    end
+    tide.sleep(0)
+    assert.are.equal(0, released)
+    assert.is_true(lock:locked())
+  end))
 end)

@@ -271,4 +271,18 @@ describe("the program tide", function()
     local _, expected = shell "ls /proc/self/fd | wc -l"
     assert.are.same({ 0, expected }, { status, out })
   end)
+
+  it("survives errors whose __tostring fails", function()
+    local evil = "local evil = setmetatable({}, { __tostring = function() error 'no text' end }) "
+    local status = tide_e(evil .. "error(evil)")
+    assert.are.equal(1, status)
+    local _, out = tide_e(evil .. [[
+      local tide = require "tide"
+      tide.on_failure(function() error(evil) end)
+      tide.call_soon(error, "once")
+      tide.sleep(0.001)
+      print "goes on"
+    ]])
+    assert.matches("goes on", out)
+  end)
 end)

@@ -421,4 +421,18 @@ describe("tide.shield of a function", function()
     end)
     assert.is_false(task:await())
   end))
+
+  it("takes no NaN for a deadline", run(function()
+    local nan = 0 / 0
+    for _, f in ipairs {
+      function() tide.timeout_at(nan, print) end,
+      function() tide.call_at(nan, print) end,
+      function() tide.call_later(nan, print) end,
+      function() tide.scope(function(scope) scope:reschedule(nan) end) end,
+    } do
+      local ok, err = pcall(f)
+      assert.is_false(ok)
+      assert.matches("must not be NaN", err)
+    end
+  end))
 end)

@@ -21,12 +21,12 @@ typedef struct tide_fd {
   tide_wait *writer;    /* who waits to write, or NULL */
 } tide_fd;
 
-/* `fd` must be non-blocking. */
+/* `fd` must be non-blocking, and open until tide_fd_term: libev asserts that. */
 TIDE_API void tide_fd_init(tide_fd *self, tide_loop *loop, int fd);
 
 /* (waits) Until the descriptor is readable (or writable), or has an error or its end to tell; the
  * wait may end without (try, and wait again). TIDE_EBUSY: another task waits for this;
- * TIDE_ECLOSED; TIDE_OS(EBADF), TIDE_ENOMEM: the system refuses to watch it. `events` is one of
+ * TIDE_ECLOSED; TIDE_ENOMEM, TIDE_OS(EBADF): the system refuses to watch it. `events` is one of
  * TIDE_READABLE and TIDE_WRITABLE. */
 TIDE_API int tide_fd_wait(tide_fd *self, tide_task *task, int events);
 

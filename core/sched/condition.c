@@ -58,7 +58,7 @@ static const tide_wait_ops condition_ops = {
 };
 
 int tide_condition_wait(tide_condition *condition, tide_task *task) {
-  if (condition->lock->owner != task) return TIDE_EINVALID_STATE;
+  if (condition->lock->owner != task->id) return TIDE_EINVALID_STATE;
   if (!tide__wait_enter(task, &condition_ops, condition)) return TIDE_PENDING;
   tide__wait_park(task, &condition->waiters);
   tide_lock_release(condition->lock, task);
@@ -66,7 +66,7 @@ int tide_condition_wait(tide_condition *condition, tide_task *task) {
 }
 
 int tide_condition_notify(tide_condition *condition, const tide_task *task, size_t count) {
-  if (task == NULL || condition->lock->owner != task) return TIDE_EINVALID_STATE;
+  if (task == NULL || condition->lock->owner != task->id) return TIDE_EINVALID_STATE;
   wake(condition, count);
   return TIDE_OK;
 }

@@ -5,14 +5,14 @@
 #include "relock.h"
 
 void tide_lock_init(tide_lock *lock) {
-  lock->owner = NULL;
+  lock->owner = 0;
   tide_list_init(&lock->waiters);
 }
 
 /* Gives the lock to the longest waiter, whose value holds the outcome it is to see. */
 static void pass_on(tide_lock *lock) {
   tide_wait *wait = tide__park_first(&lock->waiters);
-  lock->owner = wait != NULL ? wait->task : NULL;
+  lock->owner = wait != NULL ? wait->task->id : 0;
   if (wait != NULL) tide__park_wake(&lock->waiters, (int)wait->value.integer);
 }
 
@@ -28,7 +28,7 @@ static const tide_wait_ops acquire_ops = {
 };
 
 int tide_lock_acquire(tide_lock *lock, tide_task *task) {
-  if (lock->owner == task) return TIDE_EINVALID_STATE;
+  if (lock->owner == task->id) return TIDE_EINVALID_STATE;
   if (!tide__wait_enter(task, &acquire_ops, lock)) return TIDE_PENDING;
   if (tide_lock_try(lock, task)) return tide__wait_skip(task);
   task->wait.value.integer = TIDE_OK;
@@ -36,13 +36,13 @@ int tide_lock_acquire(tide_lock *lock, tide_task *task) {
 }
 
 bool tide_lock_try(tide_lock *lock, tide_task *task) {
-  if (lock->owner != NULL) return false;
-  lock->owner = task;
+  if (lock->owner != 0) return false;
+  lock->owner = task->id;
   return true;
 }
 
 int tide_lock_release(tide_lock *lock, const tide_task *task) {
-  if (task == NULL || lock->owner != task) return TIDE_EINVALID_STATE;
+  if (task == NULL || lock->owner != task->id) return TIDE_EINVALID_STATE;
   pass_on(lock);
   return TIDE_OK;
 }
@@ -50,5 +50,5 @@ int tide_lock_release(tide_lock *lock, const tide_task *task) {
 void tide__lock_regain(tide_lock *lock, tide_wait *wait, int outcome) {
   wait->value.integer = outcome;
   tide_list_append(&lock->waiters, &wait->in.link);
-  if (lock->owner == NULL) pass_on(lock);
+  if (lock->owner == 0) pass_on(lock);
 }

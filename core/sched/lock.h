@@ -6,9 +6,9 @@
 
 TIDE_BEGIN_DECLS
 
-/* A task must release what it holds before it ends. */
+/* A task must release what it holds before it ends: else nobody can. */
 typedef struct tide_lock {
-  tide_task *owner;  /* who holds it, or NULL */
+  uint64_t owner;    /* id of the task that holds it, or 0 */
   tide_list waiters; /* who wants it; empty while it is free */
 } tide_lock;
 

@@ -17,8 +17,9 @@ local function is_group(err)
   return getmetatable(err) == metatable and err.kind == "group"
 end
 
-local function indent(text)
-  return (tostring(text):gsub("\n", "\n    "))
+local function indent(err)
+  local ok, text = tide.raw.pcall(tostring, err)
+  return ok and text:gsub("\n", "\n    ") or "an error whose __tostring failed"
 end
 
 local function describe(errors, name)
@@ -108,7 +109,7 @@ local function kinds_in(group)
 end
 
 local function handle(err, handlers)
-  local rest = is_group(err) and err or group_error { err }
+  local rest = is_group(err) and err or group_error { err == nil and "<no error object>" or err }
   local raised, handled = {}, false
   for _, kind in ipairs(kinds_in(rest)) do
     local handler = handlers[kind]

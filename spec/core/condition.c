@@ -8,7 +8,7 @@ static void waiter(actor *self) {
   BEGIN;
   TRY(tide_lock_acquire(&lock, &self->task));
   WAIT(tide_condition_wait(&condition, &self->task));
-  CHECK(lock.owner == &self->task);
+  CHECK(lock.owner == self->task.id);
   say(self, "%d", self->outcome);
   CHECK_EQ(tide_lock_release(&lock, &self->task), TIDE_OK);
   END;
@@ -33,7 +33,7 @@ static void open_world(world *w) {
 }
 
 static void check_free(void) {
-  CHECK(lock.owner == NULL);
+  CHECK(lock.owner == 0);
   CHECK(tide_list_empty(&lock.waiters));
   CHECK(tide_list_empty(&condition.waiters));
 }
@@ -51,7 +51,7 @@ static void notify_wakes_the_longest_waiter_once_the_lock_is_free(void) {
   spawn(&w, "a", waiter);
   spawn(&w, "b", waiter);
   settle(&w);
-  CHECK(lock.owner == NULL);
+  CHECK(lock.owner == 0);
   notify(&w, 1);
   settle(&w);
   CHECK_LOG(&w, "n releases, a 0");
@@ -152,7 +152,7 @@ static void doomed(actor *self) {
   TRY(tide_lock_acquire(&lock, &self->task));
   tide_task_cancel(&self->task);
   WAIT(tide_condition_wait(&condition, &self->task));
-  CHECK(lock.owner == &self->task);
+  CHECK(lock.owner == self->task.id);
   say(self, "%d", self->outcome);
   CHECK_EQ(tide_lock_release(&lock, &self->task), TIDE_OK);
   END;
@@ -177,7 +177,7 @@ static void who_is_killed_once_it_was_notified_passes_the_word_on(void) {
     settle(&w);
     notify(&w, 1);
     turn(&w);
-    while (late && lock.owner != &a->task) CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
+    while (late && lock.owner != a->task.id) CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
     actor_kill(a);
     settle(&w);
     CHECK_LOG(&w, "n releases, b 0");
@@ -292,7 +292,7 @@ static void reader(actor *self) {
   for (; self->i < 3; self->i++) {
     while (letters == 0 && self->outcome == TIDE_OK)
       WAIT(tide_condition_wait(&condition, &self->task));
-    CHECK(lock.owner == &self->task);
+    CHECK(lock.owner == self->task.id);
     if (self->outcome != TIDE_OK) break;
     letters--;
     delivered++;

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../core/io/private.h"
 #include "script.h"
 
 static int ends[2]; /* of a pipe: to read from, to write to */
@@ -332,6 +333,35 @@ static void a_writer_may_be_struck_at_any_wait(void) {
   play_all_blows(&(scenario){.stage = stage_writer, .verify = verify});
 }
 
+/* Waits without a task. */
+
+static int heard;
+
+static void hear(tide_wait *wait, int outcome) {
+  (void)wait;
+  heard = outcome;
+}
+
+static const tide_wait_ops hearing = {.name = "hear", .abandon = tide__fd_leave, .ended = hear};
+
+static void waits_without_a_task_are_told(void) {
+  world w;
+  open_pipe(&w);
+  tide_wait wait = {.ops = &hearing, .source = &in};
+  heard = 1;
+  CHECK_EQ(tide__fd_wait(&in, &wait, TIDE_READABLE), TIDE_OK);
+  CHECK_EQ(tide__fd_wait(&in, &wait, TIDE_READABLE), TIDE_EBUSY);
+  feed("x");
+  turn(&w);
+  CHECK_EQ(heard, TIDE_OK);
+  CHECK_EQ(tide__fd_wait(&in, &wait, TIDE_READABLE), TIDE_OK);
+  tide_fd_term(&in);
+  CHECK_EQ(heard, TIDE_ECLOSED);
+  CHECK_EQ(w.loop->watching, 0);
+  CHECK_EQ(tide__fd_wait(&in, &wait, TIDE_READABLE), TIDE_ECLOSED);
+  close_pipe(&w);
+}
+
 int main(void) {
   RUN(who_waits_to_read_is_woken_when_there_is_something);
   RUN(who_waits_to_write_is_woken_when_there_is_room);
@@ -346,6 +376,7 @@ int main(void) {
   RUN(busy_tasks_do_not_starve_descriptors);
   RUN(the_real_clock_waits_for_whatever_comes_first);
   RUN(a_host_that_never_blocks_sees_descriptors_too);
+  RUN(waits_without_a_task_are_told);
   RUN(a_reader_may_be_struck_at_any_wait);
   RUN(a_writer_may_be_struck_at_any_wait);
   return check_summary();

@@ -363,6 +363,8 @@ static void a_full_backlog_is_tried_again(void) {
   for (int i = 0; i < 4; i++) CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
   CHECK(!actor_ended(c));
   CHECK(tide_loop_now(w.loop) > began);
+  turn(&w);
+  CHECK_EQ(c->task.state, TIDE_TASK_WAITING);
   tide_connect_term(&attempt);
   turn(&w);
   CHECK(actor_failed_with(c, TIDE_ECLOSED));

@@ -117,7 +117,7 @@ static void sailor(actor *self) {
         it.locked--;
         self->data = &lock_lent;
         WAIT(tide_condition_wait(&it.condition, &self->task));
-        CHECK(it.lock.owner == &self->task);
+        CHECK(it.lock.owner == self->task.id);
         CHECK_EQ(it.locked++, 0);
         self->data = &lock_held;
       } else {
@@ -253,7 +253,7 @@ static void bring_home(world *w) {
 }
 
 static void check_calm(void) {
-  CHECK(it.lock.owner == NULL && it.locked == 0);
+  CHECK(it.lock.owner == 0 && it.locked == 0);
   CHECK(it.reading == 0 && it.writing == 0 && it.rwlock.readers == 0 && !it.rwlock.writing);
   CHECK(it.permits_out == 0 && it.semaphore.permits == 2);
   tide_list *lists[] = {&it.lock.waiters,   &it.condition.waiters, &it.rwlock.waiters,
