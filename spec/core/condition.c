@@ -254,6 +254,7 @@ static void how_a_wait_ended_does_not_taint_the_next_one(void) {
   CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
   CHECK_EQ(a->task.state, TIDE_TASK_READY);
   actor *n = actor_new(&w, "n", notifier); /* has the lock when a wants it */
+  n->task.id = UINT64_MAX;                 /* as it is not spawned */
   CHECK(tide_lock_try(&lock, &n->task));
   turn(&w);
   CHECK_EQ(a->task.state, TIDE_TASK_WAITING);
