@@ -36,6 +36,15 @@ int tl_raise_address(lua_State *L, const tl_runtime *rt, int error, const tide_a
   return raise_host(L, rt, error, text);
 }
 
+/* The string at `index`, which may have zeros in it: then it names no host. */
+static void parse_host(lua_State *L, const tl_runtime *rt, int index, uint16_t port,
+                       tide_address *address) {
+  size_t length;
+  const char *host = lua_tolstring(L, index, &length);
+  int error = strlen(host) == length ? tide_address_parse(address, host, port) : TIDE_EDNS;
+  if (error != TIDE_OK) raise_host(L, rt, error, host);
+}
+
 void tl_check_address(lua_State *L, const tl_runtime *rt, int index, tide_address *address) {
   const char *host = luaL_checkstring(L, index);
   lua_Integer port = 0;
@@ -43,8 +52,7 @@ void tl_check_address(lua_State *L, const tl_runtime *rt, int index, tide_addres
     port = luaL_checkinteger(L, index + 1);
     luaL_argcheck(L, port >= 0 && port <= UINT16_MAX, index + 1, "not a port (0 to 65535)");
   }
-  int error = tide_address_parse(address, host, (uint16_t)port);
-  if (error != TIDE_OK) raise_host(L, rt, error, host);
+  parse_host(L, rt, index, (uint16_t)port, address);
 }
 
 int tl_address_push(lua_State *L, const tide_address *address) {
@@ -54,6 +62,15 @@ int tl_address_push(lua_State *L, const tide_address *address) {
   if (tide_address_is_unix(address)) return 1;
   lua_pushinteger(L, tide_address_port(address));
   return 2;
+}
+
+/* Reads the field local_address of the options at `index`. False: there is none. */
+static bool option_local(lua_State *L, const tl_runtime *rt, int index, tide_address *address) {
+  if (tl_option(L, index, "local_address") == LUA_TNIL) return false;
+  luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, index,
+                "field 'local_address' must be a string");
+  parse_host(L, rt, -1, 0, address);
+  return true;
 }
 
 /* connect: with the connector at 1, the stream to be at 2. */
@@ -86,11 +103,7 @@ static int net_connect(lua_State *L) {
   int opts = tide_address_is_unix(&address) && lua_istable(L, 2) ? 2 : 3;
   options.nagle = !option_flag(L, opts, "nodelay", true);
   refuse_tls(L, opts);
-  if (tl_option(L, opts, "local_address") != LUA_TNIL) {
-    int error = tide_address_parse(&local, luaL_checkstring(L, -1), 0);
-    if (error != TIDE_OK) return raise_host(L, rt, error, lua_tostring(L, -1));
-    options.local = &local;
-  }
+  if (option_local(L, rt, opts, &local)) options.local = &local;
   tl_enter(L, rt);
   lua_settop(L, 0);
   tide_connect *connector = tl_object_new(L, rt, TL_CONNECTOR, sizeof *connector, 0);

@@ -31,10 +31,12 @@ static int push_slice(lua_State *L, const tide_slice *slice) {
   return 1;
 }
 
-/* Raises `eof`; what came before the end is err.partial. */
+/* Raises `eof`; what came before the end is err.partial. Copied first: making the error may collect
+ * garbage, and a finalizer may close the stream. */
 static int raise_eof(lua_State *L, const tl_runtime *rt, const tide_slice *partial) {
-  tl_error_push(L, rt, TIDE_EEOF, NULL);
   push_slice(L, partial);
+  tl_error_push(L, rt, TIDE_EEOF, NULL);
+  lua_rotate(L, -2, 1);
   lua_setfield(L, -2, "partial");
   return lua_error(L);
 }
@@ -53,6 +55,14 @@ static size_t option_max(lua_State *L, int index, size_t otherwise) {
   }
   lua_pop(L, 1);
   return max;
+}
+
+/* Puts the field `max` in the place of the options at `index`, the last argument: they may be
+ * changed before the function is called again. */
+static void take_max(lua_State *L, int index, size_t otherwise) {
+  size_t max = option_max(L, index, otherwise);
+  lua_settop(L, index - 1);
+  lua_pushinteger(L, (lua_Integer)max);
 }
 
 /* Reading. Each attempt gives the number of its results, or TL_AGAIN where it waits. */
@@ -95,9 +105,8 @@ static int until(lua_State *L, tl_runtime *rt, const tide_slice *separator, size
 
 static int try_read_until(lua_State *L, tl_runtime *rt) {
   tide_slice slice, separator;
-  separator.data = luaL_checklstring(L, 2, &separator.length);
-  luaL_argcheck(L, separator.length > 0, 2, "must not be empty");
-  size_t max = option_max(L, 3, LINE_MAX_SIZE);
+  separator.data = lua_tolstring(L, 2, &separator.length);
+  size_t max = (size_t)lua_tointeger(L, 3);
   return slice_or_eof(L, rt, until(L, rt, &separator, max, &slice), &slice);
 }
 
@@ -119,12 +128,12 @@ static int line_at_most(lua_State *L, tl_runtime *rt, size_t max) {
 }
 
 static int try_read_line(lua_State *L, tl_runtime *rt) {
-  return line_at_most(L, rt, option_max(L, 2, LINE_MAX_SIZE));
+  return line_at_most(L, rt, (size_t)lua_tointeger(L, 2));
 }
 
 static int try_read_all(lua_State *L, tl_runtime *rt) {
   tide_slice slice;
-  size_t max = option_max(L, 2, SIZE_MAX);
+  size_t max = (size_t)lua_tointeger(L, 2);
   int result = tide_stream_read_all(lua_touserdata(L, 1), &rt->current->task, max, &slice);
   return slice_or_eof(L, rt, result, &slice);
 }
@@ -196,19 +205,30 @@ static int stream_read_exactly(lua_State *L) {
 /* stream:read_until(separator[, {max=}]) -> string with the separator (waits) */
 static int stream_read_until(lua_State *L) {
   static const tl_recall recall = {.attempt = try_read_until};
-  return call(L, &recall);
+  tl_runtime *rt;
+  enter(L, &rt);
+  luaL_checkstring(L, 2);
+  luaL_argcheck(L, lua_rawlen(L, 2) > 0, 2, "must not be empty");
+  take_max(L, 3, LINE_MAX_SIZE);
+  return tl_call(L, rt, &recall);
 }
 
 /* stream:read_line([{max=}]) -> string without its end | nil at the end (waits) */
 static int stream_read_line(lua_State *L) {
   static const tl_recall recall = {.attempt = try_read_line};
-  return call(L, &recall);
+  tl_runtime *rt;
+  enter(L, &rt);
+  take_max(L, 2, LINE_MAX_SIZE);
+  return tl_call(L, rt, &recall);
 }
 
 /* stream:read_all([{max=}]) -> string (waits) */
 static int stream_read_all(lua_State *L) {
   static const tl_recall recall = {.attempt = try_read_all};
-  return call(L, &recall);
+  tl_runtime *rt;
+  enter(L, &rt);
+  take_max(L, 2, SIZE_MAX);
+  return tl_call(L, rt, &recall);
 }
 
 static int next_chunk(lua_State *L) {
