@@ -116,6 +116,9 @@ void tl_slot_take(lua_State *L, tl_runtime *rt); /* anchors the value on top, po
 void tl_slot_free(tl_runtime *rt, int slot);
 void tl_hook_push(lua_State *L, const tl_runtime *rt, const char *name);
 
+/* The loop; raises `closed` in finalizers that run after the state's end has freed it. */
+tide_loop *tl_loop(lua_State *L, const tl_runtime *rt);
+
 /* class.c: metatables, and checking arguments. */
 void tl_class_new(lua_State *L, tl_runtime *rt, tl_class class, const char *name,
                   const luaL_Reg *methods, const luaL_Reg *metamethods);
@@ -229,7 +232,8 @@ int tl_call(lua_State *L, tl_runtime *rt, const tl_recall *recall); /* `return t
 /* protect.c: pcall and xpcall; coroutine.c: coroutine.*; both put into globals. */
 void tl_protect_open(lua_State *L, tl_runtime *rt);
 void tl_coroutine_open(lua_State *L, tl_runtime *rt);
-void tl_coroutine_close_nested(lua_State *co); /* closes what waits inside a killed coroutine */
+/* Closes the coroutines that wait inside a killed one. */
+void tl_coroutine_close_nested(lua_State *L, tl_runtime *rt, lua_State *co);
 
 /* body.c */
 tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int group_index,
@@ -250,6 +254,7 @@ int tl_result_push(lua_State *L, tl_runtime *rt, const tide_future *future, int 
 /* report.c */
 void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, int traceback_index);
 void tl_report_failed(tide_defer *defer);
+void tl_close_coroutine(lua_State *L, tl_runtime *rt, lua_State *co); /* a failing __close is told */
 
 /* Each of these adds its names to the module's table, which is on top. */
 void tl_class_open(lua_State *L, tl_runtime *rt);

@@ -335,8 +335,8 @@ void tl_task_kill(lua_State *L, tl_task *task) {
   if (task->co != NULL) {
     rt->current = task; /* for the <close> variables, which run now and cannot wait */
     rt->L = L;
-    tl_coroutine_close_nested(task->co);
-    lua_resetthread(task->co);
+    tl_coroutine_close_nested(L, rt, task->co);
+    tl_close_coroutine(L, rt, task->co);
     lua_settop(task->co, 0);
     leave_wait(task);
     rt->current = killer;

@@ -235,11 +235,11 @@ static lua_State *resumed_at(lua_State *co, int level) {
   return inner;
 }
 
-void tl_coroutine_close_nested(lua_State *co) {
+void tl_coroutine_close_nested(lua_State *L, tl_runtime *rt, lua_State *co) {
   lua_State *inner = resumed_at(co, 0);
   if (inner == NULL || !waits(inner)) return;
-  tl_coroutine_close_nested(inner);
-  lua_resetthread(inner);
+  tl_coroutine_close_nested(L, rt, inner);
+  tl_close_coroutine(L, rt, inner);
 }
 
 void tl_coroutine_open(lua_State *L, tl_runtime *rt) {

@@ -253,8 +253,23 @@ static int group_len(lua_State *L) {
   return 1;
 }
 
+/* Failures of children that nobody will be told of: the group's block was dropped unfinished. */
+static void report_failures(lua_State *L, tl_runtime *rt) {
+  lua_settop(L, 1);
+  lua_pushliteral(L, "a child of a TaskGroup that was dropped");
+  lua_getiuservalue(L, 1, 1);
+  lua_Integer count = lua_istable(L, 3) ? (lua_Integer)lua_rawlen(L, 3) : 0;
+  lua_pushnil(L);
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, 3, i);
+    tl_report(L, rt, 2, 5, 4);
+    lua_pop(L, 1);
+  }
+}
+
 static int group_gc(lua_State *L) {
   tl_group *group = check_group(L);
+  if (group->group.scope.flags & TIDE_SCOPE_ENTERED) report_failures(L, group->rt);
   tl_reason_clear(L, group->rt, &group->group.scope);
   tide_group_exit(&group->group); /* no child is live: they hold the group */
   return 0;

@@ -90,8 +90,8 @@ static int started(lua_State *L, tl_runtime *rt, tl_handle *handle, int error) {
 
 static int call_at_time(lua_State *L, tide_time when) {
   tl_runtime *rt = tl_rt(L);
+  tide_group *background = tide_loop_background(tl_loop(L, rt));
   tl_handle *handle = new_handle(L, rt, 2);
-  tide_group *background = tide_loop_background(rt->loop);
   return started(L, rt, handle, tide_task_spawn_at(&handle->task, background, when));
 }
 
@@ -99,6 +99,7 @@ static int call_at_time(lua_State *L, tide_time when) {
 static int call_soon(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tl_check_callable(L, 1);
+  tl_loop(L, rt);
   tl_handle *handle = new_handle(L, rt, 1);
   return started(L, rt, handle, tide_task_spawn(&handle->task, tide_loop_background(rt->loop)));
 }
@@ -108,7 +109,7 @@ static int call_later(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tide_time delay = tl_check_time(L, 1);
   tl_check_callable(L, 2);
-  if (!rt->running) tide_loop_update_now(rt->loop);
+  if (!rt->running) tide_loop_update_now(tl_loop(L, rt));
   return call_at_time(L, tide_time_add(tide_loop_now(rt->loop), delay));
 }
 
@@ -122,6 +123,7 @@ static int call_at(lua_State *L) {
 /* handle:cancel() -> boolean: whether it had not run yet */
 static int handle_cancel(lua_State *L) {
   tl_handle *handle = tl_check(L, tl_rt(L), 1, TL_HANDLE);
+  tl_loop(L, handle->rt);
   bool pending = handle->slot != 0 && handle->task.state != TIDE_TASK_RUNNING;
   if (pending) {
     tide_task_detach(&handle->task);
@@ -136,6 +138,7 @@ static int add_done_callback(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tide_future *future = tl_check_future(L, rt, 1);
   tl_check_callable(L, 2);
+  tl_loop(L, rt);
   lua_settop(L, 2);
   lua_pushvalue(L, 1);
   tl_handle *handle = new_handle(L, rt, 2);

@@ -14,6 +14,7 @@ static inline tide_queue *self(lua_State *L, tl_runtime *rt) {
 /* Stores the value at 2 where the next put will have it; leaves a value on the stack. */
 static uint32_t store(lua_State *L, tide_queue *queue) {
   uint32_t slot;
+  if (TL_UNLIKELY(queue->closed)) tl_raise(L, tl_rt(L), TIDE_ECLOSED);
   if (TL_UNLIKELY(tide_queue_reserve(queue, &slot) != TIDE_OK)) luaL_error(L, "not enough memory");
   lua_getiuservalue(L, 1, 1);
   lua_pushvalue(L, 2);
@@ -222,7 +223,9 @@ static int queue_tostring(lua_State *L) {
 }
 
 static int queue_gc(lua_State *L) {
-  tide_queue_term(check_queue(L));
+  tide_queue *queue = check_queue(L);
+  tide_queue_term(queue);
+  queue->closed = true; /* for finalizers that still have it */
   tl_forget(tl_rt(L), TL_QUEUE);
   return 0;
 }
@@ -230,6 +233,7 @@ static int queue_gc(lua_State *L) {
 static int make(lua_State *L, tide_queue_order order) {
   tl_runtime *rt = tl_rt(L);
   size_t max = lua_isnoneornil(L, 1) ? 0 : tl_check_count(L, 1, 0);
+  tl_loop(L, rt);
   tide_queue *queue = tl_object_new(L, rt, TL_QUEUE, sizeof *queue, 1);
   tide_queue_init(queue, rt->loop, order, max);
   lua_newtable(L);

@@ -44,6 +44,16 @@ void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index,
   lua_settop(L, top);
 }
 
+void tl_close_coroutine(lua_State *L, tl_runtime *rt, lua_State *co) {
+  if (lua_resetthread(co) == LUA_OK) return;
+  int top = lua_gettop(L);
+  lua_pushliteral(L, "the cleanup of a killed task");
+  lua_xmove(co, L, 1);
+  lua_pushnil(L);
+  tl_report(L, rt, top + 1, top + 2, top + 3);
+  lua_settop(L, top);
+}
+
 /* In protected mode: reports the failed task at 1, unless somebody came to see it. */
 static int report_task(lua_State *L) {
   tl_runtime *rt = tl_runtime_find(L);

@@ -25,6 +25,7 @@ static void drain(lua_State *L, tl_runtime *rt) {
 }
 
 static void begin(lua_State *L, tl_runtime *rt) {
+  tl_loop(L, rt);
   if (rt->running) tl_raise(L, rt, TIDE_EALREADY_RUNNING);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   rt->running = true;
@@ -90,6 +91,7 @@ static int run_forever(lua_State *L) {
 /* tide.stop(): ends run_forever, or cancels the main task of run */
 static int stop(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
+  tl_loop(L, rt);
   if (rt->running_forever)
     tide_loop_stop(rt->loop);
   else if (rt->root != NULL)
@@ -100,6 +102,7 @@ static int stop(lua_State *L) {
 /* tide.time() -> seconds */
 static int time_(lua_State *L) {
   const tl_runtime *rt = tl_rt(L);
+  tl_loop(L, rt);
   if (!rt->running && rt->current == NULL) tide_loop_update_now(rt->loop);
   lua_pushnumber(L, tide_time_to_seconds(tide_loop_now(rt->loop)));
   return 1;

@@ -73,6 +73,11 @@ tide_loop *tide_lua_loop(lua_State *L) {
   return rt != NULL ? rt->loop : NULL;
 }
 
+tide_loop *tl_loop(lua_State *L, const tl_runtime *rt) {
+  if (TL_UNLIKELY(rt->loop == NULL)) tl_raise_message(L, rt, TIDE_ECLOSED, "the Lua state is closing");
+  return rt->loop;
+}
+
 void tl_table_push(lua_State *L, const tl_runtime *rt, tl_table table) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tables[table]);
 }

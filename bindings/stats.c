@@ -23,7 +23,7 @@ static void set_count(lua_State *L, const char *name, lua_Integer count) {
 static int stats(lua_State *L) {
   const tl_runtime *rt = tl_rt(L);
   lua_Integer tasks, handles;
-  tide_loop_stats now = tide_loop_get_stats(rt->loop);
+  tide_loop_stats now = tide_loop_get_stats(tl_loop(L, rt));
   count_live(L, rt, &tasks, &handles);
   lua_createtable(L, 0, 6);
   set_count(L, "tasks", tasks);

@@ -7,7 +7,7 @@
 static int spawn(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tl_check_callable(L, 1);
-  tl_task_spawn(L, rt, tide_loop_background(rt->loop), 0, 1);
+  tl_task_spawn(L, rt, tide_loop_background(tl_loop(L, rt)), 0, 1);
   return 1;
 }
 
@@ -70,6 +70,7 @@ static tl_task *check_task(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_TA
 
 static int task_cancel(lua_State *L) {
   tl_task *task = check_task(L);
+  tl_loop(L, task->rt);
   if (task->task.state != TIDE_TASK_ENDED) tl_reason_set(L, task->rt, &task->task.own, 2);
   lua_pushboolean(L, tide_task_cancel(&task->task));
   return 1;
@@ -77,6 +78,7 @@ static int task_cancel(lua_State *L) {
 
 static int task_uncancel(lua_State *L) {
   tl_task *task = check_task(L);
+  tl_loop(L, task->rt);
   tide_task_uncancel(&task->task);
   if (task->task.own.requests == 0) tl_reason_clear(L, task->rt, &task->task.own);
   lua_pushinteger(L, task->task.own.requests);
@@ -160,6 +162,7 @@ static int task_traceback(lua_State *L) {
 /* task:kill() -> boolean: whether it had not ended yet */
 static int task_kill(lua_State *L) {
   tl_task *task = check_task(L);
+  tl_loop(L, task->rt);
   bool live = task->task.state != TIDE_TASK_ENDED;
   if (live && (task == task->rt->current || task->task.state == TIDE_TASK_RUNNING))
     return tl_raise_message(L, task->rt, TIDE_EINVALID_STATE, "a task cannot kill itself");

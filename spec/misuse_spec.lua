@@ -355,4 +355,29 @@ describe("wrong arguments", function()
       end
     end
   end))
+
+  it("fails in finalizers that run after the state's end has freed the loop, and does not crash", function()
+    local calls = {
+      "tide.spawn(print)", "tide.time()", "tide.run(print)", "tide.call_later(1, print)", "tide.stats()",
+      "tide.Queue():put_nowait(1)", "Q:put_nowait(1)", "Q:get_nowait()", "T:cancel()", "T:kill()", "F:cancel()",
+      "F:add_done_callback(print)", "tide.Lock():try_acquire()", "tide.net.pair()", "tide.stop()", "tide.timeout(1)",
+      "S:write('x')", "H:cancel()", "tide.net.listen('127.0.0.1', 0)", "print(T, Q, F, S, H)",
+    }
+    local script = os.tmpname()
+    local file <close> = assert(io.open(script, "w"))
+    for _, call in ipairs(calls) do
+      file:write("setmetatable({}, {__gc = function() ", call, " end})\n")
+    end
+    file:write([[
+      tide = require "tide"
+      Q, F, H = tide.Queue(), tide.Future(), tide.call_later(5, print)
+      T, S = tide.spawn(tide.sleep, 1), tide.net.pair()
+    ]])
+    file:close()
+    if helper.inside then return os.remove(script) end -- the program's state frees tide last
+    local ok, how, status = os.execute("lua5.4 " .. script .. " >/dev/null 2>&1")
+    os.remove(script)
+    assert.same({ true, "exit", 0 }, { ok, how, status })
+  end)
+
 end)

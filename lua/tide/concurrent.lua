@@ -55,7 +55,7 @@ end
 local conditions = {
   all = function() return false end,
   first = function() return true end,
-  first_error = function(future) return not future:cancelled() and future:error() ~= nil end,
+  first_error = function(future) return not future:cancelled() and not pcall(future.result, future) end,
 }
 
 -- tide.wait{t1, t2, ..., timeout=, return_when="all"|"first"|"first_error"} (waits) -> done, pending
@@ -119,5 +119,3 @@ function tide.shield(x, ...)
   if is_callable(x) then return shield_call(x, ...) end
   return shielded_await(future_of(x, "shield", 1, 2))
 end
-
-return tide

@@ -10,5 +10,3 @@ tide.set_hook = nil
 tide.join = nil
 tide.shielded_await = nil
 tide.shield_call = nil
-
-return tide
