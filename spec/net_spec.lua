@@ -853,49 +853,47 @@ describe("curl", function()
     end
   end
 
-  -- The output of curl with these arguments, in which %s is the server's URL.
-  local function curl(server, arguments)
+  -- The output of the shell command, in which URL is the server's.
+  local function output_of(command, server)
     local host, port = server:address()
-    local url = port and ("http://%s:%d"):format(host, port) or "http://localhost"
-    local seen, over = 0, temporary()
-    local output = beside(("curl -s -S --noproxy '*' %s; : >'%s'"):format(arguments:gsub("URL", url), over))
+    local over = temporary()
+    command = command:gsub("curl", "curl -s -S --noproxy '*'")
+    command = command:gsub("URL", port and ("http://%s:%d"):format(host, port) or "http://localhost")
+    local output = beside(("%s; : >'%s'"):format(command, over))
     tide.timeout(60, function()
-      repeat
-        seen = math.max(seen, #server)
-        sleep(0.005)
-      until exists(over) and #server == 0
+      while not exists(over) do sleep(0.01) end
     end)
     os.remove(over)
-    return output(), seen
+    return output()
   end
 
+  local function serve(opts) return net.serve(answer, "127.0.0.1", 0, opts) end
+
   with_curl("gets a reply", run(function()
-    local server <close> = net.serve(answer, "127.0.0.1", 0)
-    assert.equal("GET /path?q=1, 0 bytes\n", (curl(server, "'URL/path?q=1'")))
+    local server <close> = serve()
+    assert.equal("GET /path?q=1, 0 bytes\n", output_of("curl 'URL/path?q=1'", server))
   end))
 
   with_curl("gets several over one connection", run(function()
-    local server <close> = net.serve(answer, "127.0.0.1", 0, { max_connections = 1 })
-    assert.equal("GET /1, 0 bytes\nGET /2, 0 bytes\nGET /3, 0 bytes\n", (curl(server, "'URL/[1-3]'")))
+    local server <close> = serve { max_connections = 1 }
+    assert.equal("GET /1, 0 bytes\nGET /2, 0 bytes\nGET /3, 0 bytes\n", output_of("curl 'URL/[1-3]'", server))
   end))
 
   with_curl("posts megabytes", run(function()
-    local server <close> = net.serve(answer, "127.0.0.1", 0)
-    local arguments = "-X POST -H 'Expect: 100-continue' --data-binary @- URL/ </dev/zero"
-    arguments = "head -c 3000000 /dev/zero | curl " .. arguments:gsub("</dev/zero", "")
-    local output = curl(server, "URL/first; " .. arguments:gsub("curl", "curl -s -S --noproxy '*'"))
-    assert.equal("GET /first, 0 bytes\nPOST /, 3000000 bytes\n", output)
+    local server <close> = serve()
+    local command = "head -c 3000000 /dev/zero | curl -H 'Expect: 100-continue' --data-binary @- URL/"
+    assert.equal("POST /, 3000000 bytes\n", output_of(command, server))
   end))
 
   with_curl("talks over a unix socket", run(function()
     local path = temporary()
     local server <close> = net.serve(answer, "unix:" .. path)
-    assert.equal("GET /unix, 0 bytes\n", (curl(server, ("--unix-socket '%s' URL/unix"):format(path))))
+    assert.equal("GET /unix, 0 bytes\n", output_of(("curl --unix-socket '%s' URL/unix"):format(path), server))
   end))
 
   with_curl("gets many at once", run(function()
-    local server <close> = net.serve(answer, "127.0.0.1", 0)
-    local output = curl(server, "-Z --parallel-max 20 'URL/[1-50]'")
+    local server <close> = serve()
+    local output = output_of("curl -Z --parallel-max 20 'URL/[1-50]'", server)
     local seen = {}
     for n in output:gmatch "GET /(%d+), 0 bytes\n" do seen[tonumber(n)] = true end
     assert.equal(50, #seen)

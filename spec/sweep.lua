@@ -92,7 +92,11 @@ end
 requests.shield = cancel
 
 bodies.kill = bodies.cancel
-function requests.kill(s) s.task:kill() end
+function requests.kill(s)
+  tide.on_failure(function() end) -- what would wait while closing fails, and is reported
+  s.task:kill()
+  tide.on_failure(nil)
+end
 
 -- How the subject ended.
 local function ending(task)
