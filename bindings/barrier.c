@@ -61,9 +61,12 @@ static int new_barrier(lua_State *L) {
 }
 
 void tl_barrier_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg methods[] = {{"wait", barrier_wait},       {"reset", barrier_reset},
-                                     {"abort", barrier_abort},     {"broken", barrier_broken},
-                                     {"parties", barrier_parties}, {"waiting", barrier_waiting},
+  static const luaL_Reg methods[] = {{"wait", barrier_wait},
+                                     {"reset", barrier_reset},
+                                     {"abort", barrier_abort},
+                                     {"broken", barrier_broken},
+                                     {"parties", barrier_parties},
+                                     {"waiting", barrier_waiting},
                                      {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", barrier_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_BARRIER, "Barrier", methods, metamethods);

@@ -50,52 +50,52 @@ typedef struct tl_task tl_task;
 
 /* One per Lua state; a userdata in the registry. */
 typedef struct tl_runtime {
-  tide_loop *loop;                     /* owned */
-  lua_State *main;                     /* the state's main thread */
-  lua_State *L;                        /* on whose stack the loop calls Lua: run's caller, or main */
-  tl_task *current;                    /* the Lua task inside its step, or NULL */
-  tl_task *root;                       /* the task of tide.run, or NULL */
-  bool running;                        /* the loop is being run */
-  bool running_forever;                /* ... by run_forever */
+  tide_loop *loop;      /* owned */
+  lua_State *main;      /* the state's main thread */
+  lua_State *L;         /* on whose stack the loop calls Lua: run's caller, or main */
+  tl_task *current;     /* the Lua task inside its step, or NULL */
+  tl_task *root;        /* the task of tide.run, or NULL */
+  bool running;         /* the loop is being run */
+  bool running_forever; /* ... by run_forever */
   const void *metatables[TL_CLASS_COUNT]; /* lua_topointer of each class's metatable */
-  int classes[TL_CLASS_COUNT];         /* registry references of the metatables */
-  int tables[TL_TABLE_COUNT];          /* registry references */
-  int *slots;                          /* free slots of TL_LIVE */
-  int slot_count;                      /* how many are free */
-  int slot_capacity;                   /* room in `slots`: the number of slots there are */
-  int pool_count;                      /* coroutines in TL_POOL */
-  int pool_capacity;                   /* places in TL_POOL */
-  uint8_t how;                         /* TL_PACKED, TL_BARE: what the body that just ended left */
-  int no_memory, foreign_yield;        /* registry references of messages */
-  lua_State *box;                      /* a stack of body.c's own; see there */
-  const void *last[TL_CLASS_COUNT];    /* the object that was checked last, of each class, or NULL */
-  lua_State *spare;                    /* the coroutine for the next task to begin, or NULL */
-  int reason_count;                    /* entries in TL_REASONS */
-  int failed;                          /* slot of the first task whose failure nobody saw yet; 0 */
-  tl_task *last_failed;                /* the last of those; they are chained through next_failed */
-  tide_defer reporter;                 /* reports those at the end of the turn */
-  tide_group watchers;                 /* done callbacks: they outlive a run */
+  int classes[TL_CLASS_COUNT];            /* registry references of the metatables */
+  int tables[TL_TABLE_COUNT];             /* registry references */
+  int *slots;                             /* free slots of TL_LIVE */
+  int slot_count;                         /* how many are free */
+  int slot_capacity;                      /* room in `slots`: the number of slots there are */
+  int pool_count;                         /* coroutines in TL_POOL */
+  int pool_capacity;                      /* places in TL_POOL */
+  uint8_t how;                      /* TL_PACKED, TL_BARE: what the body that just ended left */
+  int no_memory, foreign_yield;     /* registry references of messages */
+  lua_State *box;                   /* a stack of body.c's own; see there */
+  const void *last[TL_CLASS_COUNT]; /* the object that was checked last, of each class, or NULL */
+  lua_State *spare;                 /* the coroutine for the next task to begin, or NULL */
+  int reason_count;                 /* entries in TL_REASONS */
+  int failed;                       /* slot of the first task whose failure nobody saw yet; 0 */
+  tl_task *last_failed;             /* the last of those; they are chained through next_failed */
+  tide_defer reporter;              /* reports those at the end of the turn */
+  tide_group watchers;              /* done callbacks: they outlive a run */
 } tl_runtime;
 
 /* Bits of tide_future.user: how the owner keeps the result in the first user value. */
 enum {
-  TL_PACKED = 1, /* a table {n=, ...}; else the only value, or nil */
-  TL_BARE = 2,   /* failed: the user value is the error itself, not a record */
-  TL_NAMED = 4,  /* it has an entry in TL_NAMES */
-  TL_EMPTY = 8,  /* no result at all */
-  TL_FAILED = 16, /* only in tl_runtime.how: a record {error, traceback} */
+  TL_PACKED = 1,    /* a table {n=, ...}; else the only value, or nil */
+  TL_BARE = 2,      /* failed: the user value is the error itself, not a record */
+  TL_NAMED = 4,     /* it has an entry in TL_NAMES */
+  TL_EMPTY = 8,     /* no result at all */
+  TL_FAILED = 16,   /* only in tl_runtime.how: a record {error, traceback} */
   TL_STOPPED = 128, /* only in tl_runtime.how: cancelled; the value is the reason */
-  TL_BEGUN = 32,  /* a task that was stepped */
-  TL_CHILD = 64,  /* a task whose first value is its group, the second its function */
+  TL_BEGUN = 32,    /* a task that was stepped */
+  TL_CHILD = 64,    /* a task whose first value is its group, the second its function */
 };
 
 struct tl_task {
-  tide_task task;   /* first: the core's part */
-  tl_runtime *rt;   /* whose */
-  lua_State *co;    /* its coroutine; NULL before it begins and once it has ended */
-  int slot;         /* in TL_LIVE; 0 once it has ended */
-  int next_failed;  /* slot of the next task whose failure nobody saw yet */
-  uint16_t values;  /* [group,] function and arguments: its user values before it begins */
+  tide_task task;  /* first: the core's part */
+  tl_runtime *rt;  /* whose */
+  lua_State *co;   /* its coroutine; NULL before it begins and once it has ended */
+  int slot;        /* in TL_LIVE; 0 once it has ended */
+  int next_failed; /* slot of the next task whose failure nobody saw yet */
+  uint16_t values; /* [group,] function and arguments: its user values before it begins */
 };
 
 typedef struct tl_future {
@@ -108,11 +108,12 @@ static inline tl_runtime *tl_rt(lua_State *L) {
 }
 
 /* runtime.c */
-tl_runtime *tl_runtime_open(lua_State *L);    /* creates it and anchors it; pushes nothing */
-tl_runtime *tl_runtime_find(lua_State *L);    /* from the registry, or NULL */
+tl_runtime *tl_runtime_open(lua_State *L); /* creates it and anchors it; pushes nothing */
+tl_runtime *tl_runtime_find(lua_State *L); /* from the registry, or NULL */
 void tl_table_push(lua_State *L, const tl_runtime *rt, tl_table table);
 int tl_slot_find(lua_State *L, tl_runtime *rt); /* the next tl_slot_take's; [-0, +0, m] */
-void tl_slot_take(lua_State *L, tl_runtime *rt); /* anchors the value on top, pops it; [-1, +0, -] */
+void tl_slot_take(lua_State *L,
+                  tl_runtime *rt); /* anchors the value on top, pops it; [-1, +0, -] */
 void tl_slot_free(tl_runtime *rt, int slot);
 void tl_hook_push(lua_State *L, const tl_runtime *rt, const char *name);
 
@@ -124,7 +125,7 @@ void tl_class_new(lua_State *L, tl_runtime *rt, tl_class class, const char *name
                   const luaL_Reg *methods, const luaL_Reg *metamethods);
 void tl_class_push(lua_State *L, const tl_runtime *rt, tl_class class); /* its metatable */
 void *tl_object_new(lua_State *L, tl_runtime *rt, tl_class class, size_t size, int user_values);
-void *tl_test(lua_State *L, const tl_runtime *rt, int index, tl_class class); /* or NULL */
+void *tl_test(lua_State *L, const tl_runtime *rt, int index, tl_class class);  /* or NULL */
 void *tl_check(lua_State *L, const tl_runtime *rt, int index, tl_class class); /* or raises */
 void *tl_check_failed(lua_State *L, const tl_runtime *rt, int index, tl_class class);
 
@@ -143,7 +144,7 @@ void tl_functions(lua_State *L, tl_runtime *rt, const luaL_Reg *functions); /* i
 void tl_constructor(lua_State *L, tl_runtime *rt, const char *name, tl_class class,
                     lua_CFunction call); /* module.name, callable; the module is on top */
 void tl_check_callable(lua_State *L, int index);
-tide_time tl_check_time(lua_State *L, int index); /* a number of seconds, not NaN */
+tide_time tl_check_time(lua_State *L, int index);             /* a number of seconds, not NaN */
 size_t tl_check_count(lua_State *L, int index, size_t least); /* an integer >= least */
 const char *tl_function_name(lua_State *L, char *buffer, size_t size); /* running; or NULL */
 
@@ -219,15 +220,15 @@ static inline int tl_finish(lua_State *L, tl_runtime *rt, int result, lua_KConte
 /* For functions of the core that are called again after each wait, until they are done. */
 typedef struct tl_recall {
   /* Tries, with the caller's stack as it was: the number of results, or TL_AGAIN where the task is
-   * parked. */
-  int (*attempt)(lua_State *L, tl_runtime *rt);
+   * parked. `self` is the userdata at 1. */
+  int (*attempt)(lua_State *L, tl_runtime *rt, void *self);
   /* NULL, or called before the error is raised that a wait ended with. */
   void (*abandoned)(lua_State *L);
 } tl_recall;
 
 enum { TL_AGAIN = -1 };
 
-int tl_call(lua_State *L, tl_runtime *rt, const tl_recall *recall); /* `return tl_call(...)` */
+int tl_call(lua_State *L, tl_runtime *rt, const tl_recall *recall, void *self);
 
 /* protect.c: pcall and xpcall; coroutine.c: coroutine.*; both put into globals. */
 void tl_protect_open(lua_State *L, tl_runtime *rt);
@@ -249,12 +250,13 @@ void tl_task_push(lua_State *L, const tl_task *task); /* a live one's userdata *
 /* future.c */
 tide_future *tl_check_future(lua_State *L, const tl_runtime *rt, int index);
 int tl_result_push(lua_State *L, tl_runtime *rt, const tide_future *future, int index);
-                                                      /* of an ended one; raises its error */
+/* of an ended one; raises its error */
 
 /* report.c */
 void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, int traceback_index);
 void tl_report_failed(tide_defer *defer);
-void tl_close_coroutine(lua_State *L, tl_runtime *rt, lua_State *co); /* a failing __close is told */
+void tl_close_coroutine(lua_State *L, tl_runtime *rt,
+                        lua_State *co); /* a failing __close is told */
 
 /* Each of these adds its names to the module's table, which is on top. */
 void tl_class_open(lua_State *L, tl_runtime *rt);

@@ -13,7 +13,7 @@ enum {
   LIVE = 1, /* on the box */
   POOL,
   SPARE,
-  TASK, /* the task at hand */
+  TASK,             /* the task at hand */
   POOL_MAX = 1024,  /* coroutines kept for reuse */
   SPARE_STACK = 12, /* values for which the box and every coroutine have room in any case */
 };

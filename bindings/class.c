@@ -108,7 +108,7 @@ static int type(lua_State *L) {
     return 1;
   }
   const void *metatable = lua_topointer(L, -1);
-  for (int class = 0; class < TL_CLASS_COUNT; class++) {
+  for (int class = 0; class < TL_CLASS_COUNT; class ++) {
     if (metatable != rt->metatables[class]) continue;
     lua_getfield(L, -1, "__name");
     return 1;

@@ -85,8 +85,7 @@ static int condition_lock(lua_State *L) {
 }
 
 static int condition_tostring(lua_State *L) {
-  lua_pushfstring(L, "Condition(%s)",
-                  check_condition(L)->lock->owner != 0 ? "locked" : "unlocked");
+  lua_pushfstring(L, "Condition(%s)", check_condition(L)->lock->owner != 0 ? "locked" : "unlocked");
   return 1;
 }
 
@@ -108,12 +107,10 @@ static int new_condition(lua_State *L) {
 }
 
 void tl_condition_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg methods[] = {{"wait", condition_wait},
-                                     {"wait_for", condition_wait_for},
-                                     {"notify", condition_notify},
-                                     {"notify_all", condition_notify_all},
-                                     {"lock", condition_lock},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"wait", condition_wait},     {"wait_for", condition_wait_for},
+      {"notify", condition_notify}, {"notify_all", condition_notify_all},
+      {"lock", condition_lock},     {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", condition_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_CONDITION, "Condition", methods, metamethods);
   tl_constructor(L, rt, "Condition", TL_CONDITION, new_condition);

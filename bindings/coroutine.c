@@ -175,7 +175,7 @@ static int co_wrap(lua_State *L) {
 }
 
 /* coroutine.yield(...): not out of a task itself: nobody would get the values. */
-static int co_yield(lua_State *L) {
+static int co_yield (lua_State *L) {
   const tl_runtime *rt = tl_rt(L);
   if (TL_UNLIKELY(rt->current != NULL && rt->current->co == L))
     return luaL_error(L, "attempt to yield from a task: 'coroutine.yield' belongs inside a "
@@ -243,11 +243,11 @@ void tl_coroutine_close_nested(lua_State *L, tl_runtime *rt, lua_State *co) {
 }
 
 void tl_coroutine_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg functions[] = {
-      {"create", co_create},   {"wrap", co_wrap},       {"resume", co_resume},
-      {"yield", co_yield},     {"status", co_status},   {"running", co_running},
-      {"close", co_close},     {"isyieldable", co_isyieldable},
-      {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"create", co_create}, {"wrap", co_wrap},
+                                       {"resume", co_resume}, {"yield", co_yield },
+                                       {"status", co_status}, {"running", co_running},
+                                       {"close", co_close},   {"isyieldable", co_isyieldable},
+                                       {NULL, NULL}};
   lua_getglobal(L, "coroutine");
   tl_functions(L, rt, functions);
   lua_pop(L, 1);

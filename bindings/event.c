@@ -45,8 +45,10 @@ static int new_event(lua_State *L) {
 }
 
 void tl_event_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg methods[] = {{"set", event_set},       {"clear", event_clear},
-                                     {"is_set", event_is_set}, {"wait", event_wait},
+  static const luaL_Reg methods[] = {{"set", event_set},
+                                     {"clear", event_clear},
+                                     {"is_set", event_is_set},
+                                     {"wait", event_wait},
                                      {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", event_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_EVENT, "Event", methods, metamethods);

@@ -84,8 +84,8 @@ static int await_future(lua_State *L, bool shielded) {
   tl_task *task = tl_enter(L, rt);
   if (future == &task->task.future)
     return tl_raise_message(L, rt, TIDE_EINVALID_STATE, "a task cannot await itself");
-  return tl_finish(L, rt, tide_future_wait(future, &task->task, shielded),
-                   (lua_KContext)future, awaited);
+  return tl_finish(L, rt, tide_future_wait(future, &task->task, shielded), (lua_KContext)future,
+                   awaited);
 }
 
 /* future:await() -> results... */

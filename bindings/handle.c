@@ -201,10 +201,8 @@ static void add_callbacks(lua_State *L, tl_runtime *rt, tl_class class) {
 }
 
 void tl_handle_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg functions[] = {{"call_soon", call_soon},
-                                       {"call_later", call_later},
-                                       {"call_at", call_at},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"call_soon", call_soon}, {"call_later", call_later}, {"call_at", call_at}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"cancel", handle_cancel}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", handle_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_HANDLE, "Handle", methods, metamethods);

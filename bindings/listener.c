@@ -1,9 +1,7 @@
 /* listener.c: Listener. */
 #include "net.h"
 
-static tide_listener *check_listener(lua_State *L) {
-  return tl_check(L, tl_rt(L), 1, TL_LISTENER);
-}
+static tide_listener *check_listener(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_LISTENER); }
 
 tide_listener *tl_listener_new(lua_State *L, tl_runtime *rt) {
   tide_listener *listener = tl_object_new(L, rt, TL_LISTENER, sizeof *listener, 0);
@@ -12,9 +10,9 @@ tide_listener *tl_listener_new(lua_State *L, tl_runtime *rt) {
 }
 
 /* With the listener at 1 and the stream to be at 2. */
-static int try_accept(lua_State *L, tl_runtime *rt) {
+static int try_accept(lua_State *L, tl_runtime *rt, void *self) {
   int fd;
-  int result = tide_listener_accept(lua_touserdata(L, 1), &rt->current->task, &fd);
+  int result = tide_listener_accept(self, &rt->current->task, &fd);
   if (result == TIDE_PENDING) return TL_AGAIN;
   if (result != TIDE_OK) return tl_raise_outcome(L, rt, result);
   tide_stream_init(lua_touserdata(L, 2), rt->loop, fd);
@@ -25,11 +23,11 @@ static int try_accept(lua_State *L, tl_runtime *rt) {
 static int listener_accept(lua_State *L) {
   static const tl_recall recall = {.attempt = try_accept};
   tl_runtime *rt = tl_rt(L);
-  check_listener(L);
+  tide_listener *listener = check_listener(L);
   tl_enter(L, rt);
   lua_settop(L, 1);
   tl_stream_new(L, rt);
-  return tl_call(L, rt, &recall);
+  return tl_call(L, rt, &recall, listener);
 }
 
 static int accepted(lua_State *L, int status, lua_KContext ctx) {

@@ -98,9 +98,9 @@ static int new_lock(lua_State *L) {
 }
 
 void tl_lock_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg methods[] = {
-      {"acquire", lock_acquire}, {"try_acquire", lock_try_acquire}, {"release", lock_release},
-      {"locked", lock_locked},   {"with", lock_with},               {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"acquire", lock_acquire}, {"try_acquire", lock_try_acquire},
+                                     {"release", lock_release}, {"locked", lock_locked},
+                                     {"with", lock_with},       {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
       {"__close", lock_close}, {"__tostring", lock_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_LOCK, "Lock", methods, metamethods);

@@ -14,13 +14,12 @@
 #include "tide.h"
 #include "tide_lua.h"
 
-static const char usage[] =
-    "usage: tide [options] [script [args...]]\n"
-    "  tide script.lua args...   run a script; it may wait at top level\n"
-    "  tide -e 'code' args...    run code\n"
-    "  tide -                    run standard input\n"
-    "  tide -v                   print the versions\n"
-    "  tide -h                   print this\n";
+static const char usage[] = "usage: tide [options] [script [args...]]\n"
+                            "  tide script.lua args...   run a script; it may wait at top level\n"
+                            "  tide -e 'code' args...    run code\n"
+                            "  tide -                    run standard input\n"
+                            "  tide -v                   print the versions\n"
+                            "  tide -h                   print this\n";
 
 /* Signals: the first cancels the root task, through a pipe that the loop watches; a second one
  * leaves at once. */

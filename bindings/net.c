@@ -67,8 +67,7 @@ int tl_address_push(lua_State *L, const tide_address *address) {
 /* Reads the field local_address of the options at `index`. False: there is none. */
 static bool option_local(lua_State *L, const tl_runtime *rt, int index, tide_address *address) {
   if (tl_option(L, index, "local_address") == LUA_TNIL) return false;
-  luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, index,
-                "field 'local_address' must be a string");
+  luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, index, "field 'local_address' must be a string");
   parse_host(L, rt, -1, 0, address);
   return true;
 }
@@ -77,8 +76,8 @@ static bool option_local(lua_State *L, const tl_runtime *rt, int index, tide_add
 
 static void give_up(lua_State *L) { tide_connect_term(lua_touserdata(L, 1)); }
 
-static int try_connect(lua_State *L, tl_runtime *rt) {
-  tide_connect *connector = lua_touserdata(L, 1);
+static int try_connect(lua_State *L, tl_runtime *rt, void *self) {
+  tide_connect *connector = self;
   int result = tide_connect_wait(connector, &rt->current->task);
   if (result == TIDE_PENDING) return TL_AGAIN;
   if (result == TIDE_OK)
@@ -111,7 +110,7 @@ static int net_connect(lua_State *L) {
   tl_stream_new(L, rt);
   int error = tide_connect_start(connector, rt->loop, &address, &options);
   if (error != TIDE_OK) return tl_raise_address(L, rt, error, &address);
-  return tl_call(L, rt, &recall);
+  return tl_call(L, rt, &recall, connector);
 }
 
 /* net.listen(host, port[, {backlog=, reuseport=, nodelay=true}]) -> Listener;
@@ -126,9 +125,9 @@ static int net_listen(lua_State *L) {
   options.reuseport = option_flag(L, opts, "reuseport", false);
   refuse_tls(L, opts);
   if (tl_option(L, opts, "backlog") != LUA_TNIL) {
-    luaL_argcheck(L, lua_isinteger(L, -1) && lua_tointeger(L, -1) > 0 &&
-                         lua_tointeger(L, -1) <= INT32_MAX,
-                  opts, "field 'backlog' must be a positive integer");
+    luaL_argcheck(
+        L, lua_isinteger(L, -1) && lua_tointeger(L, -1) > 0 && lua_tointeger(L, -1) <= INT32_MAX,
+        opts, "field 'backlog' must be a positive integer");
     options.backlog = (int)lua_tointeger(L, -1);
   }
   tide_listener *listener = tl_listener_new(L, rt);

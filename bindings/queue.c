@@ -1,5 +1,5 @@
-/* queue.c: Queue, PriorityQueue, LifoQueue. The core orders slot numbers; the values are in a table,
- * the queue's user value, at slot + 1. */
+/* queue.c: Queue, PriorityQueue, LifoQueue. The core orders slot numbers; the values are in a
+ * table, the queue's user value, at slot + 1. */
 #include <math.h>
 
 #include "bindings.h"

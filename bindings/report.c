@@ -23,8 +23,7 @@ static int to_text(lua_State *L) {
   return 1;
 }
 
-void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index,
-               int traceback_index) {
+void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, int traceback_index) {
   int top = lua_gettop(L);
   tl_hook_push(L, rt, "report");
   if (!lua_isfunction(L, -1)) {

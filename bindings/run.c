@@ -139,7 +139,7 @@ bool tide_lua_cancel_main(lua_State *L, const char *reason) {
 
 void tl_run_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg functions[] = {
-      {"run", run},   {"run_forever", run_forever}, {"stop", stop},
+      {"run", run},    {"run_forever", run_forever}, {"stop", stop},
       {"time", time_}, {"on_failure", on_failure},   {NULL, NULL}};
   tl_functions(L, rt, functions);
 }

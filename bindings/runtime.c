@@ -74,7 +74,8 @@ tide_loop *tide_lua_loop(lua_State *L) {
 }
 
 tide_loop *tl_loop(lua_State *L, const tl_runtime *rt) {
-  if (TL_UNLIKELY(rt->loop == NULL)) tl_raise_message(L, rt, TIDE_ECLOSED, "the Lua state is closing");
+  if (TL_UNLIKELY(rt->loop == NULL))
+    tl_raise_message(L, rt, TIDE_ECLOSED, "the Lua state is closing");
   return rt->loop;
 }
 
@@ -103,8 +104,8 @@ static void grow_slots(lua_State *L, tl_runtime *rt) {
   }
   lua_pop(L, 1);
   if (rt->slot_capacity != old) return;
-  int *slots = tide_resize(&a, rt->slots, (size_t)old * sizeof *slots,
-                           (size_t)capacity * sizeof *slots);
+  int *slots =
+      tide_resize(&a, rt->slots, (size_t)old * sizeof *slots, (size_t)capacity * sizeof *slots);
   if (slots == NULL) luaL_error(L, "not enough memory");
   rt->slots = slots;
   rt->slot_capacity = capacity;

@@ -66,8 +66,7 @@ static int new_rwlock(lua_State *L) {
 }
 
 void tl_rwlock_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg methods[] = {
-      {"read", rwlock_read}, {"write", rwlock_write}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"read", rwlock_read}, {"write", rwlock_write}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", rwlock_tostring}, {NULL, NULL}};
   static const luaL_Reg guard_methods[] = {
       {"release", guard_release}, {"close", guard_release}, {NULL, NULL}};

@@ -106,9 +106,7 @@ static int timeout(lua_State *L) {
 }
 
 /* tide.timeout_at(when[, fn, ...]) -> results... | scope */
-static int timeout_at(lua_State *L) {
-  return deadline_form(L, tl_check_time(L, 1), TIMEOUT);
-}
+static int timeout_at(lua_State *L) { return deadline_form(L, tl_check_time(L, 1), TIMEOUT); }
 
 /* tide.move_on_after(seconds, fn, ...) -> true, results... | false */
 static int move_on_after(lua_State *L) {
@@ -216,12 +214,9 @@ static int scope_tostring(lua_State *L) {
 }
 
 void tl_scope_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg functions[] = {{"timeout", timeout},
-                                       {"timeout_at", timeout_at},
-                                       {"move_on_after", move_on_after},
-                                       {"scope", scope_},
-                                       {"shield_call", shield_call},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"timeout", timeout}, {"timeout_at", timeout_at},   {"move_on_after", move_on_after},
+      {"scope", scope_},    {"shield_call", shield_call}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"cancel", scope_cancel},
                                      {"cancelled", scope_cancelled},
                                      {"expired", scope_expired},

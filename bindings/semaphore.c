@@ -62,12 +62,10 @@ static int new_semaphore(lua_State *L) { return make(L, false); }
 static int new_bounded_semaphore(lua_State *L) { return make(L, true); }
 
 void tl_semaphore_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg methods[] = {{"acquire", semaphore_acquire},
-                                     {"try_acquire", semaphore_try_acquire},
-                                     {"release", semaphore_release},
-                                     {"locked", semaphore_locked},
-                                     {"value", semaphore_value},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"acquire", semaphore_acquire}, {"try_acquire", semaphore_try_acquire},
+      {"release", semaphore_release}, {"locked", semaphore_locked},
+      {"value", semaphore_value},     {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
       {"__close", semaphore_release}, {"__tostring", semaphore_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_SEMAPHORE, "Semaphore", methods, metamethods);

@@ -2,7 +2,8 @@
 #include "bindings.h"
 
 /* How many live tasks and handles there are. */
-static void count_live(lua_State *L, const tl_runtime *rt, lua_Integer *tasks, lua_Integer *handles) {
+static void count_live(lua_State *L, const tl_runtime *rt, lua_Integer *tasks,
+                       lua_Integer *handles) {
   *tasks = *handles = 0;
   tl_table_push(L, rt, TL_LIVE);
   for (int slot = 1; slot <= rt->slot_capacity; slot++) {

@@ -5,9 +5,9 @@
 #include "net.h"
 
 enum {
-  READ_SIZE = 64 * 1024,    /* of read() without a size */
-  LINE_MAX_SIZE = 1 << 20,  /* of read_line and read_until without a limit */
-  PARTS_MAX = 16,           /* strings of one write that need not be joined */
+  READ_SIZE = 64 * 1024,   /* of read() without a size */
+  LINE_MAX_SIZE = 1 << 20, /* of read_line and read_until without a limit */
+  PARTS_MAX = 16,          /* strings of one write that need not be joined */
 };
 
 static tide_stream *check_stream(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_STREAM); }
@@ -74,14 +74,14 @@ static int nothing_or(lua_State *L, tl_runtime *rt, int result) {
   return 1;
 }
 
-static int read_at_most(lua_State *L, tl_runtime *rt, size_t max) {
+static int read_at_most(lua_State *L, tl_runtime *rt, void *self, size_t max) {
   tide_slice slice;
-  int result = tide_stream_read(lua_touserdata(L, 1), &rt->current->task, max, &slice);
+  int result = tide_stream_read(self, &rt->current->task, max, &slice);
   return result == TIDE_OK ? push_slice(L, &slice) : nothing_or(L, rt, result);
 }
 
-static int try_read(lua_State *L, tl_runtime *rt) {
-  return read_at_most(L, rt, check_size(L, 2, READ_SIZE));
+static int try_read(lua_State *L, tl_runtime *rt, void *self) {
+  return read_at_most(L, rt, self, check_size(L, 2, READ_SIZE));
 }
 
 /* What came, or `eof` with what came before the end. */
@@ -91,23 +91,23 @@ static int slice_or_eof(lua_State *L, tl_runtime *rt, int result, const tide_sli
   return result == TIDE_EEOF ? raise_eof(L, rt, slice) : tl_raise_outcome(L, rt, result);
 }
 
-static int try_read_exactly(lua_State *L, tl_runtime *rt) {
+static int try_read_exactly(lua_State *L, tl_runtime *rt, void *self) {
   tide_slice slice;
   size_t count = tl_check_count(L, 2, 0);
-  int result = tide_stream_read_exactly(lua_touserdata(L, 1), &rt->current->task, count, &slice);
+  int result = tide_stream_read_exactly(self, &rt->current->task, count, &slice);
   return slice_or_eof(L, rt, result, &slice);
 }
 
-static int until(lua_State *L, tl_runtime *rt, const tide_slice *separator, size_t max,
+static int until(tl_runtime *rt, void *self, const tide_slice *separator, size_t max,
                  tide_slice *slice) {
-  return tide_stream_read_until(lua_touserdata(L, 1), &rt->current->task, *separator, max, slice);
+  return tide_stream_read_until(self, &rt->current->task, *separator, max, slice);
 }
 
-static int try_read_until(lua_State *L, tl_runtime *rt) {
+static int try_read_until(lua_State *L, tl_runtime *rt, void *self) {
   tide_slice slice, separator;
   separator.data = lua_tolstring(L, 2, &separator.length);
   size_t max = (size_t)lua_tointeger(L, 3);
-  return slice_or_eof(L, rt, until(L, rt, &separator, max, &slice), &slice);
+  return slice_or_eof(L, rt, until(rt, self, &separator, max, &slice), &slice);
 }
 
 /* Pushes a line without its end. */
@@ -119,22 +119,22 @@ static int push_line(lua_State *L, const tide_slice *slice) {
   return 1;
 }
 
-static int line_at_most(lua_State *L, tl_runtime *rt, size_t max) {
+static int line_at_most(lua_State *L, tl_runtime *rt, void *self, size_t max) {
   tide_slice slice;
   const tide_slice newline = {.data = "\n", .length = 1};
-  int result = until(L, rt, &newline, max, &slice);
+  int result = until(rt, self, &newline, max, &slice);
   bool line = result == TIDE_OK || (result == TIDE_EEOF && slice.length > 0);
   return line ? push_line(L, &slice) : nothing_or(L, rt, result);
 }
 
-static int try_read_line(lua_State *L, tl_runtime *rt) {
-  return line_at_most(L, rt, (size_t)lua_tointeger(L, 2));
+static int try_read_line(lua_State *L, tl_runtime *rt, void *self) {
+  return line_at_most(L, rt, self, (size_t)lua_tointeger(L, 2));
 }
 
-static int try_read_all(lua_State *L, tl_runtime *rt) {
+static int try_read_all(lua_State *L, tl_runtime *rt, void *self) {
   tide_slice slice;
   size_t max = (size_t)lua_tointeger(L, 2);
-  int result = tide_stream_read_all(lua_touserdata(L, 1), &rt->current->task, max, &slice);
+  int result = tide_stream_read_all(self, &rt->current->task, max, &slice);
   return slice_or_eof(L, rt, result, &slice);
 }
 
@@ -142,12 +142,18 @@ static int try_read_all(lua_State *L, tl_runtime *rt) {
 
 static size_t limit(lua_State *L) { return (size_t)lua_tointeger(L, lua_upvalueindex(2)); }
 
-static int try_chunk(lua_State *L, tl_runtime *rt) { return read_at_most(L, rt, limit(L)); }
+static int try_chunk(lua_State *L, tl_runtime *rt, void *self) {
+  return read_at_most(L, rt, self, limit(L));
+}
 
 /* The usual limit needs no upvalue. */
-static int try_usual_chunk(lua_State *L, tl_runtime *rt) { return read_at_most(L, rt, READ_SIZE); }
+static int try_usual_chunk(lua_State *L, tl_runtime *rt, void *self) {
+  return read_at_most(L, rt, self, READ_SIZE);
+}
 
-static int try_line(lua_State *L, tl_runtime *rt) { return line_at_most(L, rt, limit(L)); }
+static int try_line(lua_State *L, tl_runtime *rt, void *self) {
+  return line_at_most(L, rt, self, limit(L));
+}
 
 static int iterate(lua_State *L, lua_CFunction step, size_t max) {
   lua_pushvalue(L, lua_upvalueindex(1));
@@ -164,7 +170,7 @@ static int done(lua_State *L, tl_runtime *rt, int result) {
   return result == TIDE_OK ? 0 : tl_raise_outcome(L, rt, result);
 }
 
-static int try_write(lua_State *L, tl_runtime *rt) {
+static int try_write(lua_State *L, tl_runtime *rt, void *self) {
   struct iovec parts[PARTS_MAX];
   int count = lua_gettop(L) - 1;
   for (int i = 0; i < count; i++) {
@@ -174,20 +180,19 @@ static int try_write(lua_State *L, tl_runtime *rt) {
     parts[i].iov_base = (void *)(uintptr_t)data;
     parts[i].iov_len = length;
   }
-  return done(L, rt, tide_stream_write(lua_touserdata(L, 1), &rt->current->task, parts,
-                                       (size_t)count));
+  return done(L, rt, tide_stream_write(self, &rt->current->task, parts, (size_t)count));
 }
 
-static int try_flush(lua_State *L, tl_runtime *rt) {
-  return done(L, rt, tide_stream_flush(lua_touserdata(L, 1), &rt->current->task));
+static int try_flush(lua_State *L, tl_runtime *rt, void *self) {
+  return done(L, rt, tide_stream_flush(self, &rt->current->task));
 }
 
 /* What waits, as scripts call it. */
 
 static int call(lua_State *L, const tl_recall *recall) {
   tl_runtime *rt;
-  enter(L, &rt);
-  return tl_call(L, rt, recall);
+  tide_stream *stream = enter(L, &rt);
+  return tl_call(L, rt, recall, stream);
 }
 
 /* stream:read([max]) -> string | nil at the end (waits) */
@@ -206,29 +211,29 @@ static int stream_read_exactly(lua_State *L) {
 static int stream_read_until(lua_State *L) {
   static const tl_recall recall = {.attempt = try_read_until};
   tl_runtime *rt;
-  enter(L, &rt);
+  tide_stream *stream = enter(L, &rt);
   luaL_checkstring(L, 2);
   luaL_argcheck(L, lua_rawlen(L, 2) > 0, 2, "must not be empty");
   take_max(L, 3, LINE_MAX_SIZE);
-  return tl_call(L, rt, &recall);
+  return tl_call(L, rt, &recall, stream);
 }
 
 /* stream:read_line([{max=}]) -> string without its end | nil at the end (waits) */
 static int stream_read_line(lua_State *L) {
   static const tl_recall recall = {.attempt = try_read_line};
   tl_runtime *rt;
-  enter(L, &rt);
+  tide_stream *stream = enter(L, &rt);
   take_max(L, 2, LINE_MAX_SIZE);
-  return tl_call(L, rt, &recall);
+  return tl_call(L, rt, &recall, stream);
 }
 
 /* stream:read_all([{max=}]) -> string (waits) */
 static int stream_read_all(lua_State *L) {
   static const tl_recall recall = {.attempt = try_read_all};
   tl_runtime *rt;
-  enter(L, &rt);
+  tide_stream *stream = enter(L, &rt);
   take_max(L, 2, SIZE_MAX);
-  return tl_call(L, rt, &recall);
+  return tl_call(L, rt, &recall, stream);
 }
 
 static int next_chunk(lua_State *L) {
@@ -263,13 +268,13 @@ static int stream_lines(lua_State *L) {
 static int stream_write(lua_State *L) {
   static const tl_recall recall = {.attempt = try_write};
   tl_runtime *rt;
-  enter(L, &rt);
+  tide_stream *stream = enter(L, &rt);
   int count = lua_gettop(L);
   if (count - 1 > PARTS_MAX) {
     for (int i = 2; i <= count; i++) luaL_checkstring(L, i);
     lua_concat(L, count - 1);
   }
-  return tl_call(L, rt, &recall);
+  return tl_call(L, rt, &recall, stream);
 }
 
 /* stream:flush() (waits) */

@@ -149,8 +149,7 @@ static int task_traceback(lua_State *L) {
   tl_task *task = check_task(L);
   if (task->co != NULL) {
     luaL_traceback(L, task->co, NULL, task->co == L ? 1 : 0);
-  } else if (task->task.future.state == TIDE_FUTURE_FAILED &&
-             !(task->task.future.user & TL_BARE)) {
+  } else if (task->task.future.state == TIDE_FUTURE_FAILED && !(task->task.future.user & TL_BARE)) {
     lua_getiuservalue(L, 1, 1);
     lua_rawgeti(L, -1, 2);
   } else {
@@ -214,11 +213,16 @@ void tl_task_open(lua_State *L, tl_runtime *rt) {
                                        {"current_task", current_task},
                                        {"all_tasks", all_tasks},
                                        {NULL, NULL}};
-  static const luaL_Reg methods[] = {
-      {"cancel", task_cancel},     {"uncancel", task_uncancel}, {"cancelling", task_cancelling},
-      {"id", task_id},             {"name", task_name},         {"set_name", task_set_name},
-      {"status", task_status},     {"traceback", task_traceback}, {"kill", task_kill},
-      {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"cancel", task_cancel},
+                                     {"uncancel", task_uncancel},
+                                     {"cancelling", task_cancelling},
+                                     {"id", task_id},
+                                     {"name", task_name},
+                                     {"set_name", task_set_name},
+                                     {"status", task_status},
+                                     {"traceback", task_traceback},
+                                     {"kill", task_kill},
+                                     {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", task_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_TASK, "Task", methods, metamethods);
   tl_functions(L, rt, functions);

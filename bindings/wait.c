@@ -58,9 +58,10 @@ static void push_culprit(lua_State *L, const tl_runtime *rt) {
 static int raise_cannot_wait(lua_State *L, const tl_runtime *rt, const char *name) {
   push_culprit(L, rt);
   const char *inside = lua_tostring(L, -1);
-  lua_pushfstring(L, "'%s' cannot wait here%s%s: Lua cannot suspend inside table.sort, string.gsub, "
-                     "load, require or a metamethod such as __tostring; do the waiting before the "
-                     "call, or in a task of its own",
+  lua_pushfstring(L,
+                  "'%s' cannot wait here%s%s: Lua cannot suspend inside table.sort, string.gsub, "
+                  "load, require or a metamethod such as __tostring; do the waiting before the "
+                  "call, or in a task of its own",
                   name != NULL ? name : "this function", inside != NULL ? ", inside " : "",
                   inside != NULL ? inside : "");
   return tl_raise_message(L, rt, TIDE_ECANNOT_WAIT, lua_tostring(L, -1));
@@ -70,8 +71,10 @@ tl_task *tl_enter_failed(lua_State *L, const tl_runtime *rt) {
   char name[64];
   if (tl_function_name(L, name, sizeof name) == NULL) strcpy(name, "this function");
   if (rt->current == NULL) {
-    lua_pushfstring(L, "'%s' can only be called inside a task: use tide.run(function), or run the "
-                       "script with the program tide", name);
+    lua_pushfstring(L,
+                    "'%s' can only be called inside a task: use tide.run(function), or run the "
+                    "script with the program tide",
+                    name);
     tl_raise_message(L, rt, TIDE_ENO_TASK, lua_tostring(L, -1));
   }
   if (rt->current->task.state != TIDE_TASK_RUNNING) {
@@ -125,10 +128,10 @@ static int call_again(lua_State *L, int status, lua_KContext ctx) {
   tl_runtime *rt = tl_rt(L);
   if (rt->current->task.outcome != TIDE_OK && recall->abandoned != NULL) recall->abandoned(L);
   tl_resumed(L, rt, status);
-  return tl_call(L, rt, recall);
+  return tl_call(L, rt, recall, lua_touserdata(L, 1));
 }
 
-int tl_call(lua_State *L, tl_runtime *rt, const tl_recall *recall) {
-  int results = recall->attempt(L, rt);
+int tl_call(lua_State *L, tl_runtime *rt, const tl_recall *recall, void *self) {
+  int results = recall->attempt(L, rt, self);
   return results == TL_AGAIN ? tl_wait(L, (lua_KContext)recall, call_again) : results;
 }

@@ -193,8 +193,8 @@ describe("net.connect", function()
         local connecting = {}
         for i = 1, 3 do connecting[i] = spawn(net.connect, listener:address()) end
         sleep(0.005)
-        for i = 1, 3 do assert.equal("waiting", connecting[i]:status()) end
-        assert.matches("connect", tostring(connecting[1]))
+        -- a unix one is tried again at times, so it may just be ready for that
+        for i = 1, 3 do assert.is_false(connecting[i]:done()) end
         connecting[1]:cancel()
         connecting[2]:kill()
         tide.race { connecting[3], function() turns(2) end }

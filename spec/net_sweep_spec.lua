@@ -366,6 +366,7 @@ describe("cancelled at every suspension:", function()
 
   local function serving(opts, subject)
     return {
+      setup = function(s) s.failures = helper.collect_failures() end,
       leaves = true, -- where the server never began
       others = { client, client, client },
       subject = function(s)
@@ -374,7 +375,14 @@ describe("cancelled at every suspension:", function()
         subject(s)
       end,
       check = function(s, ended)
-        if s.mode == "kill" then turns(16) end -- its connections still have to end
+        if s.mode == "kill" then
+          turns(16) -- its connections still have to end
+          for _, failure in ipairs(s.failures) do -- the end of its block cannot wait for them
+            assert.equal("the cleanup of a killed task", failure.what)
+          end
+        else
+          assert.same({}, s.failures)
+        end
         if ended == "done" then assert.equal(3, s.served) end
         assert.equal(0, s.live or 0)
         if not s.server then return end

@@ -14,7 +14,7 @@
 
 #ifdef __cplusplus
 #define TIDE_BEGIN_DECLS extern "C" {
-#define TIDE_END_DECLS }
+#define TIDE_END_DECLS   }
 #else
 #define TIDE_BEGIN_DECLS
 #define TIDE_END_DECLS
@@ -22,6 +22,6 @@
 
 /* The struct of type `type` whose member `member` is at `pointer`. */
 #define tide_container(pointer, type, member) \
-  ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+  ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #endif

@@ -35,10 +35,10 @@ enum {
 #undef TIDE_ERROR_ENUM
 };
 
-#define TIDE_OS_BASE 1000
+#define TIDE_OS_BASE          1000
 #define TIDE_OS(error_number) (-TIDE_OS_BASE - (error_number))
-#define TIDE_IS_OS(error) ((error) <= -TIDE_OS_BASE)
-#define TIDE_ERRNO(error) (-(error) - TIDE_OS_BASE)
+#define TIDE_IS_OS(error)     ((error) <= -TIDE_OS_BASE)
+#define TIDE_ERRNO(error)     (-(error)-TIDE_OS_BASE)
 
 /* The kind ("closed", "os"), as scripts see it. Never NULL; static memory. */
 TIDE_API const char *tide_error_kind(int error);

@@ -21,11 +21,11 @@ typedef struct block {
 } block;
 
 typedef struct page {
-  tide_list link;   /* among the pages of its class that have room, or among the empty ones */
-  block *free;      /* blocks given back */
-  char *fresh;      /* blocks from here on were never used */
-  uint32_t used;    /* blocks given out */
-  uint32_t class;   /* which size */
+  tide_list link; /* among the pages of its class that have room, or among the empty ones */
+  block *free;    /* blocks given back */
+  char *fresh;    /* blocks from here on were never used */
+  uint32_t used;  /* blocks given out */
+  uint32_t class; /* which size */
 } page;
 
 /* Pages next to each other, as the system gave them. */
@@ -40,12 +40,12 @@ struct tide_slab {
   tide_list partial[CLASSES]; /* pages with room, by class; allocation takes the first */
   tide_list full;             /* pages without */
   tide_list empty;            /* pages of no class that keep their memory */
-  block *returned;            /* pages of no class whose memory went back, through their first word */
-  region *regions;            /* all there are */
-  char *next_page;            /* in the newest region, pages from here on were never used */
-  size_t pages_left;          /* how many */
-  size_t empty_count;         /* of `empty` */
-  size_t page_count;          /* of a class, or in `empty` */
+  block *returned;    /* pages of no class whose memory went back, through their first word */
+  region *regions;    /* all there are */
+  char *next_page;    /* in the newest region, pages from here on were never used */
+  size_t pages_left;  /* how many */
+  size_t empty_count; /* of `empty` */
+  size_t page_count;  /* of a class, or in `empty` */
 };
 
 static inline uint32_t class_of(size_t size) { return (uint32_t)((size + GRAIN - 1) / GRAIN); }
@@ -133,7 +133,7 @@ static void *take(tide_slab *slab, uint32_t class) {
     p->free = b->next;
   } else {
     b = (block *)(void *)p->fresh;
-    p->fresh += (size_t)class * GRAIN;
+    p->fresh += (size_t) class * GRAIN;
   }
   p->used++;
   if (p->free == NULL && !has_fresh(p)) {

@@ -1,8 +1,9 @@
 /* slab.h: an allocator for many small blocks whose sizes the caller remembers, as Lua does.
  *
- * Blocks of up to 1 KiB come from pages of 64 KiB, each for one size (a multiple of 8); no block has
- * a header. A page that is empty again serves any size; beyond a few, the memory of empty pages goes back
- * to the system, their addresses stay. Larger blocks are malloc's. One thread at a time. */
+ * Blocks of up to 1 KiB come from pages of 64 KiB, each for one size (a multiple of 8); no block
+ * has a header. A page that is empty again serves any size; beyond a few, the memory of empty pages
+ * goes back to the system, their addresses stay. Larger blocks are malloc's. One thread at a time.
+ */
 #ifndef TIDE_SLAB_H
 #define TIDE_SLAB_H
 

@@ -25,9 +25,7 @@ bool tide_future_cancel(tide_future *future, tide_loop *loop) {
   return true;
 }
 
-static void forward(tide_wait *wait) {
-  tide_future_cancel(wait->source, wait->task->loop);
-}
+static void forward(tide_wait *wait) { tide_future_cancel(wait->source, wait->task->loop); }
 
 static const tide_wait_ops await_ops = {
     .name = "await",

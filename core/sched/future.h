@@ -14,11 +14,11 @@ typedef enum tide_future_state {
 } tide_future_state;
 
 typedef struct tide_future {
-  tide_list waiters;       /* waits for the end, in order of arrival */
-  uint8_t state;           /* tide_future_state */
-  bool observed;           /* somebody waited or watches: a failure will be seen */
-  bool is_task;            /* it is the first member of a tide_task */
-  uint8_t user;            /* free for the owner */
+  tide_list waiters; /* waits for the end, in order of arrival */
+  uint8_t state;     /* tide_future_state */
+  bool observed;     /* somebody waited or watches: a failure will be seen */
+  bool is_task;      /* it is the first member of a tide_task */
+  uint8_t user;      /* free for the owner */
 } tide_future;
 
 TIDE_API void tide_future_init(tide_future *future);

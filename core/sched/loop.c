@@ -133,9 +133,9 @@ static void watcher_ready(struct ev_loop *ev, ev_io *io, int events) {
   (void)ev;
   void (*ready)(tide_watcher *, int);
   *(void **)(void *)&ready = io->data;
-  ready((tide_watcher *)(void *)io,
-        (events & EV_READ ? TIDE_READABLE : 0) | (events & EV_WRITE ? TIDE_WRITABLE : 0) |
-            (events & EV_ERROR ? TIDE_UNWATCHED : 0));
+  ready((tide_watcher *)(void *)io, (events & EV_READ ? TIDE_READABLE : 0) |
+                                        (events & EV_WRITE ? TIDE_WRITABLE : 0) |
+                                        (events & EV_ERROR ? TIDE_UNWATCHED : 0));
 }
 
 void tide_watcher_init(tide_watcher *watcher, int fd, void (*ready)(tide_watcher *, int)) {
@@ -189,8 +189,8 @@ static bool clock_says_poll(tide_loop *loop) {
 
 static inline bool poll_is_due(tide_loop *loop) {
   if (!loop->due)
-    loop->due = tide_list_empty(&loop->ready) ||
-                (loop->runs >= loop->stride && clock_says_poll(loop));
+    loop->due =
+        tide_list_empty(&loop->ready) || (loop->runs >= loop->stride && clock_says_poll(loop));
   return loop->due;
 }
 

@@ -9,7 +9,7 @@
 
 /* What a layer above keeps for each loop, embedded in a record of its own. */
 typedef struct tide__attachment {
-  tide_list link;                                                 /* among the loop's */
+  tide_list link;                                               /* among the loop's */
   void (*term)(struct tide__attachment *self, tide_loop *loop); /* frees it, with the loop */
 } tide__attachment;
 

@@ -74,8 +74,7 @@ static bool grow(tide_queue *queue) {
 }
 
 int tide_queue_reserve(tide_queue *queue, uint32_t *slot) {
-  if (queue->free_count == 0 && queue->fresh == queue->capacity && !grow(queue))
-    return TIDE_ENOMEM;
+  if (queue->free_count == 0 && queue->fresh == queue->capacity && !grow(queue)) return TIDE_ENOMEM;
   *slot = queue->free_count > 0 ? queue->free[queue->free_count - 1] : queue->fresh;
   return TIDE_OK;
 }

@@ -19,23 +19,23 @@ typedef struct tide_slot {
 } tide_slot;
 
 typedef struct tide_queue {
-  tide_loop *loop;         /* whose memory */
-  tide_queue_order order;  /* which item is next */
-  size_t max;              /* how many items may be in it; 0: no limit */
-  size_t count;            /* items in it */
-  size_t unfinished;       /* items put and not yet told done */
-  bool closed;             /* takes no more items */
-  uint32_t capacity;       /* how many slots there are: of the arrays below */
-  uint32_t fresh;          /* slots from this number on were never used */
-  uint32_t free_count;     /* of `free` */
-  uint32_t head;           /* FIFO: where in `ring` the first item is */
-  uint32_t *free;          /* slots given back; in one block with: */
-  uint32_t *ring;          /* FIFO: a ring, capacity a power of two; LIFO: a stack */
-  tide_slot *slots;        /* TIDE_PRIORITY, in place of the ring */
-  tide_heap heap;          /* TIDE_PRIORITY only */
-  tide_list getters;       /* waiting for an item; then the queue is empty */
-  tide_list putters;       /* waiting for room; then it is full; value.number: the slot */
-  tide_list joiners;       /* waiting for unfinished to be 0 */
+  tide_loop *loop;        /* whose memory */
+  tide_queue_order order; /* which item is next */
+  size_t max;             /* how many items may be in it; 0: no limit */
+  size_t count;           /* items in it */
+  size_t unfinished;      /* items put and not yet told done */
+  bool closed;            /* takes no more items */
+  uint32_t capacity;      /* how many slots there are: of the arrays below */
+  uint32_t fresh;         /* slots from this number on were never used */
+  uint32_t free_count;    /* of `free` */
+  uint32_t head;          /* FIFO: where in `ring` the first item is */
+  uint32_t *free;         /* slots given back; in one block with: */
+  uint32_t *ring;         /* FIFO: a ring, capacity a power of two; LIFO: a stack */
+  tide_slot *slots;       /* TIDE_PRIORITY, in place of the ring */
+  tide_heap heap;         /* TIDE_PRIORITY only */
+  tide_list getters;      /* waiting for an item; then the queue is empty */
+  tide_list putters;      /* waiting for room; then it is full; value.number: the slot */
+  tide_list joiners;      /* waiting for unfinished to be 0 */
 } tide_queue;
 
 TIDE_API void tide_queue_init(tide_queue *queue, tide_loop *loop, tide_queue_order order,

@@ -19,9 +19,9 @@ typedef struct tide_wait_ops {
   const char *name; /* what is waited for, as a script would call it: "sleep", "Lock.acquire" */
   /* Takes a pending wait out of its source, as if it had never been. Required. */
   void (*abandon)(tide_wait *wait);
-  /* The task is interrupted with `outcome`: TIDE_ECANCELLED where its scope was cancelled. True: the
-   * wait stays pending and will end by itself. NULL or false: it is abandoned, and the task wakes
-   * with the outcome. */
+  /* The task is interrupted with `outcome`: TIDE_ECANCELLED where its scope was cancelled. True:
+   * the wait stays pending and will end by itself. NULL or false: it is abandoned, and the task
+   * wakes with the outcome. */
   bool (*cancel)(tide_wait *wait, int outcome);
   /* The wait has ended with `outcome` (TIDE_ECANCELLED: or was abandoned for good), and its task
    * will never see it: give back what it was given. */

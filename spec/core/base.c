@@ -43,9 +43,9 @@ static void the_clock_does_not_go_back(void) {
 }
 
 static void every_error_has_a_kind_and_a_message(void) {
-#define HAS_BOTH(name, number, kind, message) \
-  CHECK_EQ(TIDE_E##name, -(number)); \
-  CHECK_TEXT(tide_error_kind(TIDE_E##name), kind); \
+#define HAS_BOTH(name, number, kind, message)            \
+  CHECK_EQ(TIDE_E##name, -(number));                     \
+  CHECK_TEXT(tide_error_kind(TIDE_E##name), kind);       \
   CHECK_TEXT(tide_error_message(TIDE_E##name), message); \
   CHECK(tide_error_code(TIDE_E##name) == NULL);
   TIDE_ERRORS(HAS_BOTH)

@@ -1,5 +1,5 @@
-/* check.h: the smallest harness. A test is a function; a check that fails ends it. One line for each
- * test, and the exit status is 1 if any failed. */
+/* check.h: the smallest harness. A test is a function; a check that fails ends it. One line for
+ * each test, and the exit status is 1 if any failed. */
 #ifndef TIDE_SPEC_CHECK_H
 #define TIDE_SPEC_CHECK_H
 
@@ -36,14 +36,13 @@ static inline void check_text(const char *file, int line, const char *text, cons
   check_fail(file, line, what);
 }
 
-#define CHECK(condition) \
-  do { \
+#define CHECK(condition)                                          \
+  do {                                                            \
     if (!(condition)) check_fail(__FILE__, __LINE__, #condition); \
   } while (0)
 
 /* Integers of any kind; strings. */
-#define CHECK_EQ(a, b) \
-  check_equal(__FILE__, __LINE__, #a " == " #b, (long long)(a), (long long)(b))
+#define CHECK_EQ(a, b)   check_equal(__FILE__, __LINE__, #a " == " #b, (long long)(a), (long long)(b))
 #define CHECK_TEXT(a, b) check_text(__FILE__, __LINE__, #a, a, b)
 
 static inline void check_run(const char *name, void (*test)(void)) {

@@ -382,8 +382,7 @@ static void stage(world *w) {
 
 static void verify(world *w) {
   CHECK(tide_list_empty(&future.waiters));
-  for (unsigned i = 0; i < w->count; i++)
-    CHECK(tide_list_empty(&w->actors[i].task.future.waiters));
+  for (unsigned i = 0; i < w->count; i++) CHECK(tide_list_empty(&w->actors[i].task.future.waiters));
   CHECK_EQ(future.state, TIDE_FUTURE_DONE);
 }
 

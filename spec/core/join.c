@@ -338,8 +338,7 @@ static void verify(world *w) {
   CHECK(join->waiter == NULL);
   if (w->victim->body != gatherer) CHECK_EQ(w->actors[MEMBERS].i, MEMBERS);
   tide_join_term(join);
-  for (unsigned i = 0; i < w->count; i++)
-    CHECK(tide_list_empty(&w->actors[i].task.future.waiters));
+  for (unsigned i = 0; i < w->count; i++) CHECK(tide_list_empty(&w->actors[i].task.future.waiters));
   free(join);
 }
 

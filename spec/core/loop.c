@@ -232,7 +232,7 @@ static void deferred_work_may_start_more_and_be_called_off(void) {
 static const tide_task_ops batch_ops;
 static tide_task batched[6];
 static int batch_order[1000], batch_steps, batch_limit, calls;
-static chore batch_chore; /* started by the tenth step */
+static chore batch_chore;    /* started by the tenth step */
 static int chore_seen_after; /* how many steps had been begun when it was done */
 
 static void note_chore(tide_defer *defer) {
@@ -297,7 +297,7 @@ static void in_a_run_one_call_may_go_over_turns(void) {
   for (int i = 0; i < batch_steps; i++) CHECK_EQ(batch_order[i], i % 6);
   CHECK_EQ(batch_steps, 606);
   CHECK_EQ(w.loop->turns, 101);
-  CHECK(calls < 50); /* but for polls, one would do */
+  CHECK(calls < 50);              /* but for polls, one would do */
   CHECK_EQ(chore_seen_after, 12); /* at the end of its turn, nevertheless */
   world_close(&w);
 }

@@ -1,5 +1,5 @@
-/* queue.c: items from putters to getters, in three orders. The spec is the queue's owner: it keeps a
- * number in each slot. */
+/* queue.c: items from putters to getters, in three orders. The spec is the queue's owner: it keeps
+ * a number in each slot. */
 #include "script.h"
 
 enum { SLOTS = 4096 };
@@ -62,13 +62,13 @@ static int try_get(void) {
 }
 
 /* In a script: puts `value`; self->outcome says how it went. The owner's duties on failure. */
-#define PUT(value) \
-  do { \
-    self->slot = (uint32_t)reserve(value); \
-    self->data = NULL; \
-    WAIT(put_wait(self)); \
+#define PUT(value)                                  \
+  do {                                              \
+    self->slot = (uint32_t)reserve(value);          \
+    self->data = NULL;                              \
+    WAIT(put_wait(self));                           \
     if (self->outcome != TIDE_OK) put_failed(self); \
-    self->data = NULL; \
+    self->data = NULL;                              \
   } while (0)
 
 static int put_wait(actor *self) {
@@ -82,9 +82,9 @@ static void put_failed(actor *self) {
   if (self->data != NULL) tide_queue_free(&queue, self->slot);
 }
 
-#define GET(value) \
-  do { \
-    WAIT(tide_queue_get(&queue, &self->task)); \
+#define GET(value)                                                                           \
+  do {                                                                                       \
+    WAIT(tide_queue_get(&queue, &self->task));                                               \
     value = self->outcome == TIDE_OK ? take_out((uint32_t)self->task.wait.value.number) : 0; \
   } while (0)
 

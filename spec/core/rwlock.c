@@ -129,8 +129,7 @@ static void stage(world *w) {
 
 static void verify(world *w) {
   check_free();
-  for (unsigned i = 0; i < w->count; i++)
-    CHECK(&w->actors[i] == w->victim || w->actors[i].i == 4);
+  for (unsigned i = 0; i < w->count; i++) CHECK(&w->actors[i] == w->victim || w->actors[i].i == 4);
 }
 
 static void a_holder_or_waiter_may_be_struck_at_any_wait(void) {

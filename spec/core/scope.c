@@ -177,7 +177,7 @@ static void crossing(actor *self) {
   CHECK_EQ(tide_scope_exit(&scopes[1]), TIDE_EINVALID_STATE);
   CHECK(self->task.scope == &scopes[2]);
   CHECK(scopes[2].parent == &scopes[0]);
-  CHECK_EQ(tide_scope_exit(&scopes[1]), TIDE_OK); /* it is out: harmless */
+  CHECK_EQ(tide_scope_exit(&scopes[1]), TIDE_OK);   /* it is out: harmless */
   tide_scope_cancel(&scopes[1], self->world->loop); /* too */
   WAIT(tide_task_yield(&self->task));
   say(self, "%d", self->outcome);
@@ -531,9 +531,7 @@ static void layered(actor *self) {
   END;
 }
 
-static void layered_close(actor *self) {
-  tide_deadline_stop(&self->deadline);
-}
+static void layered_close(actor *self) { tide_deadline_stop(&self->deadline); }
 
 static void stage(world *w) {
   w->victim = spawn(w, "victim", layered);

@@ -51,52 +51,52 @@ static inline void *memory_resize(void *context, void *block, size_t old_size, s
 /* Actors. */
 
 struct actor {
-  tide_task task;            /* first */
-  world *world;              /* where it is */
-  const char *name;          /* in the log */
-  void (*body)(actor *self); /* the script */
+  tide_task task;             /* first */
+  world *world;               /* where it is */
+  const char *name;           /* in the log */
+  void (*body)(actor *self);  /* the script */
   void (*close)(actor *self); /* what its <close> variables do if it is killed; or NULL */
-  int at;                    /* the line of the wait it is in; 0: the beginning */
-  int outcome;               /* of its last wait */
-  int i;                     /* free for the body, like the next ones; 0 in the beginning */
+  int at;                     /* the line of the wait it is in; 0: the beginning */
+  int outcome;                /* of its last wait */
+  int i;                      /* free for the body, like the next ones; 0 in the beginning */
   uint32_t slot;
   void *data;
   tide_scope scope;
   tide_deadline deadline;
-  unsigned steps;            /* begun */
-  unsigned suspensions;      /* steps that ended in a wait */
+  unsigned steps;       /* begun */
+  unsigned suspensions; /* steps that ended in a wait */
 };
 
 /* Around a body. A script cancelled before its first step does not run. */
-#define BEGIN \
+#define BEGIN         \
   switch (self->at) { \
-    default: \
-      if (self->outcome == TIDE_OK) {
+  default:            \
+    if (self->outcome == TIDE_OK) {
 #define END \
-  } \
-  } \
+  }         \
+  }         \
   actor_end(self)
 
 /* Calls a waiting function and goes on when the wait is over; self->outcome says how it went. */
-#define WAIT(call) \
-  do { \
-    self->outcome = (call); \
-    if (self->outcome == TIDE_PENDING) { \
-      self->at = __LINE__; \
-      return; \
-      case __LINE__: \
-        self->outcome = self->task.outcome; \
-    } \
+#define WAIT(call)                        \
+  do {                                    \
+    self->outcome = (call);               \
+    if (self->outcome == TIDE_PENDING) {  \
+      self->at = __LINE__;                \
+      return;                             \
+    case __LINE__:                        \
+      self->outcome = self->task.outcome; \
+    }                                     \
   } while (0)
 
 /* The same; an error ends the script. */
-#define TRY(call) \
-  do { \
-    WAIT(call); \
+#define TRY(call)                   \
+  do {                              \
+    WAIT(call);                     \
     if (self->outcome != TIDE_OK) { \
-      actor_end(self); \
-      return; \
-    } \
+      actor_end(self);              \
+      return;                       \
+    }                               \
   } while (0)
 
 static inline tide_future_state actor_state(const actor *self) {
@@ -208,10 +208,10 @@ __attribute__((format(printf, 2, 3))) static inline void say(actor *self, const 
 }
 
 /* What was said since it was last asked: "a has it, b has it". */
-#define CHECK_LOG(w, expected) \
-  do { \
+#define CHECK_LOG(w, expected)      \
+  do {                              \
     CHECK_TEXT((w)->log, expected); \
-    (w)->log[0] = '\0'; \
+    (w)->log[0] = '\0';             \
   } while (0)
 
 /* A world with the real clock. */
@@ -284,8 +284,8 @@ typedef struct scenario {
 } scenario;
 
 static inline bool play_blow(const scenario *play, blow how, unsigned when) {
-  static const char *const names[BLOWS] = {"cancel",      "cancel twice", "cancel, uncancel",
-                                           "kill",        "cancel, kill", "cancel once ready",
+  static const char *const names[BLOWS] = {"cancel",         "cancel twice", "cancel, uncancel",
+                                           "kill",           "cancel, kill", "cancel once ready",
                                            "kill once ready"};
   world w;
   snprintf(check_state.context, sizeof check_state.context, "%s at suspension %u", names[how],

@@ -39,12 +39,12 @@ static void resize(piece *p, size_t size) {
 
 static size_t some_size(void) {
   switch (rand() % 8) {
-    case 0:
-      return 0;
-    case 1:
-      return (size_t)rand() % 5000;
-    default:
-      return (size_t)rand() % 200;
+  case 0:
+    return 0;
+  case 1:
+    return (size_t)rand() % 5000;
+  default:
+    return (size_t)rand() % 200;
   }
 }
 

@@ -1,5 +1,5 @@
-/* storm.c: tasks that use everything at random while others cancel and kill them at random. Whatever
- * happens, nothing is lost, held twice or left behind. */
+/* storm.c: tasks that use everything at random while others cancel and kill them at random.
+ * Whatever happens, nothing is lost, held twice or left behind. */
 #include "script.h"
 
 enum { STORMS = 1000, SLOTS = 512 };
@@ -188,20 +188,20 @@ static void strike_somebody(actor *self) {
   actor *victim = &w->actors[dice(w->count)];
   if (victim == self || actor_ended(victim)) return;
   switch (dice(8)) {
-    case 0:
-      actor_kill(victim);
-      break;
-    case 1:
-      tide_task_uncancel(&victim->task);
-      break;
-    case 2:
-      tide_loop_interrupt(w->loop, &victim->task, TIDE_EDEADLOCK);
-      break;
-    case 3:
-      if (victim->scope.task != NULL && dice(4) == 0) close_scope(victim);
-      break;
-    default:
-      tide_task_cancel(&victim->task);
+  case 0:
+    actor_kill(victim);
+    break;
+  case 1:
+    tide_task_uncancel(&victim->task);
+    break;
+  case 2:
+    tide_loop_interrupt(w->loop, &victim->task, TIDE_EDEADLOCK);
+    break;
+  case 3:
+    if (victim->scope.task != NULL && dice(4) == 0) close_scope(victim);
+    break;
+  default:
+    tide_task_cancel(&victim->task);
   }
 }
 
@@ -256,9 +256,9 @@ static void check_calm(void) {
   CHECK(it.lock.owner == 0 && it.locked == 0);
   CHECK(it.reading == 0 && it.writing == 0 && it.rwlock.readers == 0 && !it.rwlock.writing);
   CHECK(it.permits_out == 0 && it.semaphore.permits == 2);
-  tide_list *lists[] = {&it.lock.waiters,   &it.condition.waiters, &it.rwlock.waiters,
-                        &it.event.waiters,  &it.queue.getters,     &it.queue.putters,
-                        &it.future.waiters, &it.group.queued,      &it.group.idle,
+  tide_list *lists[] = {&it.lock.waiters,     &it.condition.waiters, &it.rwlock.waiters,
+                        &it.event.waiters,    &it.queue.getters,     &it.queue.putters,
+                        &it.future.waiters,   &it.group.queued,      &it.group.idle,
                         &it.semaphore.waiters};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) CHECK(tide_list_empty(lists[i]));
   CHECK_EQ(it.put + it.unsure, it.got + (int)it.queue.count);

@@ -5,8 +5,8 @@ typedef struct alarm_clock {
   tide_timer timer;
   world *world;
   int number;
-  tide_time when; /* what it was set to */
-  tide_time rang; /* when it fired; 0: it has not */
+  tide_time when;             /* what it was set to */
+  tide_time rang;             /* when it fired; 0: it has not */
   struct alarm_clock *starts; /* set by this one when it fires */
 } alarm_clock;
 
@@ -20,7 +20,8 @@ static void ring(tide_timer *timer) {
   CHECK(self->rang >= self->when);
   rung[rung_count++] = self->number;
   alarm_clock *next = self->starts;
-  if (next != NULL) CHECK_EQ(tide_timer_start(&next->timer, next->world->loop, next->when), TIDE_OK);
+  if (next != NULL)
+    CHECK_EQ(tide_timer_start(&next->timer, next->world->loop, next->when), TIDE_OK);
 }
 
 static void alarm_init(alarm_clock *self, world *w, int number, tide_time when) {
