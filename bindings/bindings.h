@@ -238,7 +238,7 @@ void tl_coroutine_close_nested(lua_State *L, tl_runtime *rt, lua_State *co);
 
 /* body.c */
 tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int group_index,
-                       int function_index); /* fn and all above it; [-(n), +1, m e]: the Task */
+                       int function_index); /* fn and all above it; [-0, +1, m e]: the Task */
 void tl_task_kill(lua_State *L, tl_task *task);
 
 /* task.c */

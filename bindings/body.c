@@ -302,17 +302,20 @@ static void step(tide_task *task, int outcome) {
 
 tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int group_index,
                        int function_index) {
-  if (group_index != 0) {
-    lua_pushvalue(L, group_index);
-    lua_insert(L, function_index);
-  }
-  int count = lua_gettop(L) - function_index + 1;
+  int own = group_index != 0 ? 1 : 0, top = lua_gettop(L); /* values before the function */
+  int count = top - function_index + 1 + own;
   luaL_argcheck(L, count <= UINT16_MAX - 1, function_index, "too many arguments");
   tl_task *task = lua_newuserdatauv(L, sizeof *task, count);
   tl_class_push(L, rt, TL_TASK);
   lua_setmetatable(L, -2);
-  lua_insert(L, function_index);
-  for (int i = count; i >= 1; i--) lua_setiuservalue(L, function_index, i);
+  if (own == 1) {
+    lua_pushvalue(L, group_index);
+    lua_setiuservalue(L, top + 1, 1);
+  }
+  for (int i = function_index; i <= top; i++) {
+    lua_pushvalue(L, i);
+    lua_setiuservalue(L, top + 1, i - function_index + 1 + own);
+  }
   task->rt = rt;
   task->co = NULL;
   task->next_failed = 0;

@@ -61,6 +61,8 @@ static int run(lua_State *L) {
   tl_check_callable(L, 1);
   begin(L, rt);
   tl_task *root = tl_task_spawn(L, rt, tide_loop_background(rt->loop), 0, 1);
+  lua_replace(L, 1);
+  lua_settop(L, 1);
   root->task.future.observed = true;
   rt->root = root;
   bool deadlocked = run_root(L, rt, root);
