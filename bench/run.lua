@@ -147,10 +147,10 @@ end
 
 -- Who takes part. Each returns nil where the program is not there.
 
-local function limit_program(work, options)
-  local script = here .. "/limits/" .. work.limit
-  if work.limit:find("%.lua$") then return "lua5.4 " .. script end
-  local path = options.build .. "/" .. work.limit
+local function limit_program(limit, options)
+  if not limit then return nil end
+  if limit:find("%.lua$") then return "lua5.4 " .. here .. "/limits/" .. limit end
+  local path = options.build .. "/" .. limit
   return exists(path:match("^%S+")) and path or nil
 end
 
@@ -203,22 +203,32 @@ local function verdict(work, ratio, tide)
   return meets(work, ratio, tide.median) and "ok" or "MISS"
 end
 
--- Each work at its own size, limit and tide; true if no target was missed.
+local function ratio_of(result, other)
+  return result.median and other.median and result.median / other.median
+end
+
+local function shown_ratio(ratio)
+  return ratio and ("%.2f"):format(ratio) or "n/a"
+end
+
+-- Each work at its own size: limit, tide and, where there is one, bare Lua; true if no target was missed.
 local function compare_with_limits(works, options)
   local met = true
-  print_header { "work", "limit", "tide", "ratio", "target", "" }
+  print_header { "work", "limit", "tide", "ratio", "target", "", "bare Lua", "ratio" }
   for _, work in ipairs(works) do
     local contenders = {
-      { program = limit_program(work, options), k = options.scale },
+      { program = limit_program(work.limit, options), k = options.scale },
       { program = tide_program(work, options), k = options.scale },
+      { program = limit_program(work.bare, options), k = options.scale },
     }
-    local limit, tide = table.unpack(run_in_turn(work, contenders, options.rounds, options))
-    local ratio = limit.median and tide.median and tide.median / limit.median
+    local limit, tide, bare = table.unpack(run_in_turn(work, contenders, options.rounds, options))
+    local ratio = ratio_of(tide, limit)
     local judged = verdict(work, ratio, tide)
     met = met and not judged:find("^MISS")
     print_row {
       work.title, shown_result(limit, work.unit), shown_result(tide, work.unit),
-      ratio and ("%.2f"):format(ratio) or "n/a", shown_target(work), judged,
+      shown_ratio(ratio), shown_target(work), judged,
+      work.bare and shown_result(bare, work.unit) or "", work.bare and shown_ratio(ratio_of(tide, bare)) or "",
     }
   end
   return met
@@ -231,7 +241,7 @@ local function compare_tenfold(works, options)
   for _, work in ipairs(works) do
     if work.tenfold ~= false then
       local once, tenfold = table.unpack(work.tenfold or { 1, 10 })
-      local limit, tide = limit_program(work, options), tide_program(work, options)
+      local limit, tide = limit_program(work.limit, options), tide_program(work, options)
       local results = run_in_turn(work, {
         { program = limit, k = once }, { program = limit, k = tenfold },
         { program = tide, k = once }, { program = tide, k = tenfold },
@@ -284,7 +294,7 @@ end
 
 -- The contenders for one work and, in the same order, their columns. Protocols and streams are both asyncio's, in columns of their own.
 local function peer_contenders(peers, work, options)
-  local contenders = { { program = limit_program(work, options) }, { program = tide_program(work, options) } }
+  local contenders = { { program = limit_program(work.limit, options) }, { program = tide_program(work, options) } }
   for _, peer in ipairs(peers) do
     contenders[#contenders + 1] = { program = peer_program(peer, work, options) }
     if work.load and peer.protocol then

@@ -3,6 +3,7 @@
 local max = math.max
 
 -- A contender runs a work as `command .. " " .. sizes`; for an echo server the load generator gets `command`.
+-- `bare` is the same with one coroutine each and nothing else: what Lua alone costs.
 -- `size(k)` gives the arguments for k times the work. `tenfold` are the two sizes that must cost the same per operation.
 
 local works = {
@@ -56,7 +57,7 @@ local works = {
 local function echo(connections, bytes, title, at_least)
   works[#works + 1] = {
     name = ("echo%dx%d"):format(connections, bytes), title = "echo, " .. title, unit = "trips_per_s", at_least = at_least,
-    limit = "limit_echo", tide = "echo_server.lua", peer = "echo", load = "echo -c %d -s %d -t %s",
+    limit = "limit_echo", bare = "limit_echo lua", tide = "echo_server.lua", peer = "echo", load = "echo -c %d -s %d -t %s",
     size = function(k) return { connections, bytes, max(k, 0.5) } end, tenfold = false,
   }
 end

@@ -65,16 +65,16 @@ typedef struct tl_runtime {
   int slot_capacity;                      /* room in `slots`: the number of slots there are */
   int pool_count;                         /* coroutines in TL_POOL */
   int pool_capacity;                      /* places in TL_POOL */
-  uint8_t how;                      /* TL_PACKED, TL_BARE: what the body that just ended left */
-  int no_memory, foreign_yield;     /* registry references of messages */
-  lua_State *box;                   /* a stack of body.c's own; see there */
-  const void *last[TL_CLASS_COUNT]; /* the object that was checked last, of each class, or NULL */
-  lua_State *spare;                 /* the coroutine for the next task to begin, or NULL */
-  int reason_count;                 /* entries in TL_REASONS */
-  int failed;                       /* slot of the first task whose failure nobody saw yet; 0 */
-  tl_task *last_failed;             /* the last of those; they are chained through next_failed */
-  tide_defer reporter;              /* reports those at the end of the turn */
-  tide_group watchers;              /* done callbacks: they outlive a run */
+  uint8_t how;                  /* TL_PACKED, TL_BARE: what the body that just ended left */
+  int no_memory, foreign_yield; /* registry references of messages */
+  lua_State *box;               /* a stack of body.c's own; see there */
+  void *last[TL_CLASS_COUNT];   /* the object that was checked last, of each class, or NULL */
+  lua_State *spare;             /* the coroutine for the next task to begin, or NULL */
+  int reason_count;             /* entries in TL_REASONS */
+  int failed;                   /* slot of the first task whose failure nobody saw yet; 0 */
+  tl_task *last_failed;         /* the last of those; they are chained through next_failed */
+  tide_defer reporter;          /* reports those at the end of the turn */
+  tide_group watchers;          /* done callbacks: they outlive a run */
 } tl_runtime;
 
 /* Bits of tide_future.user: how the owner keeps the result in the first user value. */
@@ -224,6 +224,7 @@ typedef struct tl_recall {
   int (*attempt)(lua_State *L, tl_runtime *rt, void *self);
   /* NULL, or called before the error is raised that a wait ended with. */
   void (*abandoned)(lua_State *L);
+  tl_class class; /* of `self` */
 } tl_recall;
 
 enum { TL_AGAIN = -1 };

@@ -21,7 +21,7 @@ static int try_accept(lua_State *L, tl_runtime *rt, void *self) {
 
 /* listener:accept() -> Stream (waits) */
 static int listener_accept(lua_State *L) {
-  static const tl_recall recall = {.attempt = try_accept};
+  static const tl_recall recall = {.class = TL_LISTENER, .attempt = try_accept};
   tl_runtime *rt = tl_rt(L);
   tide_listener *listener = check_listener(L);
   tl_enter(L, rt);

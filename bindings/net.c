@@ -94,7 +94,8 @@ static int connector_gc(lua_State *L) {
 /* net.connect(host, port[, {nodelay=true, local_address=}]) -> Stream (waits);
  * net.connect("unix:/path") */
 static int net_connect(lua_State *L) {
-  static const tl_recall recall = {.attempt = try_connect, .abandoned = give_up};
+  static const tl_recall recall = {
+      .class = TL_CONNECTOR, .attempt = try_connect, .abandoned = give_up};
   tl_runtime *rt = tl_rt(L);
   tide_address address, local;
   tide_connect_options options = {0};

@@ -197,19 +197,19 @@ static int call(lua_State *L, const tl_recall *recall) {
 
 /* stream:read([max]) -> string | nil at the end (waits) */
 static int stream_read(lua_State *L) {
-  static const tl_recall recall = {.attempt = try_read};
+  static const tl_recall recall = {.class = TL_STREAM, .attempt = try_read};
   return call(L, &recall);
 }
 
 /* stream:read_exactly(n) -> string (waits) */
 static int stream_read_exactly(lua_State *L) {
-  static const tl_recall recall = {.attempt = try_read_exactly};
+  static const tl_recall recall = {.class = TL_STREAM, .attempt = try_read_exactly};
   return call(L, &recall);
 }
 
 /* stream:read_until(separator[, {max=}]) -> string with the separator (waits) */
 static int stream_read_until(lua_State *L) {
-  static const tl_recall recall = {.attempt = try_read_until};
+  static const tl_recall recall = {.class = TL_STREAM, .attempt = try_read_until};
   tl_runtime *rt;
   tide_stream *stream = enter(L, &rt);
   luaL_checkstring(L, 2);
@@ -220,7 +220,7 @@ static int stream_read_until(lua_State *L) {
 
 /* stream:read_line([{max=}]) -> string without its end | nil at the end (waits) */
 static int stream_read_line(lua_State *L) {
-  static const tl_recall recall = {.attempt = try_read_line};
+  static const tl_recall recall = {.class = TL_STREAM, .attempt = try_read_line};
   tl_runtime *rt;
   tide_stream *stream = enter(L, &rt);
   take_max(L, 2, LINE_MAX_SIZE);
@@ -229,7 +229,7 @@ static int stream_read_line(lua_State *L) {
 
 /* stream:read_all([{max=}]) -> string (waits) */
 static int stream_read_all(lua_State *L) {
-  static const tl_recall recall = {.attempt = try_read_all};
+  static const tl_recall recall = {.class = TL_STREAM, .attempt = try_read_all};
   tl_runtime *rt;
   tide_stream *stream = enter(L, &rt);
   take_max(L, 2, SIZE_MAX);
@@ -237,17 +237,17 @@ static int stream_read_all(lua_State *L) {
 }
 
 static int next_chunk(lua_State *L) {
-  static const tl_recall recall = {.attempt = try_chunk};
+  static const tl_recall recall = {.class = TL_STREAM, .attempt = try_chunk};
   return call(L, &recall);
 }
 
 static int next_usual_chunk(lua_State *L) {
-  static const tl_recall recall = {.attempt = try_usual_chunk};
+  static const tl_recall recall = {.class = TL_STREAM, .attempt = try_usual_chunk};
   return call(L, &recall);
 }
 
 static int next_line(lua_State *L) {
-  static const tl_recall recall = {.attempt = try_line};
+  static const tl_recall recall = {.class = TL_STREAM, .attempt = try_line};
   return call(L, &recall);
 }
 
@@ -266,7 +266,7 @@ static int stream_lines(lua_State *L) {
 
 /* stream:write(s, ...) (waits) */
 static int stream_write(lua_State *L) {
-  static const tl_recall recall = {.attempt = try_write};
+  static const tl_recall recall = {.class = TL_STREAM, .attempt = try_write};
   tl_runtime *rt;
   tide_stream *stream = enter(L, &rt);
   int count = lua_gettop(L);
@@ -279,7 +279,7 @@ static int stream_write(lua_State *L) {
 
 /* stream:flush() (waits) */
 static int stream_flush(lua_State *L) {
-  static const tl_recall recall = {.attempt = try_flush};
+  static const tl_recall recall = {.class = TL_STREAM, .attempt = try_flush};
   return call(L, &recall);
 }
 

@@ -128,7 +128,9 @@ static int call_again(lua_State *L, int status, lua_KContext ctx) {
   tl_runtime *rt = tl_rt(L);
   if (rt->current->task.outcome != TIDE_OK && recall->abandoned != NULL) recall->abandoned(L);
   tl_resumed(L, rt, status);
-  return tl_call(L, rt, recall, lua_touserdata(L, 1));
+  void *self = lua_touserdata(L, 1);
+  rt->last[recall->class] = self; /* its next method is likely to be called now */
+  return tl_call(L, rt, recall, self);
 }
 
 int tl_call(lua_State *L, tl_runtime *rt, const tl_recall *recall, void *self) {
