@@ -120,6 +120,7 @@ static int net_listen(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tide_address address;
   tide_listen_options options = {0};
+  tl_loop(L, rt);
   tl_check_address(L, rt, 1, &address);
   int opts = tide_address_is_unix(&address) && lua_istable(L, 2) ? 2 : 3;
   options.nagle = !option_flag(L, opts, "nodelay", true);
@@ -139,6 +140,7 @@ static int net_listen(lua_State *L) {
 /* net.pair() -> Stream, Stream */
 static int net_pair(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
+  tl_loop(L, rt);
   tide_stream *one = tl_stream_new(L, rt), *other = tl_stream_new(L, rt);
   int error = tide_stream_pair(one, other, rt->loop);
   return error == TIDE_OK ? 2 : tl_raise(L, rt, error);

@@ -2,6 +2,8 @@
 #include "bindings.h"
 #include "tide_lua.h"
 
+enum { DEADLOCKS_MAX = 1000 }; /* that the root task may survive */
+
 /* Kills what is left: tasks that nothing can wake, and that shield themselves. */
 static void kill_all(lua_State *L, tl_runtime *rt) {
   for (int slot = 1; slot <= rt->slot_capacity; slot++) {
@@ -24,10 +26,13 @@ static void drain(lua_State *L, tl_runtime *rt) {
   while (tide_scope_uncancel(&background->scope)) continue;
 }
 
-static void begin(lua_State *L, tl_runtime *rt) {
-  tl_loop(L, rt);
-  if (rt->running) tl_raise(L, rt, TIDE_EALREADY_RUNNING);
+static void check_idle(lua_State *L, const tl_runtime *rt) {
+  if (rt->running || tide_loop_turning(tl_loop(L, rt))) tl_raise(L, rt, TIDE_EALREADY_RUNNING);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
+}
+
+/* Raises nothing: `end` must follow. */
+static void begin(lua_State *L, tl_runtime *rt) {
   rt->running = true;
   rt->L = L;
   tide_loop_update_now(rt->loop);
@@ -39,18 +44,16 @@ static void end(tl_runtime *rt) {
   rt->L = rt->main;
 }
 
-/* Runs until the root task has ended. Where nothing can wake it, it is told so; where that leads
- * into the next deadlock, all is killed, and the answer is true. */
+/* Runs until the root task has ended. Where nothing can wake it, it is told so; where it does not
+ * listen, or only to wait again for ever, all is killed, and the answer is true. */
 static bool run_root(lua_State *L, tl_runtime *rt, tl_task *root) {
-  bool told = false;
-  while (!tide_future_ended(&root->task.future)) {
+  for (int told = 0; !tide_future_ended(&root->task.future);) {
     if (tide_loop_run(rt->loop, &root->task.future) != TIDE_EDEADLOCK) continue;
-    if (told) {
+    tide_loop_interrupt(rt->loop, &root->task, TIDE_EDEADLOCK);
+    if (++told > DEADLOCKS_MAX || tide_loop_deadline(rt->loop) == TIDE_NEVER) {
       kill_all(L, rt);
       return true;
     }
-    tide_loop_interrupt(rt->loop, &root->task, TIDE_EDEADLOCK);
-    told = true;
   }
   return false;
 }
@@ -59,10 +62,11 @@ static bool run_root(lua_State *L, tl_runtime *rt, tl_task *root) {
 static int run(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tl_check_callable(L, 1);
-  begin(L, rt);
+  check_idle(L, rt);
   tl_task *root = tl_task_spawn(L, rt, tide_loop_background(rt->loop), 0, 1);
   lua_replace(L, 1);
   lua_settop(L, 1);
+  begin(L, rt);
   root->task.future.observed = true;
   rt->root = root;
   bool deadlocked = run_root(L, rt, root);
@@ -81,6 +85,7 @@ static int run(lua_State *L) {
 /* tide.run_forever(): until tide.stop() */
 static int run_forever(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
+  check_idle(L, rt);
   begin(L, rt);
   rt->running_forever = true;
   int error = tide_loop_run(rt->loop, NULL);

@@ -17,10 +17,29 @@ static void new_table(lua_State *L, tl_runtime *rt, tl_table table, const char *
   rt->tables[table] = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-/* The state is closed, or never got ready: nothing of Lua runs any more. */
+/* Takes the tasks out of what they wait for, which finalizers of older objects may still touch. */
+static void detach_all(lua_State *L, tl_runtime *rt) {
+  if (rt->slot_capacity == 0) return;
+  tl_table_push(L, rt, TL_LIVE);
+  for (int slot = 1; slot <= rt->slot_capacity; slot++) {
+    lua_rawgeti(L, -1, slot);
+    tl_task *task = tl_test(L, rt, -1, TL_TASK);
+    if (task != NULL && task->task.state != TIDE_TASK_ENDED) tide_task_detach(&task->task);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+/* The state is closed, or never got ready: no task runs any more, and no object is usable. */
 static int collect(lua_State *L) {
   tl_runtime *rt = lua_touserdata(L, 1);
   const tide_allocator a = tide_allocator_default();
+  if (rt->loop == NULL) return 0;
+  detach_all(L, rt);
+  for (int class = 0; class < TL_CLASS_COUNT; class ++) {
+    rt->metatables[class] = &rt->loop; /* none has this address */
+    rt->last[class] = NULL;
+  }
   if (rt->slots != NULL) tide_free(&a, rt->slots, (size_t)rt->slot_capacity * sizeof *rt->slots);
   rt->slots = NULL;
   tide_loop_free(rt->loop);

@@ -215,6 +215,17 @@ describe("net.connect", function()
         assert.is_nil(helper.leaked(before, helper.holdings()))
       end))
 
+      it("lets go of its socket when it is killed, of " .. name, run(function()
+        local listener <close> = full_listener()
+        local _ <close> = fill_backlog(listener)
+        local before = helper.count_fds()
+        local connecting = spawn(net.connect, listener:address())
+        sleep(0.001)
+        if helper.count_fds() > 0 then assert.equal(before + 1, helper.count_fds()) end
+        connecting:kill()
+        assert.equal(before, helper.count_fds())
+      end))
+
       it("goes on once there is room, of " .. name, run(function()
         local listener <close> = full_listener()
         local waiting <close> = fill_backlog(listener)

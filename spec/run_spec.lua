@@ -2,9 +2,50 @@
 local tide = require "tide"
 local helper = require "spec.helper"
 
-local run, turns, failing, raises = helper.run, helper.turns, helper.failing, helper.raises
+local run, turns, failing = helper.run, helper.turns, helper.failing
+local raises, fails = helper.raises, helper.fails
+
+-- Under plain lua5.4, what is there before tide outlives it.
+local late_finalizer = [[
+  local calls = {}
+  local keep = setmetatable({}, { __gc = function()
+    for _, f in ipairs(calls) do print(select(2, pcall(f)).kind) end
+  end })
+  local tide = require "tide"
+  tide.run(function()
+    local event, queue, future = tide.Event(), tide.Queue(1), tide.Future()
+    tide.spawn(event.wait, event)
+    tide.spawn(future.await, future)
+    tide.spawn(queue.get, queue)
+    local task = tide.spawn(tide.sleep, 5)
+    local one = tide.net.pair()
+    tide.spawn(one.read, one)
+    tide.sleep(0)
+    calls[1] = function() event:set() end
+    calls[2] = function() queue:put_nowait(1) end
+    calls[3] = function() future:set_result() end
+    calls[4] = function() task:cancel() end
+    calls[5] = function() tide.spawn(print) end
+    calls[6] = function() tide.net.pair() end
+    os.exit(keep and 0, true)
+  end)
+]]
 
 if not helper.inside then
+  describe("a state that is closed while tasks wait", function()
+    it("lets finalizers touch nothing that is gone", function()
+      local path = os.tmpname()
+      local file = assert(io.open(path, "w"))
+      file:write(late_finalizer)
+      file:close()
+      local pipe = assert(io.popen(("LUA_CPATH='%s' lua5.4 %s 2>&1"):format(package.cpath, path)))
+      local output = pipe:read("a")
+      assert.is_true(pipe:close())
+      os.remove(path)
+      assert.are.equal(("closed\n"):rep(6), output)
+    end)
+  end)
+
   describe("tide.run", function()
     it("hands arguments and results over", function()
       assert.are.same({ 1, nil, 3, nil, n = 4 }, table.pack(tide.run(function(...)
@@ -129,6 +170,35 @@ if not helper.inside then
       end))
     end)
 
+    it("lets it handle one after the other", function()
+      local kinds = tide.run(function()
+        local found = {}
+        for i = 1, 3 do
+          local _, err = pcall(tide.Future().await, tide.Future())
+          found[i] = err.kind
+          tide.sleep(0.001)
+        end
+        return table.concat(found, " ")
+      end)
+      assert.are.equal("deadlock deadlock deadlock", kinds)
+    end)
+
+    it("ends in the end where it only waits again", function()
+      local times = 0
+      raises("deadlock", tide.run, function()
+        while true do
+          pcall(tide.Future().await, tide.Future())
+          times = times + 1
+        end
+      end)
+      assert.is_true(times >= 3)
+    end)
+
+    it("that cannot start leaves the loop free", function()
+      fails("too many arguments", tide.run, print, table.unpack({}, 1, 70000))
+      assert.are.equal(7, tide.run(function() return 7 end))
+    end)
+
     it("raises `deadlock` out of a group whose children wait for each other", function()
       raises("deadlock", tide.run, function()
         tide.TaskGroup(function(g)
@@ -197,6 +267,24 @@ if not helper.inside then
     it("is stopped from a callback", function()
       tide.call_later(0.001, tide.stop)
       tide.run_forever()
+    end)
+
+    it("waits for the cleanup of its tasks without spinning", function()
+      tide.spawn(function()
+        local _ <close> = helper.closer(function() tide.shield(tide.sleep, 0.05) end)
+        tide.sleep(5)
+      end)
+      tide.call_later(0.001, tide.stop)
+      local cpu = os.clock()
+      tide.run_forever()
+      assert.is_true(os.clock() - cpu < 0.03)
+    end)
+
+    it("ends tasks that shield themselves for ever", function()
+      local task = tide.spawn(function() tide.shield(function() tide.Event():wait() end) end)
+      tide.call_later(0.001, tide.stop)
+      tide.run_forever()
+      assert.is_true(task:cancelled())
     end)
 
     it("returns where nothing is left to be run", function()

@@ -41,7 +41,13 @@ static void leave(tide_wait *wait) {
   self->paused = NULL;
 }
 
-static const tide_wait_ops connect_ops = {.name = "connect", .abandon = leave};
+/* Nobody will ask again. */
+static void give_up(tide_wait *wait, int outcome) {
+  (void)outcome;
+  tide_connect_term(tide_container(wait->source, tide_connect, fd));
+}
+
+static const tide_wait_ops connect_ops = {.name = "connect", .abandon = leave, .reject = give_up};
 
 static bool under_way(int result) {
   return result == -EINPROGRESS || result == -EALREADY || result == -EAGAIN;

@@ -81,6 +81,8 @@ void tide_loop_interrupt(tide_loop *loop, tide_task *task, int outcome) {
   tide__cancel_forward(loop);
 }
 
+bool tide_loop_turning(const tide_loop *loop) { return loop->turning; }
+
 void tide_loop_stop(tide_loop *loop) { loop->stopping = true; }
 
 tide_time tide_loop_deadline(const tide_loop *loop) {
@@ -247,8 +249,12 @@ static void run_turn(tide_loop *loop) {
 }
 
 int tide_loop_turn(tide_loop *loop, bool block) {
+  if (loop->turning) return TIDE_EALREADY_RUNNING;
+  loop->turning = true;
   run_turn(loop);
-  return poll_is_due(loop) ? poll(loop, block && !loop->stopping) : TIDE_OK;
+  int error = poll_is_due(loop) ? poll(loop, block) : TIDE_OK;
+  loop->turning = false;
+  return error;
 }
 
 static inline bool run_is_over(const tide_loop *loop) {
@@ -272,14 +278,15 @@ tide_task *tide_task_next(tide_loop *loop, const tide_task_ops *ops) {
 
 int tide_loop_run(tide_loop *loop, const tide_future *until) {
   int error = TIDE_OK;
-  loop->stopping = false;
+  if (loop->turning) return TIDE_EALREADY_RUNNING;
+  loop->turning = true;
   loop->until = until;
   loop->rolling = true;
   while (error == TIDE_OK && !run_is_over(loop)) {
     run_turn(loop);
     if (poll_is_due(loop)) error = poll(loop, !run_is_over(loop));
   }
-  loop->rolling = false;
+  loop->turning = loop->rolling = loop->stopping = false;
   loop->until = NULL;
   return error;
 }

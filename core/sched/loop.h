@@ -42,17 +42,21 @@ TIDE_API tide_task *tide_loop_current(const tide_loop *loop);
 /* The group of tasks that belong to no other: never closed, ignores failures. */
 TIDE_API tide_group *tide_loop_background(tide_loop *loop);
 
-/* One turn: steps every task that was ready when it began, does what was deferred to its end, then
- * polls; where nothing is ready and `block`, the poll waits for the next deadline or event.
- * TIDE_OK, or TIDE_EDEADLOCK where nothing is ready and nothing can wake any task. */
+/* One turn (never from inside another: TIDE_EALREADY_RUNNING): steps every task that was ready when
+ * it began, does what was deferred to its end, then polls; where nothing is ready and `block`, the
+ * poll waits for the next deadline or event. TIDE_OK, or TIDE_EDEADLOCK where nothing is ready and
+ * nothing can wake any task. */
 TIDE_API int tide_loop_turn(tide_loop *loop, bool block);
 
 /* Turns until tide_loop_stop is called or, where `until` is given, that future has ended.
- * TIDE_OK, or TIDE_EDEADLOCK. Must not be called from inside a step. */
+ * TIDE_OK, TIDE_EDEADLOCK, or, inside another turn, TIDE_EALREADY_RUNNING. */
 TIDE_API int tide_loop_run(tide_loop *loop, const tide_future *until);
 
-/* Makes tide_loop_run return after the turn. */
+/* Makes tide_loop_run, this one or else the next, return after the turn. */
 TIDE_API void tide_loop_stop(tide_loop *loop);
+
+/* Whether it is inside tide_loop_turn or tide_loop_run. */
+TIDE_API bool tide_loop_turning(const tide_loop *loop);
 
 /* The next deadline on the loop's clock: now where tasks are ready, TIDE_NEVER where there is
  * none. */

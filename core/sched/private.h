@@ -18,6 +18,7 @@ struct tide_loop {
   tide_allocator allocator; /* where all memory comes from */
   tide_time now;            /* the clock as read after the last poll */
   bool virtual_clock;       /* time jumps to the next deadline instead of passing */
+  bool turning;             /* inside tide_loop_turn or tide_loop_run */
   bool stopping;            /* tide_loop_stop was called */
   bool forwarding;          /* tide__cancel_forward is at work */
   bool rolling;             /* inside tide_loop_run: a turn may follow the last without return */

@@ -53,6 +53,34 @@ static void a_run_whose_last_task_ends_its_future_is_no_deadlock(void) {
   world_close(&w);
 }
 
+static void turner(actor *self) {
+  BEGIN;
+  say(self, "%d %d %d", tide_loop_turning(self->world->loop),
+      tide_loop_turn(self->world->loop, false), tide_loop_run(self->world->loop, NULL));
+  END;
+}
+
+static void a_turn_inside_a_turn_is_refused(void) {
+  world w;
+  open_world(&w);
+  spawn(&w, "a", turner);
+  CHECK_EQ(tide_loop_turn(w.loop, false), TIDE_OK);
+  CHECK(!tide_loop_turning(w.loop));
+  char expected[32];
+  snprintf(expected, sizeof expected, "a 1 %d %d", TIDE_EALREADY_RUNNING, TIDE_EALREADY_RUNNING);
+  CHECK_LOG(&w, expected);
+  world_close(&w);
+}
+
+static void a_stop_is_for_this_run_or_the_next(void) {
+  world w;
+  open_world(&w);
+  tide_loop_stop(w.loop);
+  CHECK_EQ(tide_loop_run(w.loop, &future), TIDE_OK);
+  CHECK_EQ(tide_loop_run(w.loop, &future), TIDE_EDEADLOCK);
+  world_close(&w);
+}
+
 static void a_run_whose_future_nothing_can_end_is_a_deadlock(void) {
   world w;
   open_world(&w);
@@ -496,6 +524,8 @@ static void it_can_be_freed_with_tasks_and_timers_and_watchers(void) {
 int main(void) {
   RUN(a_run_ends_with_its_future_and_waits_for_nothing_else);
   RUN(a_run_whose_last_task_ends_its_future_is_no_deadlock);
+  RUN(a_turn_inside_a_turn_is_refused);
+  RUN(a_stop_is_for_this_run_or_the_next);
   RUN(a_run_whose_future_nothing_can_end_is_a_deadlock);
   RUN(stop_ends_the_run_after_the_turn_and_it_can_go_on);
   RUN(one_turn_steps_every_ready_task_once);
