@@ -1,13 +1,7 @@
 /* lock.c: Lock. */
 #include "bindings.h"
 
-typedef struct tl_lock {
-  tide_lock lock; /* first: Condition knows it too */
-} tl_lock;
-
-static tide_lock *check_lock(lua_State *L) {
-  return &((tl_lock *)tl_check(L, tl_rt(L), 1, TL_LOCK))->lock;
-}
+static tide_lock *check_lock(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_LOCK); }
 
 static const tide_task *current(const tl_runtime *rt) {
   return rt->current != NULL ? &rt->current->task : NULL;
@@ -92,8 +86,8 @@ static int lock_tostring(lua_State *L) {
 
 static int new_lock(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
-  tl_lock *lock = tl_object_new(L, rt, TL_LOCK, sizeof *lock, 0);
-  tide_lock_init(&lock->lock);
+  tide_lock *lock = tl_object_new(L, rt, TL_LOCK, sizeof *lock, 0);
+  tide_lock_init(lock);
   return 1;
 }
 

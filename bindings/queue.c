@@ -11,10 +11,16 @@ static inline tide_queue *self(lua_State *L, tl_runtime *rt) {
   return tl_self_cached(L, rt, TL_QUEUE);
 }
 
+/* Puts into a closed queue: `closed`, but in a cancelled scope that comes first. */
+static void refuse(lua_State *L, const tl_runtime *rt) {
+  if (rt->current != NULL && tide_task_cancelled(&rt->current->task)) tl_raise_cancelled(L, rt);
+  tl_raise(L, rt, TIDE_ECLOSED);
+}
+
 /* Stores the value at 2 where the next put will have it; leaves a value on the stack. */
 static uint32_t store(lua_State *L, tide_queue *queue) {
   uint32_t slot;
-  if (TL_UNLIKELY(queue->closed)) tl_raise(L, tl_rt(L), TIDE_ECLOSED);
+  if (TL_UNLIKELY(queue->closed)) refuse(L, tl_rt(L));
   if (TL_UNLIKELY(tide_queue_reserve(queue, &slot) != TIDE_OK)) luaL_error(L, "not enough memory");
   lua_getiuservalue(L, 1, 1);
   lua_pushvalue(L, 2);
@@ -50,6 +56,7 @@ static double check_item(lua_State *L, const tide_queue *queue) {
 static int put_ended(lua_State *L, int status, lua_KContext slot) {
   (void)status;
   tl_runtime *rt = tl_rt(L);
+  tl_woken(L, rt);
   int outcome = rt->current->task.outcome;
   if (TL_UNLIKELY(outcome != TIDE_OK)) {
     clear(L, (uint32_t)slot);
@@ -113,7 +120,7 @@ static int queue_get_nowait(lua_State *L) {
 
 static int next_got(lua_State *L, int status, lua_KContext ctx) {
   const tl_runtime *rt = (const tl_runtime *)ctx;
-  if (rt->current->task.outcome == TIDE_ECLOSED) {
+  if (rt->waking && rt->current->task.outcome == TIDE_ECLOSED) {
     lua_pushnil(L);
     return 1;
   }
@@ -174,11 +181,9 @@ static int queue_close(lua_State *L) {
   } else if (!lua_isnoneornil(L, 2)) {
     luaL_checktype(L, 2, LUA_TTABLE);
   }
-  if (immediate) {
-    uint32_t slot; /* what nobody was handed; the others' slots are on their way */
-    while (tide_queue_drop(queue, &slot)) clear(L, slot);
-  }
+  uint32_t slot; /* what nobody was handed; the others' slots are on their way */
   tide_queue_close(queue, immediate);
+  while (immediate && tide_queue_drop(queue, &slot)) clear(L, slot);
   return 0;
 }
 

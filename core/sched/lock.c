@@ -17,8 +17,7 @@ static void pass_on(tide_lock *lock) {
 }
 
 static void give_back(tide_wait *wait, int outcome) {
-  (void)outcome;
-  tide_lock_release(wait->source, wait->task);
+  if (outcome == TIDE_OK) tide_lock_release(wait->source, wait->task);
 }
 
 static const tide_wait_ops acquire_ops = {
@@ -28,8 +27,8 @@ static const tide_wait_ops acquire_ops = {
 };
 
 int tide_lock_acquire(tide_lock *lock, tide_task *task) {
-  if (lock->owner == task->id) return TIDE_EINVALID_STATE;
   if (!tide__wait_enter(task, &acquire_ops, lock)) return TIDE_PENDING;
+  if (lock->owner == task->id) return TIDE_EINVALID_STATE;
   if (tide_lock_try(lock, task)) return tide__wait_skip(task);
   task->wait.value.integer = TIDE_OK;
   return tide__wait_park(task, &lock->waiters);

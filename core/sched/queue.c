@@ -126,7 +126,10 @@ static void put_back(tide_wait *wait, int outcome) {
   tide_queue *queue = wait->source;
   uint32_t slot = (uint32_t)wait->value.number;
   tide_wait *getter = tide__park_first(&queue->getters);
-  if (getter != NULL) {
+  if (queue->discarding) {
+    tide_queue_free(queue, slot);
+    queue->unfinished--;
+  } else if (getter != NULL) {
     getter->value.number = slot;
     tide__park_wake(&queue->getters, TIDE_OK);
   } else if (queue->order == TIDE_FIFO) {
@@ -220,15 +223,12 @@ bool tide_queue_drop(tide_queue *queue, uint32_t *slot) {
   return true;
 }
 
-static void drop_items(tide_queue *queue) {
-  uint32_t slot;
-  while (tide_queue_drop(queue, &slot)) continue;
-  tide__park_wake_all(&queue->joiners, TIDE_OK);
-}
-
 void tide_queue_close(tide_queue *queue, bool immediate) {
   queue->closed = true;
   tide__park_wake_all(&queue->putters, TIDE_ECLOSED);
-  if (immediate) drop_items(queue);
+  if (immediate) {
+    queue->discarding = true;
+    tide__park_wake_all(&queue->joiners, TIDE_OK);
+  }
   tide__park_wake_all(&queue->getters, TIDE_ECLOSED); /* there are some only if it is empty */
 }

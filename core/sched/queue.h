@@ -25,6 +25,7 @@ typedef struct tide_queue {
   size_t count;           /* items in it */
   size_t unfinished;      /* items put and not yet told done */
   bool closed;            /* takes no more items */
+  bool discarding;        /* closed with `immediate`: items that come back are dropped */
   uint32_t capacity;      /* how many slots there are: of the arrays below */
   uint32_t fresh;         /* slots from this number on were never used */
   uint32_t free_count;    /* of `free` */
@@ -74,11 +75,12 @@ TIDE_API int tide_queue_task_done(tide_queue *queue);
 TIDE_API int tide_queue_join(tide_queue *queue, tide_task *task);
 
 /* Takes the next item out, as done, and frees its slot; its owner clears it. Nobody is woken. False
- * where the queue is empty. For owners that close a queue and want its items gone. */
+ * where the queue is empty. For owners that have closed a queue with `immediate`. */
 TIDE_API bool tide_queue_drop(tide_queue *queue, uint32_t *slot);
 
 /* Takes no more items: waiting putters and, where it is empty, getters fail with TIDE_ECLOSED.
- * `immediate`: drops the items too, and releases the joiners. */
+ * `immediate`: releases the joiners too, and drops items that come back from tasks that were
+ * killed; those in the queue are the owner's to drop, one by one, before it does anything else. */
 TIDE_API void tide_queue_close(tide_queue *queue, bool immediate);
 
 static inline bool tide_queue_full(const tide_queue *queue) {
