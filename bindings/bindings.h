@@ -48,15 +48,26 @@ typedef enum tl_table {
 
 typedef struct tl_task tl_task;
 
+/* A coroutine of the user's that runs; in the C frame of who resumed it. */
+typedef struct tl_nesting {
+  const struct tl_nesting *outer; /* of what it was resumed in, or NULL */
+  lua_State *resumer;             /* whose function resumed it */
+  const tide_scope *scope; /* the task's innermost one then: a yield must not leave others open */
+  bool stuck;              /* the task cannot be suspended: something further out cannot yield */
+} tl_nesting;
+
 /* One per Lua state; a userdata in the registry. */
 typedef struct tl_runtime {
-  tide_loop *loop;      /* owned */
-  lua_State *main;      /* the state's main thread */
-  lua_State *L;         /* on whose stack the loop calls Lua: run's caller, or main */
-  tl_task *current;     /* the Lua task inside its step, or NULL */
-  tl_task *root;        /* the task of tide.run, or NULL */
-  bool running;         /* the loop is being run */
-  bool running_forever; /* ... by run_forever */
+  tide_loop *loop;  /* owned */
+  lua_State *main;  /* the state's main thread */
+  lua_State *L;     /* on whose stack the loop calls Lua: run's caller, or main */
+  tl_task *current; /* the Lua task inside its step, or NULL */
+  bool rethrowing;  /* an error that was caught is being raised once more */
+  bool waking;      /* it was resumed after its wait, and nobody has taken the outcome yet */
+  const tl_nesting *nesting; /* of the coroutine that runs, or NULL: it is a task's own */
+  tl_task *root;             /* the task of tide.run, or NULL */
+  bool running;              /* the loop is being run */
+  bool running_forever;      /* ... by run_forever */
   const void *metatables[TL_CLASS_COUNT]; /* lua_topointer of each class's metatable */
   int classes[TL_CLASS_COUNT];            /* registry references of the metatables */
   int tables[TL_TABLE_COUNT];             /* registry references */
@@ -140,6 +151,7 @@ static inline void *tl_self(lua_State *L, const tl_runtime *rt, tl_class class) 
   return object;
 }
 
+void tl_pack(lua_State *L, int first); /* all from `first` on becomes a table {n=, ...} */
 void tl_functions(lua_State *L, tl_runtime *rt, const luaL_Reg *functions); /* into the top table */
 void tl_constructor(lua_State *L, tl_runtime *rt, const char *name, tl_class class,
                     lua_CFunction call); /* module.name, callable; the module is on top */
@@ -169,11 +181,17 @@ void tl_error_value_push(lua_State *L, int index);
 bool tl_error_is(lua_State *L, const tl_runtime *rt, int index, const char *kind);
 bool tl_error_is_cancel(lua_State *L, const tl_runtime *rt, int index); /* of one's own scopes */
 int tl_message_handler(lua_State *L); /* keeps the traceback; for lua_pcallk */
-void tl_traceback_push(lua_State *L, const tl_runtime *rt, int error_index); /* string or nil */
+/* Raises the error on top, which was caught, once more: the traceback stays as it was. */
+int tl_rethrow(lua_State *L, tl_runtime *rt);
+/* Pushes the traceback of an error that this coroutine caught with the handler, or nil; it is then
+ * forgotten. */
+void tl_traceback_take(lua_State *L, const tl_runtime *rt, int error_index);
+void tl_traceback_forget(lua_State *L, const tl_runtime *rt);
 void tl_error_open(lua_State *L, tl_runtime *rt);
 
 /* wait.c */
 tl_task *tl_enter_failed(lua_State *L, const tl_runtime *rt);
+void tl_not_woken(lua_State *L, const tl_runtime *rt);      /* raises */
 void tl_cancelled_push(lua_State *L, const tl_runtime *rt); /* the error, with its reason */
 int tl_raise_cancelled(lua_State *L, const tl_runtime *rt);
 int tl_raise_outcome(lua_State *L, tl_runtime *rt, int outcome);
@@ -182,7 +200,8 @@ extern char tl_marker; /* its address on top of a coroutine says: this one waits
 /* The current task, which may wait here; or raises. */
 static inline tl_task *tl_enter(lua_State *L, const tl_runtime *rt) {
   tl_task *task = rt->current;
-  if (TL_UNLIKELY(task == NULL || task->task.state != TIDE_TASK_RUNNING || !lua_isyieldable(L)))
+  if (TL_UNLIKELY(task == NULL || task->task.state != TIDE_TASK_RUNNING || !lua_isyieldable(L) ||
+                  (rt->nesting != NULL && rt->nesting->stuck)))
     return tl_enter_failed(L, rt);
   return task;
 }
@@ -193,9 +212,16 @@ static inline int tl_wait(lua_State *L, lua_KContext ctx, lua_KFunction k) {
   return lua_yieldk(L, 1, ctx, k);
 }
 
+/* First thing in a continuation: takes note that it was the scheduler that resumed; else raises. */
+static inline void tl_woken(lua_State *L, tl_runtime *rt) {
+  if (TL_UNLIKELY(!rt->waking)) tl_not_woken(L, rt);
+  rt->waking = false;
+}
+
 /* In a continuation: raises if the wait ended with an error. After a wait the marker is still on
  * the stack; this leaves it there, under what the function will push. */
 static inline void tl_outcome(lua_State *L, tl_runtime *rt) {
+  tl_woken(L, rt);
   int outcome = rt->current->task.outcome;
   if (TL_UNLIKELY(outcome != TIDE_OK)) tl_raise_outcome(L, rt, outcome);
 }
@@ -214,6 +240,7 @@ static inline int tl_finish(lua_State *L, tl_runtime *rt, int result, lua_KConte
   if (result == TIDE_PENDING) return tl_wait(L, ctx, k);
   if (TL_UNLIKELY(result != TIDE_OK)) return tl_raise_outcome(L, rt, result);
   rt->current->task.outcome = TIDE_OK;
+  rt->waking = true;
   return k(L, LUA_OK, ctx);
 }
 

@@ -22,12 +22,7 @@ enum {
  * What needs memory at the end happens in here, where an error has somewhere to go. */
 
 static int pack_results(lua_State *L, int first) {
-  int count = lua_gettop(L) - first + 1;
-  lua_createtable(L, count, 1);
-  lua_insert(L, first);
-  for (int i = count; i >= 1; i--) lua_rawseti(L, first, i);
-  lua_pushinteger(L, count);
-  lua_setfield(L, first, "n");
+  tl_pack(L, first);
   tl_runtime_find(L)->how = TL_PACKED;
   return 1;
 }
@@ -43,7 +38,7 @@ static int keep_failure(lua_State *L) {
   lua_createtable(L, 2, 0);
   lua_pushvalue(L, -2);
   lua_rawseti(L, -2, 1);
-  tl_traceback_push(L, rt, -2);
+  tl_traceback_take(L, rt, -2);
   lua_rawseti(L, -2, 2);
   rt->how = TL_FAILED;
   return 1;
@@ -129,6 +124,11 @@ static void free_coroutine(tl_runtime *rt) {
 
 /* The end. Nothing here needs memory. */
 
+/* A hook that a task set is not for the next task in its coroutine; a host's own is. */
+static void reset_hook(const tl_runtime *rt, lua_State *co) {
+  lua_sethook(co, lua_gethook(rt->main), lua_gethookmask(rt->main), lua_gethookcount(rt->main));
+}
+
 static void note_failure(tl_runtime *rt, tl_task *task) {
   if (rt->failed == 0)
     rt->failed = task->slot;
@@ -150,10 +150,13 @@ static lua_State *open_box(const tl_task *task) {
   return box;
 }
 
-/* Stores the value on top of the box, tells the core, lets go of what the task held. */
+/* Stores the value on top of the box, tells the core, lets go of what the task held. Not reusable
+ * is the coroutine of a task whose body could keep nothing, not even for the group that supervises
+ * it: its failure is reported in any case. */
 static void end_task(tl_task *task, tide_future_state state, bool reusable) {
   tl_runtime *rt = task->rt;
   lua_State *box = rt->box, *co = task->co;
+  if (co != NULL && TL_UNLIKELY(lua_gethook(co) != NULL)) reset_hook(rt, co);
   bool supervised = tide_container(task->task.own.parent, tide_group, scope)->supervised;
   if (co == rt->spare) {
     if (!reusable) rt->spare = NULL;
@@ -164,7 +167,8 @@ static void end_task(tl_task *task, tide_future_state state, bool reusable) {
   task->co = NULL;
   if (TL_UNLIKELY(rt->reason_count > 0)) tl_reason_clear(box, rt, &task->task.own);
   tide_task_finish(&task->task, state);
-  if (TL_UNLIKELY(state == TIDE_FUTURE_FAILED && !task->task.future.observed && !supervised))
+  bool told = task->task.future.observed || (supervised && reusable);
+  if (TL_UNLIKELY(state == TIDE_FUTURE_FAILED && !told))
     note_failure(rt, task);
   else
     release_slot(rt, task);
@@ -274,6 +278,7 @@ static inline void step_one(tide_task *core) {
   }
   lua_State *co = task->co;
   rt->current = task;
+  rt->waking = arguments == 0;
   int status = lua_resume(co, rt->L, arguments, &results);
   rt->current = NULL;
   if (status == LUA_YIELD && core->state != TIDE_TASK_RUNNING) {
@@ -293,9 +298,13 @@ static const tide_task_ops task_ops = {.step = step};
  * mispredicted: the fewer there are per step the better. */
 static void step(tide_task *task, int outcome) {
   tide_loop *loop = task->loop;
+  tl_runtime *rt = tide_container(task, tl_task, task)->rt;
+  const tl_nesting *nesting = rt->nesting; /* of who runs the loop */
+  rt->nesting = NULL;
   (void)outcome;
   do step_one(task);
   while ((task = tide_task_next(loop, &task_ops)) != NULL);
+  rt->nesting = nesting;
 }
 
 /* The start. */

@@ -1,8 +1,18 @@
 /* class.c: metatables of tide's objects, and checking arguments. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "bindings.h"
+
+void tl_pack(lua_State *L, int first) {
+  int count = lua_gettop(L) - first + 1;
+  lua_createtable(L, count, 1);
+  lua_insert(L, first);
+  for (int i = count; i >= 1; i--) lua_rawseti(L, first, i);
+  lua_pushinteger(L, count);
+  lua_setfield(L, first, "n");
+}
 
 void tl_functions(lua_State *L, tl_runtime *rt, const luaL_Reg *functions) {
   lua_pushlightuserdata(L, rt);
@@ -49,6 +59,7 @@ static const char *class_name(lua_State *L, const tl_runtime *rt, tl_class class
 }
 
 void *tl_check_failed(lua_State *L, const tl_runtime *rt, int index, tl_class class) {
+  tl_loop(L, rt); /* where that is gone, so are all objects */
   luaL_typeerror(L, index, class_name(L, rt, class));
   return NULL;
 }
@@ -122,11 +133,44 @@ void tl_class_open(lua_State *L, tl_runtime *rt) {
   tl_functions(L, rt, functions);
 }
 
+/* Whether the table on top, which is popped, has the function below it; its name, then. */
+static bool find_name(lua_State *L, char *buffer, size_t size) {
+  int table = lua_gettop(L);
+  bool found = false;
+  if (lua_istable(L, table)) {
+    for (lua_pushnil(L); !found && lua_next(L, table) != 0; lua_pop(L, 1)) {
+      found = lua_rawequal(L, -1, table - 1) && lua_type(L, -2) == LUA_TSTRING;
+      if (found) snprintf(buffer, size, "%s", lua_tostring(L, -2));
+    }
+  }
+  lua_settop(L, table - 1);
+  return found;
+}
+
+/* For functions that were called through pcall, say: looks among the methods of the first argument,
+ * then in the module. */
+static const char *search_name(lua_State *L, lua_Debug *ar, char *buffer, size_t size) {
+  int top = lua_gettop(L);
+  if (!lua_checkstack(L, 8)) return NULL;
+  lua_getinfo(L, "f", ar);
+  bool found = top >= 1 && luaL_getmetafield(L, 1, "__index") != LUA_TNIL;
+  if (found) found = find_name(L, buffer, size);
+  if (!found) {
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_getfield(L, -1, "tide");
+    lua_remove(L, -2);
+    found = find_name(L, buffer, size);
+  }
+  lua_settop(L, top);
+  return found ? buffer : NULL;
+}
+
 const char *tl_function_name(lua_State *L, char *buffer, size_t size) {
   lua_Debug ar;
-  if (!lua_getstack(L, 0, &ar) || !lua_getinfo(L, "n", &ar) || ar.name == NULL) return NULL;
-  if (strcmp(ar.namewhat, "for iterator") == 0) return NULL; /* the loop's word, not ours */
-  strncpy(buffer, ar.name, size - 1);
-  buffer[size - 1] = '\0';
+  if (!lua_getstack(L, 0, &ar) || !lua_getinfo(L, "n", &ar)) return NULL;
+  /* a loop's "for iterator" is its word, not ours */
+  if (ar.name == NULL || strcmp(ar.namewhat, "for iterator") == 0)
+    return search_name(L, &ar, buffer, size);
+  snprintf(buffer, size, "%s", ar.name);
   return buffer;
 }

@@ -35,20 +35,27 @@ static status_of status(lua_State *L, lua_State *co) {
 
 static const char *const status_names[] = {"suspended", "running", "normal", "dead"};
 
-/* Where the task cannot be suspended, because something between it and `co` cannot be: takes the
- * wait back and resumes `co` with that error. */
-static int refuse_wait(lua_State *L, lua_State *co, int *results) {
-  tl_runtime *rt = tl_rt(L);
-  tide_task_detach(&rt->current->task);
-  rt->current->task.outcome = TIDE_ECANNOT_WAIT;
-  return lua_resume(co, L, 0, results);
+/* The task's innermost scope: what a coroutine is resumed in for the first time, or after a yield.
+ */
+static lua_KContext present_scope(lua_State *L) {
+  const tl_runtime *rt = tl_rt(L);
+  return (lua_KContext)(rt->current != NULL ? rt->current->task.scope : NULL);
 }
 
 /* Resumes `co` with what is on its stack. LUA_YIELD with *waiting set: part of the task's wait. */
-static int resume(lua_State *L, lua_State *co, int arguments, int *results, bool *waiting) {
+static int resume(lua_State *L, lua_State *co, int arguments, lua_KContext scope, int *results,
+                  bool *waiting) {
+  tl_runtime *rt = tl_rt(L);
+  const tl_nesting *outer = rt->nesting;
+  tl_nesting nesting = {
+      .outer = outer,
+      .resumer = L,
+      .scope = (const tide_scope *)scope,
+      .stuck = (outer != NULL && outer->stuck) || !lua_isyieldable(L),
+  };
+  rt->nesting = &nesting;
   int answer = lua_resume(co, L, arguments, results);
-  while (answer == LUA_YIELD && waits(co) && !lua_isyieldable(L))
-    answer = refuse_wait(L, co, results);
+  rt->nesting = outer;
   *waiting = answer == LUA_YIELD && waits(co);
   return answer;
 }
@@ -58,9 +65,26 @@ static int fail(lua_State *L, const char *message) {
   return -1;
 }
 
-/* Moves the arguments over and resumes. The number of results on L's top, or -1 and a message. */
-static int start(lua_State *L, lua_State *co, int arguments, bool *waiting) {
+/* Resumes, and moves what came of it to L: the number of results on top, or -1 and an error. */
+static int resume_and_take(lua_State *L, lua_State *co, int arguments, lua_KContext scope,
+                           bool *waiting) {
   int results;
+  int answer = resume(L, co, arguments, scope, &results, waiting);
+  if (*waiting) return 0;
+  if (answer != LUA_OK && answer != LUA_YIELD) {
+    lua_xmove(co, L, 1);
+    return -1;
+  }
+  if (!lua_checkstack(L, results + 1)) {
+    lua_pop(co, results);
+    return fail(L, "too many results to resume");
+  }
+  lua_xmove(co, L, results);
+  return results;
+}
+
+/* Moves the arguments over and resumes. */
+static int start(lua_State *L, lua_State *co, int arguments, lua_KContext scope, bool *waiting) {
   *waiting = false;
   if (waits(co)) return fail(L, "cannot resume a coroutine that waits in a task");
   if (!lua_checkstack(co, arguments)) return fail(L, "too many arguments to resume");
@@ -70,36 +94,15 @@ static int start(lua_State *L, lua_State *co, int arguments, bool *waiting) {
     return -1;
   }
   lua_xmove(L, co, arguments);
-  int answer = resume(L, co, arguments, &results, waiting);
-  if (*waiting) return 0;
-  if (answer != LUA_OK && answer != LUA_YIELD) {
-    lua_xmove(co, L, 1);
-    return -1;
-  }
-  if (!lua_checkstack(L, results + 1)) {
-    lua_pop(co, results);
-    return fail(L, "too many results to resume");
-  }
-  lua_xmove(co, L, results);
-  return results;
+  return resume_and_take(L, co, arguments, scope, waiting);
 }
 
-/* The scheduler resumed L: resumes inward. */
-static int go_on(lua_State *L, lua_State *co, bool *waiting) {
-  int results;
+/* The scheduler resumed L: resumes inward, where the outcome is waited for. */
+static int go_on(lua_State *L, lua_State *co, lua_KContext scope, bool *waiting) {
+  tl_runtime *rt = tl_rt(L);
+  if (!rt->waking) tl_not_woken(L, rt);
   lua_pop(L, 1); /* this coroutine's marker; that of co is its continuation's */
-  int answer = resume(L, co, 0, &results, waiting);
-  if (*waiting) return 0;
-  if (answer != LUA_OK && answer != LUA_YIELD) {
-    lua_xmove(co, L, 1);
-    return -1;
-  }
-  if (!lua_checkstack(L, results + 1)) {
-    lua_pop(co, results);
-    return fail(L, "too many results to resume");
-  }
-  lua_xmove(co, L, results);
-  return results;
+  return resume_and_take(L, co, 0, scope, waiting);
 }
 
 static int resume_results(lua_State *L, int results) {
@@ -109,11 +112,11 @@ static int resume_results(lua_State *L, int results) {
   return results + 1;
 }
 
-static int resume_again(lua_State *L, int code, lua_KContext ctx) {
+static int resume_again(lua_State *L, int code, lua_KContext scope) {
   bool waiting;
   (void)code;
-  int results = go_on(L, lua_tothread(L, 1), &waiting);
-  if (waiting) return tl_wait(L, ctx, resume_again);
+  int results = go_on(L, lua_tothread(L, 1), scope, &waiting);
+  if (waiting) return tl_wait(L, scope, resume_again);
   return resume_results(L, results);
 }
 
@@ -121,8 +124,9 @@ static int resume_again(lua_State *L, int code, lua_KContext ctx) {
 static int co_resume(lua_State *L) {
   bool waiting;
   lua_State *co = check_coroutine(L);
-  int results = start(L, co, lua_gettop(L) - 1, &waiting);
-  if (waiting) return tl_wait(L, 0, resume_again);
+  lua_KContext scope = present_scope(L);
+  int results = start(L, co, lua_gettop(L) - 1, scope, &waiting);
+  if (waiting) return tl_wait(L, scope, resume_again);
   return resume_results(L, results);
 }
 
@@ -141,20 +145,21 @@ static int wrap_failed(lua_State *L, lua_State *co) {
   return lua_error(L);
 }
 
-static int wrap_again(lua_State *L, int code, lua_KContext ctx) {
+static int wrap_again(lua_State *L, int code, lua_KContext scope) {
   bool waiting;
   (void)code;
   lua_State *co = lua_tothread(L, lua_upvalueindex(2));
-  int results = go_on(L, co, &waiting);
-  if (waiting) return tl_wait(L, ctx, wrap_again);
+  int results = go_on(L, co, scope, &waiting);
+  if (waiting) return tl_wait(L, scope, wrap_again);
   return results < 0 ? wrap_failed(L, co) : results;
 }
 
 static int wrapped(lua_State *L) {
   bool waiting;
   lua_State *co = lua_tothread(L, lua_upvalueindex(2));
-  int results = start(L, co, lua_gettop(L), &waiting);
-  if (waiting) return tl_wait(L, 0, wrap_again);
+  lua_KContext scope = present_scope(L);
+  int results = start(L, co, lua_gettop(L), scope, &waiting);
+  if (waiting) return tl_wait(L, scope, wrap_again);
   return results < 0 ? wrap_failed(L, co) : results;
 }
 
@@ -180,6 +185,11 @@ static int co_yield (lua_State *L) {
   if (TL_UNLIKELY(rt->current != NULL && rt->current->co == L))
     return luaL_error(L, "attempt to yield from a task: 'coroutine.yield' belongs inside a "
                          "coroutine; to let other tasks run, call tide.sleep(0)");
+  if (TL_UNLIKELY(rt->current != NULL && rt->nesting != NULL &&
+                  rt->current->task.scope != rt->nesting->scope))
+    return tl_raise_message(L, rt, TIDE_EINVALID_STATE,
+                            "a scope, timeout or TaskGroup that was opened in this coroutine is "
+                            "open: who resumed it would run inside; leave it before you yield");
   return lua_yield(L, lua_gettop(L));
 }
 

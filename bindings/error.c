@@ -90,17 +90,23 @@ bool tl_error_is_cancel(lua_State *L, const tl_runtime *rt, int index) {
   return own;
 }
 
-/* Remembers the traceback of the error at 1 for this coroutine, unless it is the one that is
- * remembered already (it passed a handler further in). */
-static void remember_traceback(lua_State *L, const tl_runtime *rt) {
+int tl_rethrow(lua_State *L, tl_runtime *rt) {
+  rt->rethrowing = true;
+  return lua_error(L);
+}
+
+/* Remembers the traceback of the error at 1 for this coroutine, unless it passed a handler further
+ * in, which has done so. */
+static void remember_traceback(lua_State *L, tl_runtime *rt) {
+  bool again = rt->rethrowing;
+  rt->rethrowing = false;
   tl_table_push(L, rt, TL_TRACEBACKS);
   lua_pushthread(L);
-  if (lua_rawget(L, -2) == LUA_TTABLE) {
+  if (again && lua_rawget(L, -2) == LUA_TTABLE) {
     lua_rawgeti(L, -1, 1);
     if (lua_rawequal(L, -1, 1)) return;
-    lua_pop(L, 1);
   }
-  lua_pop(L, 1);
+  lua_settop(L, 2);
   lua_pushthread(L);
   lua_createtable(L, 2, 0);
   lua_pushvalue(L, 1);
@@ -111,9 +117,10 @@ static void remember_traceback(lua_State *L, const tl_runtime *rt) {
 }
 
 int tl_message_handler(lua_State *L) {
-  const tl_runtime *rt = tl_runtime_find(L);
+  tl_runtime *rt = tl_runtime_find(L);
   lua_settop(L, 1);
   if (is_error(L, rt, 1)) {
+    rt->rethrowing = false;
     if (tl_error_is(L, rt, 1, "cancelled")) return 1;
     if (raw_field(L, 1, "traceback") == LUA_TNIL) {
       luaL_traceback(L, L, NULL, 1);
@@ -126,26 +133,32 @@ int tl_message_handler(lua_State *L) {
   return 1;
 }
 
-void tl_traceback_push(lua_State *L, const tl_runtime *rt, int error_index) {
+void tl_traceback_forget(lua_State *L, const tl_runtime *rt) {
+  tl_table_push(L, rt, TL_TRACEBACKS);
+  lua_pushthread(L);
+  lua_pushnil(L);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+void tl_traceback_take(lua_State *L, const tl_runtime *rt, int error_index) {
   error_index = lua_absindex(L, error_index);
   if (is_error(L, rt, error_index)) {
     raw_field(L, error_index, "traceback");
     return;
   }
+  int top = lua_gettop(L);
+  lua_pushnil(L);
   tl_table_push(L, rt, TL_TRACEBACKS);
   lua_pushthread(L);
   if (lua_rawget(L, -2) == LUA_TTABLE) {
     lua_rawgeti(L, -1, 1);
-    if (lua_rawequal(L, -1, error_index)) {
-      lua_rawgeti(L, -2, 2);
-      lua_replace(L, -4);
-      lua_pop(L, 2);
-      return;
-    }
-    lua_pop(L, 1);
+    lua_rawgeti(L, -2, 2);
+    if (lua_rawequal(L, -2, error_index)) lua_replace(L, top + 1);
+    lua_settop(L, top + 1);
+    tl_traceback_forget(L, rt);
   }
-  lua_pop(L, 2);
-  lua_pushnil(L);
+  lua_settop(L, top + 1);
 }
 
 /* err:__tostring: "op: message (code)", with the kind where nothing else tells it. */

@@ -125,7 +125,7 @@ static int future_cancelled(lua_State *L) {
 
 static int future_result(lua_State *L) {
   tide_future *future = tl_check_future(L, tl_rt(L), 1);
-  future->observed = true;
+  if (tide_future_ended(future)) future->observed = true;
   return tl_result_push(L, tl_rt(L), future, 1);
 }
 
@@ -133,7 +133,7 @@ static int future_result(lua_State *L) {
 static int future_error(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tide_future *future = tl_check_future(L, rt, 1);
-  future->observed = true;
+  if (tide_future_ended(future)) future->observed = true;
   if (future->state == TIDE_FUTURE_FAILED)
     push_error_value(L, future, 1);
   else if (future->state == TIDE_FUTURE_DONE)
@@ -158,11 +158,7 @@ static int future_set_result(lua_State *L) {
     future->future.user |= TL_EMPTY;
     lua_pushnil(L);
   } else if (count > 1) {
-    lua_createtable(L, count, 1);
-    lua_insert(L, 2);
-    for (int i = count; i >= 1; i--) lua_rawseti(L, 2, i);
-    lua_pushinteger(L, count);
-    lua_setfield(L, 2, "n");
+    tl_pack(L, 2);
     future->future.user |= TL_PACKED;
   }
   lua_setiuservalue(L, 1, 1);
@@ -183,7 +179,7 @@ static int future_set_error(lua_State *L) {
 static int future_cancel(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tl_future *future = tl_check(L, rt, 1, TL_FUTURE);
-  lua_pushboolean(L, tide_future_cancel(&future->future, rt->loop));
+  lua_pushboolean(L, tide_future_cancel(&future->future));
   return 1;
 }
 

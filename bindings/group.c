@@ -8,24 +8,38 @@ typedef struct tl_group {
   bool waited;      /* children were live when the body ended */
   bool refused;     /* the body was left by the `closed` of its own spawn: as if cancelled */
   bool deadlocked;  /* nothing could wake the children: they were cancelled for it */
+  bool own;         /* the last of the failures is the body's */
 } tl_group;
 
 static tl_group *check_group(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_GROUP); }
 
-/* Adds the body's error to the failures, unless it is a child's that the body awaited. */
-static void add_failure(lua_State *L, int group_index, int error_index) {
+/* Adds the body's error at 2 to the failures, unless it is a child's that the body awaited. */
+static void add_failure(lua_State *L, tl_group *group) {
   int top = lua_gettop(L);
-  lua_getiuservalue(L, group_index, 1);
+  lua_getiuservalue(L, 1, 1);
   lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
   for (lua_Integer i = 1; i <= count; i++) {
     lua_rawgeti(L, top + 1, i);
-    bool same = lua_rawequal(L, -1, error_index);
+    bool same = lua_rawequal(L, -1, 2);
     lua_settop(L, same ? top : top + 1);
     if (same) return;
   }
-  lua_pushvalue(L, error_index);
+  lua_pushvalue(L, 2);
   lua_rawseti(L, top + 1, count + 1);
   lua_settop(L, top);
+  group->own = true;
+}
+
+/* Children that had no memory left to put their error into the list are in it together. */
+static lua_Integer count_failures(lua_State *L, const tl_group *group) {
+  lua_getiuservalue(L, 1, 1);
+  lua_Integer listed = (lua_Integer)lua_rawlen(L, -1);
+  if ((lua_Integer)group->group.failed > listed - (group->own ? 1 : 0)) {
+    lua_pushliteral(L, "a task failed, and its error could not be kept; it was reported");
+    lua_rawseti(L, -2, ++listed);
+  }
+  lua_pop(L, 1);
+  return listed;
 }
 
 static uint32_t option_max(lua_State *L, int index) {
@@ -47,14 +61,14 @@ static tl_group *open_group(lua_State *L, tl_runtime *rt, int index) {
     luaL_argcheck(L, !named || lua_isstring(L, -1), index, "field 'name' must be a string");
   }
   tl_group *group = tl_object_new(L, rt, TL_GROUP, sizeof *group, 2);
+  group->rt = rt;
+  tide_group_init(&group->group, rt->loop, max, true);
   lua_newtable(L);
   lua_setiuservalue(L, -2, 1);
   if (named) {
     lua_getfield(L, index, "name");
     lua_setiuservalue(L, -2, 2);
   }
-  group->rt = rt;
-  tide_group_init(&group->group, rt->loop, max, true);
   tide_group_enter(&group->group, &task->task);
   return group;
 }
@@ -81,10 +95,7 @@ static int left(lua_State *L, bool *caught) {
   *caught = false;
   tl_reason_clear(L, rt, &group->group.scope);
   tide_group_exit(&group->group);
-  lua_getiuservalue(L, 1, 1);
-  size_t failures = lua_rawlen(L, -1);
-  lua_pop(L, 1);
-  if (failures > 0) return raise_group(L, rt, true);
+  if (count_failures(L, group) > 0) return raise_group(L, rt, true);
   if (group->deadlocked) return tl_raise(L, rt, TIDE_EDEADLOCK);
   if (!lua_isnil(L, 2)) {
     *caught = catches && tl_error_is_cancel(L, rt, 2);
@@ -114,23 +125,19 @@ static void body_over(lua_State *L, tl_group *group) {
     lua_replace(L, 2);
     group->refused = true;
   }
-  if (!tl_error_is(L, group->rt, 2, "cancelled")) add_failure(L, 1, 2);
+  if (!tl_error_is(L, group->rt, 2, "cancelled")) add_failure(L, group);
   tide_group_cancel(&group->group);
 }
 
 /* After a wait for the children: whether another is needed. */
 static int children_wait(lua_State *L, tl_group *group) {
   tl_runtime *rt = group->rt;
+  tl_woken(L, rt);
   if (rt->current->task.outcome == TIDE_EDEADLOCK) {
     group->deadlocked = true;
     tide_group_cancel(&group->group);
-  } else if (rt->current->task.outcome == TIDE_ECANNOT_WAIT) { /* nobody can: the children go */
-    tide_group_exit(&group->group);
-    tl_raise_outcome(L, rt, TIDE_ECANNOT_WAIT);
   }
-  int result = tide_group_wait(&group->group, &rt->current->task);
-  (void)L;
-  return result;
+  return tide_group_wait(&group->group, &rt->current->task);
 }
 
 /* Block form. */
@@ -155,9 +162,15 @@ static int group_close(lua_State *L) {
   tl_group *group = check_group(L);
   lua_settop(L, 2);
   if (!(group->group.scope.flags & TIDE_SCOPE_ENTERED)) return 0;
-  body_over(L, group);
-  if (group->group.live == 0) return block_left(L);
+  if (group->group.live == 0) {
+    body_over(L, group);
+    return block_left(L);
+  }
   tl_task *task = tl_enter(L, group->rt);
+  if (&task->task != group->group.scope.task)
+    return tl_raise_message(L, group->rt, TIDE_EINVALID_STATE,
+                            "only the task that opened the TaskGroup can close it");
+  body_over(L, group);
   if (tide_group_wait(&group->group, &task->task) == TIDE_PENDING)
     return tl_wait(L, 0, block_waited);
   return block_left(L);
@@ -173,7 +186,7 @@ static int function_left(lua_State *L) {
   if (caught || (cancelled && lua_isnil(L, 2))) return 0;
   if (!lua_isnil(L, 2)) {
     lua_settop(L, 2);
-    return lua_error(L);
+    return tl_rethrow(L, group->rt);
   }
   return lua_gettop(L) - 2;
 }

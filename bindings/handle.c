@@ -37,7 +37,7 @@ static int call_and_report(lua_State *L) {
   lua_pushvalue(L, 1);
   if (lua_pcall(L, 1, 0, 2) == LUA_OK) return 0;
   lua_pushliteral(L, "a callback");
-  tl_traceback_push(L, rt, 3);
+  tl_traceback_take(L, rt, 3);
   tl_report(L, rt, 4, 3, 5);
   return 0;
 }
@@ -64,12 +64,7 @@ static const tide_task_ops handle_ops = {.step = step};
 
 /* Makes a handle for the function at `index` and all above it, and leaves it on top. */
 static tl_handle *new_handle(lua_State *L, tl_runtime *rt, int index) {
-  int count = lua_gettop(L) - index + 1;
-  lua_createtable(L, count, 1);
-  lua_insert(L, index);
-  for (int i = count; i >= 1; i--) lua_rawseti(L, index, i);
-  lua_pushinteger(L, count);
-  lua_setfield(L, index, "n");
+  tl_pack(L, index);
   tl_handle *handle = tl_object_new(L, rt, TL_HANDLE, sizeof *handle, 2);
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, 1);

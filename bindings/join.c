@@ -13,7 +13,8 @@ static int new_join(lua_State *L) {
   lua_settop(L, 1);
   for (uint32_t i = 1; i <= count; i++) {
     lua_rawgeti(L, 1, i);
-    tl_check_future(L, rt, 2);
+    if (rt->current != NULL && tl_check_future(L, rt, 2) == &rt->current->task.future)
+      tl_raise_message(L, rt, TIDE_EINVALID_STATE, "a task cannot wait for itself");
     lua_settop(L, 1);
   }
   tide_join *join = tl_object_new(L, rt, TL_JOIN, tide_join_size(count), 1);

@@ -49,6 +49,7 @@ static int finish_try(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - 1;
   if (passes_through(L, tl_rt(L))) return lua_error(L);
+  tl_traceback_forget(L, tl_rt(L));
   lua_pushnil(L);
   lua_insert(L, -2);
   return 2;

@@ -48,9 +48,9 @@ static int raise_timeout(lua_State *L, const tl_runtime *rt) {
 
 static int body_failed(lua_State *L, tl_scope *scope, form how, bool catches) {
   tl_runtime *rt = scope->rt;
-  if (!catches || how == SHIELD || !tl_error_is_cancel(L, rt, -1)) return lua_error(L);
+  if (!catches || how == SHIELD || !tl_error_is_cancel(L, rt, -1)) return tl_rethrow(L, rt);
   if (how == TIMEOUT && (scope->scope.flags & TIDE_SCOPE_EXPIRED)) return raise_timeout(L, rt);
-  if (how == TIMEOUT) return lua_error(L);
+  if (how == TIMEOUT) return tl_rethrow(L, rt);
   lua_pushboolean(L, 0);
   return 1;
 }
@@ -91,8 +91,6 @@ static int deadline_form(lua_State *L, tide_time when, form how) {
   tl_scope *scope = new_scope(L, rt, 0);
   open_scope(L, scope, task, when);
   if (block) return 1;
-  lua_pushvalue(L, -1);
-  lua_remove(L, -2);
   return call_in_scope(L, 2, how);
 }
 

@@ -33,25 +33,35 @@ static bool is_ours(lua_State *L, const tl_runtime *rt) {
   return ours;
 }
 
-/* Pushes the name of what keeps the caller from waiting: the first function on the way out that is
- * C's and not ours, or a metamethod; or nil. */
-static void push_culprit(lua_State *L, const tl_runtime *rt) {
+/* Pushes the name of the first function of `co`, from `level` on outward, that is C's and not ours,
+ * or a metamethod; or nothing. */
+static bool push_culprit_of(lua_State *L, const tl_runtime *rt, lua_State *co, int level) {
   lua_Debug ar;
-  for (int level = 1; lua_getstack(L, level, &ar); level++) {
-    lua_getinfo(L, "Snf", &ar);
+  for (; lua_getstack(co, level, &ar); level++) {
+    if (!lua_checkstack(co, 2)) return false;
+    lua_getinfo(co, "Snf", &ar);
+    if (co != L) lua_xmove(co, L, 1);
     if (ar.what[0] != 'C') {
       lua_pop(L, 1);
       if (strcmp(ar.namewhat, "metamethod") != 0) continue;
       lua_pushfstring(L, "a metamethod (%s)", ar.name);
-      return;
+      return true;
     }
     if (is_ours(L, rt)) {
       lua_pop(L, 1);
       continue;
     }
     push_known_name(L);
-    return;
+    return true;
   }
+  return false;
+}
+
+/* Pushes the name of what keeps the caller from waiting; or nil. */
+static void push_culprit(lua_State *L, const tl_runtime *rt) {
+  if (push_culprit_of(L, rt, L, 1)) return;
+  for (const tl_nesting *nesting = rt->nesting; nesting != NULL; nesting = nesting->outer)
+    if (push_culprit_of(L, rt, nesting->resumer, 0)) return;
   lua_pushnil(L);
 }
 
@@ -67,6 +77,18 @@ static int raise_cannot_wait(lua_State *L, const tl_runtime *rt, const char *nam
   return tl_raise_message(L, rt, TIDE_ECANNOT_WAIT, lua_tostring(L, -1));
 }
 
+static int raise_foreign_resume(lua_State *L, const tl_runtime *rt, const char *what) {
+  lua_pushfstring(L,
+                  "%s a resume that is not tide's: inside a task, use coroutine.resume and "
+                  "coroutine.wrap as they are once tide is loaded",
+                  what);
+  return tl_raise_message(L, rt, TIDE_ECANNOT_WAIT, lua_tostring(L, -1));
+}
+
+void tl_not_woken(lua_State *L, const tl_runtime *rt) {
+  raise_foreign_resume(L, rt, "a coroutine that waits in a task was resumed by");
+}
+
 tl_task *tl_enter_failed(lua_State *L, const tl_runtime *rt) {
   char name[64];
   if (tl_function_name(L, name, sizeof name) == NULL) strcpy(name, "this function");
@@ -79,9 +101,7 @@ tl_task *tl_enter_failed(lua_State *L, const tl_runtime *rt) {
   }
   if (rt->current->task.state != TIDE_TASK_RUNNING) {
     tide_task_detach(&rt->current->task);
-    tl_raise_message(L, rt, TIDE_ECANNOT_WAIT,
-                     "an earlier wait went to a resume that is not tide's: inside a task, use "
-                     "coroutine.resume and coroutine.wrap as they are once tide is loaded");
+    raise_foreign_resume(L, rt, "an earlier wait went to");
   }
   raise_cannot_wait(L, rt, name);
   return NULL;
@@ -116,17 +136,15 @@ int tl_raise_cancelled(lua_State *L, const tl_runtime *rt) {
 }
 
 int tl_raise_outcome(lua_State *L, tl_runtime *rt, int outcome) {
-  char name[64];
   if (outcome == TIDE_ECANCELLED) return tl_raise_cancelled(L, rt);
-  if (outcome == TIDE_ECANNOT_WAIT)
-    return raise_cannot_wait(L, rt, tl_function_name(L, name, sizeof name));
   return tl_raise(L, rt, outcome);
 }
 
 static int call_again(lua_State *L, int status, lua_KContext ctx) {
   const tl_recall *recall = (const tl_recall *)ctx;
   tl_runtime *rt = tl_rt(L);
-  if (rt->current->task.outcome != TIDE_OK && recall->abandoned != NULL) recall->abandoned(L);
+  if (rt->waking && rt->current->task.outcome != TIDE_OK && recall->abandoned != NULL)
+    recall->abandoned(L);
   tl_resumed(L, rt, status);
   void *self = lua_touserdata(L, 1);
   rt->last[recall->class] = self; /* its next method is likely to be called now */

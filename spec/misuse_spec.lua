@@ -102,14 +102,62 @@ describe("waiting where Lua cannot suspend:", function()
     assert.are.equal("done", task:status())
   end))
 
-  it("a group's end, in a coroutine where it cannot: its children are cancelled", run(function()
-    local child
-    fails("cannot wait here", string.gsub, "a", ".", coroutine.wrap(function()
-      local g <close> = tide.TaskGroup()
-      child = g:spawn(tide.sleep, 5)
-    end))
-    turns(2)
-    assert.is_true(child:cancelled())
+  -- A wait that is refused has done nothing: whatever lies between it and what cannot yield.
+  local function refused(f, ...)
+    local ok, err
+    local args = table.pack(...)
+    local function attempt() ok, err = tide.raw.pcall(f, table.unpack(args, 1, args.n)) end
+    table.sort({ 2, 1 }, function(a, b)
+      coroutine.wrap(attempt)()
+      return a < b
+    end)
+    assert.is_false(ok)
+    assert.is_true(tide.is(err, "cannot_wait"), tostring(err))
+    assert.matches("inside table.sort", err.message)
+    return err
+  end
+
+  it("a put, in a coroutine inside: the item is not put", run(function()
+    for _ = 1, 10 do
+      local q = tide.Queue(1)
+      q:put(1)
+      assert.matches("'put'", refused(q.put, q, 2).message)
+      assert.are.equal(1, q:get())
+      assert.is_true(q:empty())
+    end
+  end))
+
+  it("a condition's wait, in a coroutine inside: the lock is held", run(function()
+    local lock = tide.Lock()
+    local condition = tide.Condition(lock)
+    lock:acquire()
+    refused(condition.wait, condition)
+    assert.is_true(lock:locked())
+    lock:release()
+  end))
+
+  it("a lock and a stream, in a coroutine inside", run(function()
+    local lock = tide.Lock()
+    local other = tide.spawn(function()
+      local _ <close> = lock:acquire()
+      tide.sleep(0.005)
+    end)
+    turns()
+    refused(lock.acquire, lock)
+    other:await()
+    assert.is_false(lock:locked())
+    local one, two = tide.net.pair()
+    refused(one.read, one)
+    two:write("x")
+    assert.are.equal("x", one:read())
+    one:close()
+    two:close()
+  end))
+
+  it("a TaskGroup, in a coroutine inside: it is not opened", run(function()
+    local called = false
+    refused(tide.TaskGroup, function() called = true end)
+    assert.is_false(called)
   end))
 
   it("every waiting function", run(function()
@@ -380,4 +428,48 @@ describe("wrong arguments", function()
     assert.same({ true, "exit", 0 }, { ok, how, status })
   end)
 
+end)
+
+describe("a coroutine", function()
+  it("must not yield out of a scope that it opened", run(function()
+    local function body()
+      tide.timeout(1, coroutine.yield)
+      return "left"
+    end
+    local err = raises("invalid_state", coroutine.wrap(body))
+    assert.matches("leave it before you yield", err.message)
+    raises("group", coroutine.wrap(function() tide.TaskGroup(coroutine.yield) end))
+    local inside = coroutine.wrap(function() -- inner coroutines may
+      return tide.timeout(1, function()
+        local inner = coroutine.wrap(function()
+          coroutine.yield(1)
+          tide.sleep(0)
+          coroutine.yield(2)
+        end)
+        return inner() + inner()
+      end)
+    end)
+    assert.are.equal(3, inside())
+  end))
+
+  it("that waits in a task is not for resumes that are not tide's", run(function()
+    local resume = tide.raw.coroutine.resume
+    local inner = coroutine.create(function() return tide.raw.pcall(tide.sleep, 0.001) end)
+    local task = tide.spawn(function() assert(resume(inner)) end)
+    turns(2)
+    local ok, slept, err = resume(inner)
+    assert.is_true(ok)
+    assert.is_false(slept)
+    assert.is_true(tide.is(err, "cannot_wait"), tostring(err))
+    task:await()
+    local failures = helper.collect_failures()
+    local another = coroutine.create(function() return tide.raw.pcall(tide.sleep, 0.001) end)
+    tide.spawn(function() assert(resume(another)) end)
+    local said
+    tide.call_later(0.005, function() said = table.pack(resume(another)) end)
+    tide.sleep(0.01)
+    assert.is_false(said[2])
+    assert.is_true(tide.is(said[3], "cannot_wait"))
+    assert.are.same({}, failures)
+  end))
 end)

@@ -513,3 +513,102 @@ describe("tide.type", function()
   end))
 
 end)
+
+describe("the failure of a task is reported", function()
+  local function failing_later()
+    return tide.spawn(function()
+      tide.sleep(0.002)
+      error("later", 0)
+    end)
+  end
+
+  local function reported(watch)
+    local failures = helper.collect_failures()
+    watch(failing_later())
+    tide.sleep(0.005)
+    assert.are.equal(1, #failures)
+    assert.are.equal("later", failures[1].err)
+  end
+
+  it("though somebody asked for its result before", run(function()
+    reported(function(task) pcall(task.result, task) end)
+    reported(function(task) pcall(task.error, task) end)
+  end))
+
+  it("though somebody waited for it before", run(function()
+    reported(function(task) tide.wait { task, timeout = 0.0005 } end)
+    reported(function(task) tide.move_on_after(0.0005, tide.shield, task) end)
+    reported(function(task)
+      local waiter = tide.spawn(task.await, task)
+      turns()
+      waiter:kill()
+    end)
+  end))
+
+  it("though a done callback was there before", run(function()
+    reported(function(task)
+      local function callback() end
+      task:add_done_callback(callback)
+      task:remove_done_callback(callback)
+    end)
+  end))
+
+  it("with the traceback of this failure, not of an equal one", run(function()
+    local failures = helper.collect_failures()
+    local function first() error("boom", 0) end
+    local function second() error("boom", 0) end
+    tide.spawn(function() first() return 1 end)
+    turns(2)
+    tide.spawn(function() second() return 1 end)
+    turns(2)
+    tide.spawn(function()
+      tide.try(first)
+      second()
+      return 1
+    end)
+    turns(2)
+    assert.matches("'first'", failures[1].traceback)
+    assert.matches("'second'", failures[2].traceback)
+    assert.matches("'second'", failures[3].traceback)
+    assert.not_matches("'first'", failures[3].traceback)
+  end))
+
+  it("with the traceback of where it was raised, through scopes", run(function()
+    local failures = helper.collect_failures()
+    local function deep() error("deep", 0) end
+    tide.spawn(function()
+      tide.timeout(1, function()
+        tide.scope(function() deep() return 1 end)
+      end)
+    end)
+    turns(2)
+    assert.matches("'deep'", failures[1].traceback)
+  end))
+end)
+
+describe("a task", function()
+  it("cannot be among those it waits for", run(function()
+    local me = tide.current_task()
+    for _, name in ipairs { "gather", "wait", "race" } do
+      assert.matches("cannot wait for itself", raises("invalid_state", tide[name], { me }).message)
+    end
+  end))
+
+  it("takes its debug hook with it", run(function()
+    local calls = 0
+    tide.spawn(function()
+      tide.sleep(0)
+      debug.sethook(function() calls = calls + 1 end, "l")
+    end):await()
+    local before = calls
+    for _ = 1, 5 do
+      tide.spawn(function()
+        local x = 0
+        for i = 1, 100 do x = x + i end
+        tide.sleep(0)
+        return x
+      end):await()
+    end
+    assert.are.equal(before, calls)
+  end))
+end)

@@ -11,21 +11,21 @@ void tide_future_init(tide_future *future) {
 int tide_future_end(tide_future *future, tide_future_state state) {
   if (tide_future_ended(future)) return TIDE_EINVALID_STATE;
   future->state = (uint8_t)state;
+  if (!tide_list_empty(&future->waiters)) future->observed = true;
   tide__park_wake_all(&future->waiters, TIDE_OK);
   return TIDE_OK;
 }
 
-bool tide_future_cancel(tide_future *future, tide_loop *loop) {
+bool tide_future_cancel(tide_future *future) {
   if (tide_future_ended(future)) return false;
   if (future->is_task)
     tide_task_cancel(tide_container(future, tide_task, future));
   else
     tide_future_end(future, TIDE_FUTURE_CANCELLED);
-  (void)loop;
   return true;
 }
 
-static void forward(tide_wait *wait) { tide_future_cancel(wait->source, wait->task->loop); }
+static void forward(tide_wait *wait) { tide_future_cancel(wait->source); }
 
 static const tide_wait_ops await_ops = {
     .name = "await",
@@ -41,7 +41,7 @@ static const tide_wait_ops shielded_await_ops = {
 
 int tide_future_wait(tide_future *future, tide_task *task, bool shielded) {
   if (future == &task->future) return TIDE_EINVALID_STATE;
-  future->observed = true;
+  if (tide_future_ended(future)) future->observed = true;
   const tide_wait_ops *ops = shielded ? &shielded_await_ops : &await_ops;
   if (!tide__wait_enter(task, ops, future)) return TIDE_PENDING;
   if (tide_future_ended(future)) return tide__wait_skip(task);

@@ -16,7 +16,7 @@ typedef enum tide_future_state {
 typedef struct tide_future {
   tide_list waiters; /* waits for the end, in order of arrival */
   uint8_t state;     /* tide_future_state */
-  bool observed;     /* somebody waited or watches: a failure will be seen */
+  bool observed;     /* somebody waited when it ended, or came later: a failure is seen */
   bool is_task;      /* it is the first member of a tide_task */
   uint8_t user;      /* free for the owner */
 } tide_future;
@@ -33,7 +33,7 @@ TIDE_API int tide_future_end(tide_future *future, tide_future_state state);
 
 /* A task: requests its cancellation. Another future: ends it as cancelled. False where it had
  * ended already. */
-TIDE_API bool tide_future_cancel(tide_future *future, tide_loop *loop);
+TIDE_API bool tide_future_cancel(tide_future *future);
 
 /* (waits) Parks `task` until the future has ended: the outcome is TIDE_OK in whatever state it
  * then is. If the task is cancelled meanwhile, `shielded` waits end at once with TIDE_ECANCELLED;

@@ -27,8 +27,16 @@ static const tide_wait_ops idle_ops = {
     .cancel = stay,
 };
 
+/* Whether the task is a child, or a child's descendant. */
+static bool inside(const tide_group *group, const tide_task *task) {
+  const tide_scope *scope = task->own.parent;
+  while (scope != NULL && scope != &group->scope) scope = scope->parent;
+  return scope != NULL;
+}
+
 int tide_group_wait(tide_group *group, tide_task *task) {
   if (group->live == 0) return TIDE_OK;
+  if (inside(group, task)) return TIDE_EINVALID_STATE;
   task->wait.ops = &idle_ops;
   task->wait.source = group;
   return tide__wait_park(task, &group->idle);
@@ -96,6 +104,7 @@ static void admit_next(tide_group *group) {
 
 void tide__group_remove(tide_group *group, bool failed) {
   group->live--;
+  if (failed) group->failed++;
   admit_next(group);
   if (failed && group->supervised) tide_defer_start(&group->failure, group->loop);
   if (group->live == 0) tide__park_wake_all(&group->idle, TIDE_OK);

@@ -14,6 +14,7 @@ struct tide_group {
   tide_list queued;   /* children that wait for the limit to let them start */
   tide_defer failure; /* cancels the scope at the end of the turn of the first failure */
   uint32_t live;      /* children that have not ended */
+  uint32_t failed;    /* children that have failed */
   uint32_t held;      /* how many of them are in `queued` */
   uint32_t max;       /* how many may run at once; 0: no limit */
   bool closed;        /* takes no more children */
@@ -30,7 +31,7 @@ static inline void tide_group_enter(tide_group *group, tide_task *task) {
 
 /* (waits) Until no child is live. Not cancellable: who cancels the group or what is around it
  * cancels the children. TIDE_OK; or TIDE_PENDING, and the next step asks again: somebody may have
- * spawned meanwhile. */
+ * spawned meanwhile. TIDE_EINVALID_STATE: the task is one of those that are waited for. */
 TIDE_API int tide_group_wait(tide_group *group, tide_task *task);
 
 /* Ends the group: takes no more children, leaves the scope. Children that are still live (their

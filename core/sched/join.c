@@ -35,11 +35,12 @@ void tide_join_add(tide_join *join, tide_future *future) {
   member->future = future;
   member->wait = (tide_wait){.ops = &member_ops, .source = join};
   tide_list_init(&member->wait.in.link);
-  future->observed = true;
-  if (tide_future_ended(future))
+  if (tide_future_ended(future)) {
+    future->observed = true;
     member_ended(&member->wait, TIDE_OK);
-  else
+  } else {
     tide_list_append(&future->waiters, &member->wait.in.link);
+  }
 }
 
 bool tide_join_take(tide_join *join, uint32_t *index) {
@@ -61,8 +62,7 @@ static bool cancelled(tide_wait *wait, int outcome) {
 static void forward(tide_wait *wait) {
   tide_join *join = wait->source;
   join->draining = true;
-  for (uint32_t i = 0; i < join->count; i++)
-    tide_future_cancel(join->members[i].future, join->loop);
+  for (uint32_t i = 0; i < join->count; i++) tide_future_cancel(join->members[i].future);
 }
 
 static const tide_wait_ops wait_ops = {

@@ -152,7 +152,7 @@ static const tide_wait_ops after_ops = {.name = "add_done_callback", .abandon = 
 
 int tide_task_spawn_after(tide_task *task, tide_group *group, tide_future *future) {
   if (!tide_group_open(group)) return TIDE_ECLOSED;
-  future->observed = true;
+  if (tide_future_ended(future)) future->observed = true;
   if (tide_future_ended(future) || tide_scope_cancelled(&group->scope))
     return tide_task_spawn(task, group);
   task->wait.ops = &after_ops;

@@ -38,12 +38,12 @@ static void its_end_wakes_all_in_the_order_they_came(void) {
   spawn_waiter(&w, "a", NULL);
   spawn_waiter(&w, "b", NULL);
   spawn_waiter(&w, "c", NULL);
-  CHECK(!future.observed);
   settle(&w);
-  CHECK(future.observed);
+  CHECK(!future.observed); /* they may all leave before */
   CHECK_LOG(&w, "");
   CHECK_EQ(tide_future_end(&future, TIDE_FUTURE_DONE), TIDE_OK);
   settle(&w);
+  CHECK(future.observed);
   CHECK_LOG(&w, "a 0, b 0, c 0");
   world_close(&w);
 }
@@ -55,10 +55,10 @@ static void it_ends_once(void) {
   CHECK_EQ(tide_future_end(&future, TIDE_FUTURE_FAILED), TIDE_OK);
   CHECK(tide_future_ended(&future));
   CHECK_EQ(tide_future_end(&future, TIDE_FUTURE_DONE), TIDE_EINVALID_STATE);
-  CHECK(!tide_future_cancel(&future, w.loop));
+  CHECK(!tide_future_cancel(&future));
   CHECK_EQ(future.state, TIDE_FUTURE_FAILED);
   tide_future_init(&future);
-  CHECK(tide_future_cancel(&future, w.loop));
+  CHECK(tide_future_cancel(&future));
   CHECK_EQ(future.state, TIDE_FUTURE_CANCELLED);
   world_close(&w);
 }
