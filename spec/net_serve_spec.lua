@@ -172,6 +172,95 @@ describe("errors of a handler", function()
   end))
 end)
 
+describe("a connection whose task ends before it begins", function()
+  -- Waits for a connection's task that is ready and has not begun; `known` are the others.
+  local function await_ready(known)
+    local old = {}
+    for _, task in ipairs(known) do old[task] = true end
+    return tide.timeout(10, function()
+      while true do
+        for _, task in ipairs(tide.all_tasks()) do
+          if not old[task] and task:status() == "ready" then return task end
+        end
+        sleep(0)
+      end
+    end)
+  end
+
+  -- Serves with one seat; ends the first connection's task by the method named while it is ready.
+  local function serve_and_end(how, opts)
+    local began = 0
+    local server = serve(function(stream)
+      began = began + 1
+      echo(stream)
+    end, opts)
+    sleep(0)
+    local known = tide.all_tasks()
+    local stream = connect(server)
+    local task = await_ready(known)
+    task[how](task)
+    sleep(0)
+    sleep(0)
+    assert.is_true(task:cancelled())
+    assert.equal(0, began)
+    return server, stream
+  end
+
+  for _, how in ipairs { "cancel", "kill" } do
+    it("by " .. how .. " is closed, forgotten, and gives its seat back", run(function()
+      local server, one = serve_and_end(how, { max_connections = 1 })
+      assert.equal(0, #server)
+      assert.is_true(hung_up(one))
+      local other <close> = connect(server)
+      other:write "x"
+      assert.equal("x", tide.timeout(10, other.read, other, 1))
+      one:close()
+      server:close()
+    end))
+
+    it("by " .. how .. " does not keep the server from closing", run(function()
+      local server, stream = serve_and_end(how)
+      tide.timeout(10, server.close, server, { grace = 3600 })
+      server:wait_closed()
+      assert.is_true(hung_up(stream))
+      stream:close()
+    end))
+  end
+
+  it("has its request to end withdrawn in vain once the server was closed", run(function()
+    local server = serve(echo)
+    sleep(0)
+    local known = tide.all_tasks()
+    local stream <close> = connect(server)
+    local task = await_ready(known)
+    local closing = spawn(server.close, server)
+    tide.call_soon(task.uncancel, task)
+    closing:await()
+    assert.is_true(hung_up(stream))
+    assert.equal(0, #server)
+  end))
+
+  it("is found among others that begin", run(function()
+    local server <close> = serve(echo, { max_connections = 3 })
+    for _ = 1, 20 do
+      local clients = {}
+      for i = 1, 3 do clients[i] = spawn(connect, server) end
+      sleep(0)
+      await_ready(tide.all_tasks()):kill()
+      local streams = tide.gather(clients)
+      for _, stream in ipairs(streams) do pcall(stream.write, stream, "x") end
+      local answers = 0
+      for _, stream in ipairs(streams) do
+        local ok, data = pcall(stream.read, stream, 1)
+        if ok and data == "x" then answers = answers + 1 end
+        stream:close()
+      end
+      assert.equal(2, answers)
+      await_count(server, 0)
+    end
+  end))
+end)
+
 describe("max_connections", function()
   it("pauses accepting", run(function()
     local server <close> = serve(echo, { max_connections = 2 })

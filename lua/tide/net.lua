@@ -3,25 +3,31 @@ local tide = require "tide"
 
 local net = tide.net
 local Event, Semaphore, current_task, spawn = tide.Event, tide.Semaphore, tide.current_task, tide.spawn
-local move_on_after, raw_pcall, shield = tide.move_on_after, tide.raw.pcall, tide.shield
+local call_soon, move_on_after = tide.call_soon, tide.move_on_after
+local raw_pcall, shield = tide.raw.pcall, tide.shield
 
--- A connection costs its task, its stream and an entry in `tasks`: no closure, no table. Its task is
--- a background task of the run. What is done when a task leaves its connection hangs on a value of
+-- A connection costs its task, its stream and an entry in a table: no closure, no callback. Its task
+-- is a background task of the run. What is done when a task leaves its connection hangs on a value of
 -- the server's that every connection's task closes.
+--
+-- A task that ends before it begins (cancelled or killed while it is ready, or without memory for
+-- its coroutine) closes nothing. Until it begins it is in `starting`, with its stream, and as long
+-- as anything is, the server looks there once a turn. From its beginning on it is in `tasks`.
 local Server = { __name = "Server" }
 Server.__index = Server
 
 local Leave = {}
 
-local function forget(server, task)
-  server.tasks[task] = nil
+local function forget(server)
   server.count = server.count - 1
   if server.seats then server.seats:release() end
   if server.closing then server.changed:set() end
 end
 
 function Leave:__close()
-  forget(self.server, current_task())
+  local server, me = self.server, current_task()
+  server.tasks[me] = nil
+  forget(server)
 end
 
 local function handle(server, stream)
@@ -32,22 +38,39 @@ local function handle(server, stream)
 end
 
 local function serve_connection(server, stream)
+  if not server.starting[current_task()] then return stream:close() end -- given up already
   local _ <close> = server.leave
   local _ <close> = stream
+  server.starting[current_task()] = nil
   server.tasks[current_task()] = true
   handle(server, stream)
 end
 
--- In `tasks` a task has its stream until it begins, then `true`: one that is cancelled before never
--- runs, and cannot close its stream.
+local function give_up(server, task)
+  server.starting[task]:close()
+  server.starting[task] = nil
+  forget(server)
+end
+
+-- Gives up the connections whose tasks have ended without having begun. The callback runs behind the
+-- tasks that were spawned before it, so that one check is nearly always enough.
+local function check_starting(server)
+  for task in pairs(server.starting) do
+    if task:done() then give_up(server, task) end
+  end
+  server.checking = next(server.starting) ~= nil
+  if server.checking then call_soon(check_starting, server) end
+end
+
 local function accept_all(server)
-  local listener, seats, tasks = server.listener, server.seats, server.tasks
+  local listener, seats = server.listener, server.seats
   while true do
     if seats then seats:acquire() end
     local stream = listener:accept()
     if server.closing then return stream:close() end
+    server.starting[spawn(serve_connection, server, stream)] = stream
     server.count = server.count + 1
-    tasks[spawn(serve_connection, server, stream)] = stream
+    if not server.checking then check_starting(server) end
   end
 end
 
@@ -59,12 +82,12 @@ end
 
 local function cancel_connections(server)
   local mine = current_task()
-  for task, stream in pairs(server.tasks) do
+  for task in pairs(server.tasks) do
     if task ~= mine then task:cancel("the server was closed") end
-    if stream ~= true then
-      stream:close()
-      forget(server, task)
-    end
+  end
+  for task in pairs(server.starting) do
+    task:cancel("the server was closed")
+    give_up(server, task)
   end
 end
 
@@ -170,6 +193,8 @@ function net.serve(handler, host, port, opts)
     listener = listener,
     bound = { listener:address() },
     seats = opts.max_connections and Semaphore(opts.max_connections),
+    starting = {},
+    checking = false,
     tasks = {},
     count = 0,
     changed = Event(),
