@@ -374,6 +374,69 @@ describe("server:close", function()
     assert.equal(0, #server)
   end))
 
+  it("may be called by several handlers: they neither cancel nor await each other", run(function()
+    local server
+    local log = helper.log()
+    server = serve(function(stream)
+      local seconds = tonumber(stream:read_line())
+      if not seconds then return end
+      server:close { grace = seconds }
+      sleep(0.01) -- not cancelled
+      log(#server)
+      stream:write "closed"
+    end)
+    local closers = { connect(server), connect(server), connect(server) }
+    local idle <close> = connect(server)
+    await_count(server, 4)
+    for i, grace in ipairs { "3600", "3600", "0" } do
+      closers[i]:write(grace, "\n")
+      sleep(0.01)
+    end
+    for _, stream in ipairs(closers) do
+      assert.equal("closed", tide.timeout(10, stream.read_all, stream))
+      stream:close()
+    end
+    assert.is_true(hung_up(idle))
+    tide.timeout(10, server.wait_closed, server)
+    assert.equal(0, #server)
+    assert.same({ 3, 2, 1 }, { table.unpack(log) })
+  end))
+
+  it("may be called by all handlers there are", run(function()
+    local server
+    server = serve(function(stream)
+      stream:read_line()
+      server:close { grace = 0.02 }
+      stream:write "closed"
+    end)
+    local one <close> = connect(server)
+    local other <close> = connect(server)
+    await_count(server, 2)
+    one:write "\n"
+    other:write "\n"
+    for _, stream in ipairs { one, other } do
+      assert.equal("closed", tide.timeout(10, stream.read_all, stream))
+    end
+    tide.timeout(10, server.wait_closed, server)
+  end))
+
+  it("ends handlers that close it, when called from outside", run(function()
+    local server
+    server = serve(function(stream)
+      stream:read_line()
+      server:close { grace = 3600 }
+    end)
+    local closer <close> = connect(server)
+    local idle <close> = connect(server)
+    await_count(server, 2)
+    closer:write "\n"
+    sleep(0.01)
+    assert.equal(2, #server)
+    tide.timeout(10, server.close, server)
+    assert.equal(0, #server)
+    assert.is_true(hung_up(closer) and hung_up(idle))
+  end))
+
   it("closes connections whose task has not begun", run(function()
     for turns = 0, 6 do
       local server = serve(echo)

@@ -18,6 +18,8 @@ Server.__index = Server
 
 local Leave = {}
 
+local SERVING, CLOSING = 1, 2 -- values in `tasks`: CLOSING where it has called server:close itself
+
 local function forget(server)
   server.count = server.count - 1
   if server.seats then server.seats:release() end
@@ -26,6 +28,7 @@ end
 
 function Leave:__close()
   local server, me = self.server, current_task()
+  if server.tasks[me] == CLOSING then server.closers = server.closers - 1 end
   server.tasks[me] = nil
   forget(server)
 end
@@ -42,7 +45,7 @@ local function serve_connection(server, stream)
   local _ <close> = server.leave
   local _ <close> = stream
   server.starting[current_task()] = nil
-  server.tasks[current_task()] = true
+  server.tasks[current_task()] = SERVING
   handle(server, stream)
 end
 
@@ -80,10 +83,10 @@ local function stop_accepting(server)
   server.acceptor:cancel("the server was closed")
 end
 
-local function cancel_connections(server)
-  local mine = current_task()
-  for task in pairs(server.tasks) do
-    if task ~= mine then task:cancel("the server was closed") end
+-- Cancels all connections or, for one that closes the server, those that do not close it too.
+local function cancel_connections(server, for_closer)
+  for task, state in pairs(server.tasks) do
+    if not (for_closer and state == CLOSING) then task:cancel("the server was closed") end
   end
   for task in pairs(server.starting) do
     task:cancel("the server was closed")
@@ -104,26 +107,44 @@ local function acceptor_ended(server, acceptor)
   spawn(error, server.failure, 0) -- is reported
 end
 
-local function wait_until_left(server, connections)
-  while server.accepting or server.count > connections do
+-- Whether all have ended whose end a closer waits for.
+local function have_left(server, for_closer)
+  return not server.accepting and server.count <= (for_closer and server.closers or 0)
+end
+
+local function wait_until_left(server, for_closer)
+  while not have_left(server, for_closer) do
     server.changed:clear()
     server.changed:wait()
   end
 end
 
+-- If the task is a connection's, notes that it closes the server: connections that do so neither
+-- cancel one another nor wait for one another. Whether it is one.
+local function note_closer(server, task)
+  local state = task and server.tasks[task]
+  if state == SERVING then
+    server.tasks[task] = CLOSING
+    server.closers = server.closers + 1
+    server.changed:set() -- those before it need not wait for it any more
+  end
+  return state ~= nil
+end
+
 -- server:close{grace=0} (waits): stops accepting; connections get `grace` seconds to end, then are
--- cancelled. Returns when all have ended. One that calls this itself is neither cancelled nor
--- awaited. Cancelling the caller cuts the grace short. Outside a task there is no grace and no wait.
+-- cancelled. Returns when all have ended. Connections that call this themselves are neither
+-- cancelled nor awaited by each other. Cancelling the caller cuts the grace short. Outside a task
+-- there is no grace and no wait.
 function Server:close(opts)
   local grace = opts and opts.grace or 0
   local me = current_task()
-  local mine = me and self.tasks[me] and 1 or 0
+  local for_closer = note_closer(self, me)
   local ok, err = true, nil
   if not self.closing then stop_accepting(self) end
   if not me then return cancel_connections(self) end
-  if grace > 0 then ok, err = raw_pcall(move_on_after, grace, wait_until_left, self, mine) end
-  cancel_connections(self)
-  if self.accepting or self.count > mine then shield(wait_until_left, self, mine) end
+  if grace > 0 then ok, err = raw_pcall(move_on_after, grace, wait_until_left, self, for_closer) end
+  cancel_connections(self, for_closer)
+  if not have_left(self, for_closer) then shield(wait_until_left, self, for_closer) end
   if not ok then error(err, 0) end
 end
 
@@ -134,7 +155,7 @@ end
 -- server:wait_closed() (waits): until the server was closed and its last connection has ended.
 -- Raises what made accepting fail.
 function Server:wait_closed()
-  wait_until_left(self, 0)
+  wait_until_left(self)
   if self.failure then error(self.failure, 0) end
 end
 
@@ -197,6 +218,7 @@ function net.serve(handler, host, port, opts)
     checking = false,
     tasks = {},
     count = 0,
+    closers = 0,
     changed = Event(),
     accepting = true,
     closing = false,
