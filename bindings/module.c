@@ -92,3 +92,21 @@ int luaopen_tide(lua_State *L) {
   open_lua_part(L);
   return 1;
 }
+
+/* require "tide.net" where tide is not loaded yet: all of it is, and the part is in package.loaded
+ * then. Lua looks for the parts of a module in the module's own library, by these names. */
+static int open_part(lua_State *L, const char *name) {
+  luaL_requiref(L, "tide", luaopen_tide, 0);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, name);
+  return 1;
+}
+
+#define PART(part)                                \
+  TIDE_API int luaopen_tide_##part(lua_State *L); \
+  int luaopen_tide_##part(lua_State *L) { return open_part(L, "tide." #part); }
+
+PART(concurrent)
+PART(errors)
+PART(init)
+PART(net)

@@ -13,6 +13,10 @@ TIDE_BEGIN_DECLS
  * call it in protected mode. */
 TIDE_API int luaopen_tide(lua_State *L);
 
+/* The same, as `require "tide.net"` does: pushes that part's table. For hosts that fill
+ * package.preload; after luaopen_tide, require finds it. */
+TIDE_API int luaopen_tide_net(lua_State *L);
+
 /* The loop of this state, or NULL before luaopen_tide. It belongs to the state and is freed by
  * lua_close. */
 TIDE_API tide_loop *tide_lua_loop(lua_State *L);
