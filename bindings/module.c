@@ -106,6 +106,7 @@ static int open_part(lua_State *L, const char *name) {
   TIDE_API int luaopen_tide_##part(lua_State *L); \
   int luaopen_tide_##part(lua_State *L) { return open_part(L, "tide." #part); }
 
+PART(check)
 PART(concurrent)
 PART(errors)
 PART(init)
