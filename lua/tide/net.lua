@@ -1,5 +1,6 @@
 -- tide.net: servers, over the listener and the tasks.
 local tide = require "tide"
+local check = require "tide.check"
 
 local net = tide.net
 local Event, Semaphore, current_task, spawn = tide.Event, tide.Semaphore, tide.current_task, tide.spawn
@@ -131,12 +132,22 @@ local function note_closer(server, task)
   return state ~= nil
 end
 
+local function grace_of(opts)
+  if opts == nil then return 0 end
+  check.type(1, "close", "table", opts, 3)
+  local grace = opts.grace
+  if grace ~= nil and (type(grace) ~= "number" or grace ~= grace) then
+    check.fail(1, "close", "field 'grace' must be a number", 3)
+  end
+  return grace or 0
+end
+
 -- server:close{grace=0} (waits): stops accepting; connections get `grace` seconds to end, then are
 -- cancelled. Returns when all have ended. Connections that call this themselves are neither
 -- cancelled nor awaited by each other. Cancelling the caller cuts the grace short. Outside a task
 -- there is no grace and no wait.
 function Server:close(opts)
-  local grace = opts and opts.grace or 0
+  local grace = grace_of(opts)
   local me = current_task()
   local for_closer = note_closer(self, me)
   local ok, err = true, nil
@@ -174,29 +185,42 @@ function Server:__tostring()
     self.count == 1 and "" or "s", self.closing and "closed" or "open")
 end
 
-local function check_arguments(handler, host, port, opts)
-  local metatable = getmetatable(handler)
-  if type(handler) ~= "function" and not (type(metatable) == "table" and metatable.__call) then
-    error("bad argument #1 to 'serve' (function expected, got " .. type(handler) .. ")", 3)
-  end
-  if type(host) ~= "string" then
-    error("bad argument #2 to 'serve' (string expected, got " .. type(host) .. ")", 3)
-  end
-  if not math.tointeger(port) and not host:find "^unix:" then
-    error("bad argument #3 to 'serve' (integer expected, got " .. type(port) .. ")", 3)
-  end
-  if opts == nil then return {} end
-  if type(opts) ~= "table" then
-    error("bad argument #4 to 'serve' (table expected, got " .. type(opts) .. ")", 3)
-  end
+local function check_options(position, opts)
+  check.type(position, "serve", "table", opts, 4)
   local max = opts.max_connections
   if max ~= nil and (math.type(max) ~= "integer" or max < 1) then
-    error("bad argument #4 to 'serve' (field 'max_connections' must be a positive integer)", 3)
+    check.fail(position, "serve", "field 'max_connections' must be a positive integer", 4)
   end
-  if opts.on_error ~= nil and type(opts.on_error) ~= "function" then
-    error("bad argument #4 to 'serve' (field 'on_error' must be a function)", 3)
+  if opts.on_error ~= nil and not check.is_callable(opts.on_error) then
+    check.fail(position, "serve", "field 'on_error' must be a function", 4)
   end
-  return opts
+end
+
+-- What net.listen does not check. The options, which come third where there is no port.
+local function check_arguments(handler, host, port, opts)
+  check.callable(1, "serve", handler, 3)
+  check.type(2, "serve", "string", host, 3)
+  local is_unix = host:find "^unix:"
+  if not is_unix and not math.tointeger(port) then check.unexpected(3, "serve", "integer", port, 3) end
+  local position = 4
+  if is_unix and type(port) == "table" then position, opts = 3, port end
+  if opts ~= nil then check_options(position, opts) end
+  return opts or {}
+end
+
+local function listen(...)
+  local listener = net.listen(...) -- no tail call: errors name it
+  return listener
+end
+
+-- net.listen, for serve: what it says of its arguments is said of serve's, which come one later.
+local function listen_for_serve(...)
+  local ok, result = raw_pcall(listen, ...)
+  if ok then return result end
+  local position, what
+  if type(result) == "string" then position, what = result:match "bad argument #(%d+) to 'listen' %((.*)%)$" end
+  if not position then error(result, 0) end
+  check.fail(math.tointeger(position) + 1, "serve", what, 3)
 end
 
 -- net.serve(handler, host, port[, opts]), net.serve(handler, "unix:/path"[, opts]) -> Server, which
@@ -205,15 +229,14 @@ end
 -- pauses at so many), on_error(err, stream) (instead of the report that a background task's failure
 -- gets). The server lasts until it is closed, or until the run ends.
 function net.serve(handler, host, port, opts)
-  if type(port) == "table" then port, opts = nil, port end
-  opts = check_arguments(handler, host, port, opts)
-  local listener = net.listen(host, port, opts)
+  local options = check_arguments(handler, host, port, opts)
+  local listener = listen_for_serve(host, port, opts)
   local server = setmetatable({
     handler = handler,
-    on_error = opts.on_error,
+    on_error = options.on_error,
     listener = listener,
     bound = { listener:address() },
-    seats = opts.max_connections and Semaphore(opts.max_connections),
+    seats = options.max_connections and Semaphore(options.max_connections),
     starting = {},
     checking = false,
     tasks = {},
