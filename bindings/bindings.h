@@ -28,6 +28,8 @@ typedef enum tl_class {
   TL_BARRIER,
   TL_QUEUE,
   TL_JOIN,
+  TL_SELECT, /* the record of a select: no metatable */
+  TL_CASE,
   TL_STREAM,
   TL_LISTENER,
   TL_CONNECTOR,
@@ -78,6 +80,7 @@ typedef struct tl_runtime {
   int pool_capacity;                      /* places in TL_POOL */
   uint8_t how;                  /* TL_PACKED, TL_BARE: what the body that just ended left */
   int no_memory, foreign_yield; /* registry references of messages */
+  int select_record;            /* registry reference of a spare record of select, or false */
   lua_State *box;               /* a stack of body.c's own; see there */
   void *last[TL_CLASS_COUNT];   /* the object that was checked last, of each class, or NULL */
   lua_State *spare;             /* the coroutine for the next task to begin, or NULL */
@@ -275,6 +278,14 @@ void tl_reason_push(lua_State *L, const tl_runtime *rt, const tide_task *task); 
 void tl_reason_clear(lua_State *L, tl_runtime *rt, const tide_scope *scope);
 void tl_task_push(lua_State *L, const tl_task *task); /* a live one's userdata */
 
+/* queue.c, for select.c. The queue is at `index`. */
+double tl_queue_check_item(lua_State *L, const tide_queue *queue); /* at 2, 3: its priority */
+void tl_queue_refuse(lua_State *L, const tl_runtime *rt); /* raises `closed`, or `cancelled` */
+uint32_t tl_queue_store(lua_State *L, tide_queue *queue, int index); /* the value above; [+1, m] */
+void tl_queue_clear(lua_State *L, uint32_t slot, int index);
+int tl_queue_take(lua_State *L, tide_queue *queue, uint32_t slot, int index);
+int tl_queue_putting(lua_State *L); /* select.c: Queue.putting */
+
 /* future.c */
 tide_future *tl_check_future(lua_State *L, const tl_runtime *rt, int index);
 int tl_result_push(lua_State *L, tl_runtime *rt, const tide_future *future, int index);
@@ -302,6 +313,7 @@ void tl_condition_open(lua_State *L, tl_runtime *rt);
 void tl_barrier_open(lua_State *L, tl_runtime *rt);
 void tl_queue_open(lua_State *L, tl_runtime *rt);
 void tl_join_open(lua_State *L, tl_runtime *rt);
+void tl_select_open(lua_State *L, tl_runtime *rt);
 void tl_stats_open(lua_State *L, tl_runtime *rt);
 void tl_net_open(lua_State *L, tl_runtime *rt);
 
