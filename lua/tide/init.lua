@@ -10,3 +10,4 @@ tide.set_hook = nil
 tide.join = nil
 tide.shielded_await = nil
 tide.shield_call = nil
+tide.generator_parts = nil
