@@ -22,7 +22,7 @@
 #include "../../bindings/bindings.h"
 #include "../../bindings/tide_lua.h"
 
-enum { SECONDS_PER_POINT = 5 }; /* after those it hangs */
+enum { SECONDS_PER_POINT = 15 }; /* after those it hangs */
 
 /* What the child tells its parent, in memory that both have. */
 typedef struct progress {
@@ -51,11 +51,14 @@ __attribute__((format(printf, 1, 2))) static inline void point_failed(const char
   now->failed++;
 }
 
-static inline void sweep_open(void) {
-  now = mmap(NULL, sizeof *now, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (now == MAP_FAILED) exit(2);
-  memset(now, 0, sizeof *now);
+/* Zeros that a process has together with its children. */
+static inline void *shared_memory(size_t size) {
+  void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) exit(2);
+  return memory;
 }
+
+static inline void sweep_open(void) { now = shared_memory(sizeof *now); }
 
 /* What the scenarios' failures print is of no interest. */
 static inline void drop_stderr(void) {
