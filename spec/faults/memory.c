@@ -55,7 +55,7 @@ static bool fails(supply *self, void *block, size_t size) {
 
 enum {
   HEADER = 16,        /* before each block: its size */
-  SECONDS_TO_END = 2, /* of a scenario that waits for what does not come */
+  SECONDS_TO_END = 1, /* of a scenario that waits for what does not come */
 };
 
 static void *supply_resize(void *context, void *block, size_t old_size, size_t new_size) {
