@@ -66,14 +66,26 @@ local function check_starting(server)
   if server.checking then call_soon(check_starting, server) end
 end
 
+-- Where there is no memory for a task, the connection is closed, and not kept waiting for the
+-- collector.
+local function begin_connection(server, stream)
+  local ok, task = raw_pcall(spawn, serve_connection, server, stream)
+  if not ok then
+    stream:close()
+    if server.seats then server.seats:release() end
+    error(task, 0)
+  end
+  server.count = server.count + 1
+  server.starting[task] = stream
+end
+
 local function accept_all(server)
   local listener, seats = server.listener, server.seats
   while true do
     if seats then seats:acquire() end
     local stream = listener:accept()
     if server.closing then return stream:close() end
-    server.starting[spawn(serve_connection, server, stream)] = stream
-    server.count = server.count + 1
+    begin_connection(server, stream)
     if not server.checking then check_starting(server) end
   end
 end
