@@ -315,6 +315,7 @@ void tl_queue_open(lua_State *L, tl_runtime *rt);
 void tl_join_open(lua_State *L, tl_runtime *rt);
 void tl_select_open(lua_State *L, tl_runtime *rt);
 void tl_stats_open(lua_State *L, tl_runtime *rt);
+void tl_testing_open(lua_State *L, tl_runtime *rt);
 void tl_net_open(lua_State *L, tl_runtime *rt);
 
 #endif

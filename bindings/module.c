@@ -64,7 +64,7 @@ static void open_c_part(lua_State *L, tl_runtime *rt) {
       tl_future_open,  tl_handle_open, tl_run_open,       tl_scope_open,     tl_group_open,
       tl_lock_open,    tl_rwlock_open, tl_semaphore_open, tl_event_open,     tl_condition_open,
       tl_barrier_open, tl_queue_open,  tl_join_open,      tl_select_open,    tl_stats_open,
-      tl_net_open,
+      tl_testing_open, tl_net_open,
   };
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) parts[i](L, rt);
 }
@@ -112,3 +112,4 @@ PART(concurrent)
 PART(errors)
 PART(init)
 PART(net)
+PART(testing)

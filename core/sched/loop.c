@@ -12,6 +12,8 @@
 static const tide_time POLL_INTERVAL = 200000;
 enum { MAX_STRIDE = 32 };
 
+static const tide_time SECOND = 1000000000;
+
 /* libev compares its own reading of the clock, taken a little before ours. */
 static const double ALARM_SLACK = 1e-6;
 
@@ -74,7 +76,11 @@ void tide_loop_update_now(tide_loop *loop) {
   if (!loop->virtual_clock) loop->now = tide_clock_monotonic() + loop->ahead;
 }
 
-void tide_loop_set_virtual_clock(tide_loop *loop) { loop->virtual_clock = true; }
+void tide_loop_set_virtual_clock(tide_loop *loop) {
+  if (loop->virtual_clock) return;
+  loop->virtual_clock = true;
+  loop->now += SECOND - 1 - (loop->now + SECOND - 1) % SECOND;
+}
 
 void tide_loop_set_real_clock(tide_loop *loop) {
   if (loop->virtual_clock) loop->ahead = loop->now - tide_clock_monotonic();
@@ -117,6 +123,8 @@ static uint32_t list_length(const tide_list *list) {
   for (const tide_list *link = list->next; link != list; link = link->next) length++;
   return length;
 }
+
+uint64_t tide_loop_turns(const tide_loop *loop) { return loop->turns; }
 
 tide_loop_stats tide_loop_get_stats(const tide_loop *loop) {
   return (tide_loop_stats){

@@ -33,7 +33,8 @@ TIDE_API tide_time tide_loop_now(const tide_loop *loop);
 TIDE_API void tide_loop_update_now(tide_loop *loop);
 
 /* Virtual time, for tests: the clock stands still while anything happens, and jumps to the next
- * deadline when every task waits and a poll finds no event. It goes on from the present time. */
+ * deadline when every task waits and a poll finds no event. It goes on from the present time,
+ * rounded up to a whole second: differences in seconds are exact then. */
 TIDE_API void tide_loop_set_virtual_clock(tide_loop *loop);
 
 /* Time passes again, on from where virtual time is: the clock never goes back, and deadlines that
@@ -80,6 +81,10 @@ TIDE_API bool tide_loop_turning(const tide_loop *loop);
 /* The next deadline on the loop's clock: now where tasks are ready, TIDE_NEVER where there is
  * none. */
 TIDE_API tide_time tide_loop_deadline(const tide_loop *loop);
+
+/* Turns completed since the loop was made. A task that waits is stepped again in a later turn than
+ * the one it began to wait in. */
+TIDE_API uint64_t tide_loop_turns(const tide_loop *loop);
 
 /* What the loop holds at the moment. */
 typedef struct tide_loop_stats {
