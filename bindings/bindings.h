@@ -340,6 +340,7 @@ void tl_select_open(lua_State *L, tl_runtime *rt);
 void tl_generator_open(lua_State *L, tl_runtime *rt);
 void tl_local_open(lua_State *L, tl_runtime *rt);
 void tl_stats_open(lua_State *L, tl_runtime *rt);
+void tl_testing_open(lua_State *L, tl_runtime *rt);
 void tl_net_open(lua_State *L, tl_runtime *rt);
 
 #endif

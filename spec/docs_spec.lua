@@ -5,7 +5,7 @@ local helper = require "spec.helper"
 local tide = require "tide"
 
 local reference = {
-  "tide", "cancellation", "group", "sync", "errors", "coroutine", "net", "program", "c",
+  "tide", "cancellation", "group", "sync", "errors", "coroutine", "net", "testing", "program", "c",
 }
 
 -- Constructors whose objects have another name in headings than their own in small letters.
@@ -187,19 +187,20 @@ local function command()
   return interpreter .. [[ -e 'require "tide".run(assert(loadfile(arg[1])))' /dev/null]]
 end
 
-local function run(text)
+-- Runs the text by a command (this interpreter's) to which its path is added.
+local function run(text, by)
   local path = os.tmpname()
   local file = assert(io.open(path, "w"))
   file:write(text)
   file:close()
-  local pipe = assert(io.popen(("timeout 60 %s %s 2>&1; echo \"status $?\""):format(command(), path)))
+  local pipe = assert(io.popen(("timeout 60 %s %s 2>&1; echo \"status $?\""):format(by or command(), path)))
   local output, status = pipe:read("a"):match("^(.*)status (%d+)\n$")
   pipe:close()
   os.remove(path)
   return output, tonumber(status)
 end
 
-local pages = { "README.md", "docs/index.md", "docs/tutorial.md", "docs/design.md" }
+local pages = { "README.md", "docs/index.md", "docs/tutorial.md", "docs/testing.md", "docs/design.md" }
 for _, page in ipairs(reference) do pages[#pages + 1] = "docs/reference/" .. page .. ".md" end
 
 for _, page in ipairs(pages) do
@@ -213,6 +214,11 @@ for _, page in ipairs(pages) do
           local output, status = run(block.text)
           assert.equal(0, status, output)
           if expected and expected.language == "output" then assert.equal(expected.text, output) end
+        end)
+      elseif block.language == "lua busted" then
+        it(("has specs that pass at line %d"):format(block.line), function()
+          local output, status = run(block.text, 'lua5.4 "$(command -v busted)" --pattern=.')
+          assert.equal(0, status, output)
         end)
       end
     end

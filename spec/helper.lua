@@ -80,33 +80,17 @@ end)
 -- Whether busted itself runs in a task: what only the root of a run can do is not to be tested.
 helper.inside = tide.current_task() ~= nil
 
--- Ends the tasks that are not in the list, as tide.run does.
-local function end_others(known)
-  local keep = {}
-  for _, task in ipairs(known) do keep[task] = true end
-  for _, task in ipairs(tide.all_tasks()) do
-    if not keep[task] then
-      task:cancel("the spec has ended")
-      tide.wait { task }
-    end
-  end
-  tide.sleep(0)
+local REAL = { clock = "real" }
+
+-- Runs the body as tide.run does, also where a loop runs already; opts are those of testing.run, but
+-- for the clock, which is the real one unless they say otherwise.
+function helper.run_now(body, opts)
+  return tide.testing.run(body, opts or REAL)
 end
 
-local function run_inside(body)
-  local known = tide.all_tasks()
-  local task = tide.spawn(body)
-  tide.wait { task }
-  end_others(known)
-  return task:result()
-end
-
--- tide.run(body), also where a loop runs already.
-helper.run_now = helper.inside and run_inside or tide.run
-
--- it("waits", helper.run(function() ... end)): the body is the root task of a tide.run.
-function helper.run(body)
-  return function() helper.run_now(body) end
+-- it("waits", helper.run(function() ... end)): the body is the main task of a run.
+function helper.run(body, opts)
+  return function() helper.run_now(body, opts) end
 end
 
 -- The reports of failures that nobody awaited go into the list that is returned, as

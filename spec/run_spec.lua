@@ -2,7 +2,7 @@
 local tide = require "tide"
 local helper = require "spec.helper"
 
-local run, turns, failing = helper.run, helper.turns, helper.failing
+local run, turns, failing = tide.testing.wrap, helper.turns, helper.failing
 local raises, fails = helper.raises, helper.fails
 
 -- Under plain lua5.4, what is there before tide outlives it.
@@ -318,7 +318,7 @@ if not helper.inside then
 end
 
 describe("tide.time", function()
-  it("is monotonic, in seconds", run(function()
+  it("is monotonic, in seconds", helper.run(function()
     local before = tide.time()
     assert.are.equal("float", math.type(before))
     tide.sleep(0.002)

@@ -3,6 +3,7 @@ local tide = require "tide"
 local helper = require "spec.helper"
 
 local run, turns, failing, raises = helper.run, helper.turns, helper.failing, helper.raises
+local wrap = tide.testing.wrap
 
 describe("tide.spawn", function()
   it("starts at the next turn, in order, never inside the caller", run(function()
@@ -486,6 +487,7 @@ describe("tide.type", function()
 
   it("may be spawned by finalizers, whenever these run", run(function()
     local collected, made = 0, 0
+    collectgarbage() -- what other specs left must not put off the next collection
     local function make_garbage()
       made = made + 1
       setmetatable({}, { __gc = function()
@@ -532,12 +534,12 @@ describe("the failure of a task is reported", function()
     assert.are.equal("later", failures[1].err)
   end
 
-  it("though somebody asked for its result before", run(function()
+  it("though somebody asked for its result before", wrap(function()
     reported(function(task) pcall(task.result, task) end)
     reported(function(task) pcall(task.error, task) end)
   end))
 
-  it("though somebody waited for it before", run(function()
+  it("though somebody waited for it before", wrap(function()
     reported(function(task) tide.wait { task, timeout = 0.0005 } end)
     reported(function(task) tide.move_on_after(0.0005, tide.shield, task) end)
     reported(function(task)
@@ -547,7 +549,7 @@ describe("the failure of a task is reported", function()
     end)
   end))
 
-  it("though a done callback was there before", run(function()
+  it("though a done callback was there before", wrap(function()
     reported(function(task)
       local function callback() end
       task:add_done_callback(callback)
@@ -555,7 +557,7 @@ describe("the failure of a task is reported", function()
     end)
   end))
 
-  it("with the traceback of this failure, not of an equal one", run(function()
+  it("with the traceback of this failure, not of an equal one", wrap(function()
     local failures = helper.collect_failures()
     local function first() error("boom", 0) end
     local function second() error("boom", 0) end
@@ -575,7 +577,7 @@ describe("the failure of a task is reported", function()
     assert.not_matches("'first'", failures[3].traceback)
   end))
 
-  it("with the traceback of where it was raised, through scopes", run(function()
+  it("with the traceback of where it was raised, through scopes", wrap(function()
     local failures = helper.collect_failures()
     local function deep() error("deep", 0) end
     tide.spawn(function()

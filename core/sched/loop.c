@@ -3,6 +3,7 @@
 
 #include <ev.h>
 
+#include "../base/shuffle.h"
 #include "private.h"
 
 /* While only ready tasks keep the loop busy, it is polled at the first turn's end after this many
@@ -10,6 +11,8 @@
  * every turn again once steps have proved slow. */
 static const tide_time POLL_INTERVAL = 200000;
 enum { MAX_STRIDE = 32 };
+
+static const tide_time SECOND = 1000000000;
 
 /* libev compares its own reading of the clock, taken a little before ours. */
 static const double ALARM_SLACK = 1e-6;
@@ -35,6 +38,7 @@ tide_loop *tide_loop_new(const tide_allocator *allocator) {
   }
   tide_loop *loop = &whole->loop;
   *loop = (tide_loop){.ev = ev, .allocator = a, .now = tide_clock_monotonic()};
+  ev_set_userdata(ev, loop);
   ev_timer_init(&whole->alarm, alarm_rang, 0., 0.);
   tide_list_init(&loop->ready);
   tide_list_init(&loop->batch);
@@ -64,13 +68,36 @@ void tide_loop_free(tide_loop *loop) {
 
 const tide_allocator *tide_loop_allocator(const tide_loop *loop) { return &loop->allocator; }
 
+/* The clock. */
+
 tide_time tide_loop_now(const tide_loop *loop) { return loop->now; }
 
 void tide_loop_update_now(tide_loop *loop) {
-  if (!loop->virtual_clock) loop->now = tide_clock_monotonic();
+  if (!loop->virtual_clock) loop->now = tide_clock_monotonic() + loop->ahead;
 }
 
-void tide_loop_set_virtual_clock(tide_loop *loop) { loop->virtual_clock = true; }
+void tide_loop_set_virtual_clock(tide_loop *loop) {
+  if (loop->virtual_clock) return;
+  loop->virtual_clock = true;
+  loop->now += SECOND - 1 - (loop->now + SECOND - 1) % SECOND;
+}
+
+void tide_loop_set_real_clock(tide_loop *loop) {
+  if (loop->virtual_clock) loop->ahead = loop->now - tide_clock_monotonic();
+  loop->virtual_clock = false;
+}
+
+bool tide_loop_clock_is_virtual(const tide_loop *loop) { return loop->virtual_clock; }
+
+void tide_loop_set_autojump_threshold(tide_loop *loop, tide_time span) { loop->threshold = span; }
+
+tide_time tide_loop_autojump_threshold(const tide_loop *loop) { return loop->threshold; }
+
+void tide_loop_set_seed(tide_loop *loop, uint64_t seed) { loop->seed = seed; }
+
+uint64_t tide_loop_seed(const tide_loop *loop) { return loop->seed; }
+
+/* What it does, and what it holds. */
 
 tide_task *tide_loop_current(const tide_loop *loop) { return loop->current; }
 
@@ -96,6 +123,8 @@ static uint32_t list_length(const tide_list *list) {
   for (const tide_list *link = list->next; link != list; link = link->next) length++;
   return length;
 }
+
+uint64_t tide_loop_turns(const tide_loop *loop) { return loop->turns; }
 
 tide_loop_stats tide_loop_get_stats(const tide_loop *loop) {
   return (tide_loop_stats){
@@ -132,7 +161,7 @@ static void run_deferred(tide_loop *loop) {
 _Static_assert(sizeof(ev_io) <= sizeof(tide_watcher), "tide_watcher is too small for libev's");
 
 static void watcher_ready(struct ev_loop *ev, ev_io *io, int events) {
-  (void)ev;
+  ((tide_loop *)ev_userdata(ev))->stirred = true;
   void (*ready)(tide_watcher *, int);
   *(void **)(void *)&ready = io->data;
   ready((tide_watcher *)(void *)io, (events & EV_READ ? TIDE_READABLE : 0) |
@@ -172,8 +201,14 @@ static tide_task *begin_step(tide_loop *loop, tide_list *link) {
   return task;
 }
 
-static void run_batch(tide_loop *loop) {
+/* What is ready now is this turn's. */
+static inline void fill_batch(tide_loop *loop) {
   tide_list_splice(&loop->batch, &loop->ready);
+  if (loop->seed != 0) tide__list_shuffle(&loop->batch, &loop->seed);
+}
+
+static void run_batch(tide_loop *loop) {
+  fill_batch(loop);
   while (!tide_list_empty(&loop->batch)) {
     tide_task *task = begin_step(loop, loop->batch.next);
     task->ops->step(task, task->outcome);
@@ -196,30 +231,30 @@ static inline bool poll_is_due(tide_loop *loop) {
   return loop->due;
 }
 
-/* Waits in libev for an event, at most until the next deadline. */
-static void poll_blocking(tide_loop *loop) {
+/* Waits in libev for an event, at most so long. */
+static void poll_for(tide_loop *loop, tide_time span) {
   ev_timer *alarm = &((loop_with_alarm *)loop)->alarm;
-  if (loop->timers.count > 0) {
-    tide_time when = loop->timers.entries[0].key;
-    double after = when > loop->now ? tide_time_to_seconds(when - loop->now) : 0.;
-    ev_timer_set(alarm, after + ALARM_SLACK, 0.);
-    ev_timer_start(loop->ev, alarm);
-  }
+  ev_timer_set(alarm, tide_time_to_seconds(span) + ALARM_SLACK, 0.);
+  ev_timer_start(loop->ev, alarm);
   ev_run(loop->ev, EVRUN_ONCE);
   ev_timer_stop(loop->ev, alarm);
 }
 
-/* Virtual time: descriptors first, then the clock jumps. */
-static int poll_virtual(tide_loop *loop, bool block) {
-  ev_run(loop->ev, EVRUN_NOWAIT);
-  if (!block || !tide_list_empty(&loop->ready)) return TIDE_OK;
-  if (loop->timers.count > 0)
-    loop->now = loop->timers.entries[0].key > loop->now ? loop->timers.entries[0].key : loop->now;
-  else if (loop->watching > 0)
+/* The same until the next deadline, where there is one. */
+static void poll_blocking(tide_loop *loop) {
+  if (loop->timers.count == 0) {
     ev_run(loop->ev, EVRUN_ONCE);
-  else
-    return TIDE_EDEADLOCK;
-  return TIDE_OK;
+    return;
+  }
+  tide_time when = loop->timers.entries[0].key;
+  poll_for(loop, when > loop->now ? when - loop->now : 0);
+}
+
+/* Whether the last poll found nothing, and for as long as must be nothing comes. What came may have
+ * woken no task: bytes that are sent in the background. */
+static bool stays_quiet(tide_loop *loop) {
+  if (!loop->stirred && loop->watching > 0 && loop->threshold > 0) poll_for(loop, loop->threshold);
+  return !loop->stirred && tide_list_empty(&loop->ready);
 }
 
 static int poll_real(tide_loop *loop, bool block) {
@@ -232,12 +267,23 @@ static int poll_real(tide_loop *loop, bool block) {
   return TIDE_OK;
 }
 
+/* Virtual time: descriptors first, then the clock jumps. */
+static int poll_virtual(tide_loop *loop, bool block) {
+  loop->stirred = false;
+  ev_run(loop->ev, EVRUN_NOWAIT);
+  if (!block || !tide_list_empty(&loop->ready)) return TIDE_OK;
+  if (loop->timers.count == 0) return poll_real(loop, true);
+  tide_time when = loop->timers.entries[0].key;
+  if (when > loop->now && stays_quiet(loop)) loop->now = when;
+  return TIDE_OK;
+}
+
 static int poll(tide_loop *loop, bool block) {
   block = block && tide_list_empty(&loop->ready);
   int error = loop->virtual_clock ? poll_virtual(loop, block) : poll_real(loop, block);
   loop->due = false;
   loop->polled = tide_clock_monotonic();
-  if (!loop->virtual_clock) loop->now = loop->polled;
+  if (!loop->virtual_clock) loop->now = loop->polled + loop->ahead;
   tide__timers_fire(loop);
   return error;
 }
@@ -266,7 +312,7 @@ static inline bool roll_over(tide_loop *loop) {
   if (!loop->rolling || !tide_list_empty(&loop->deferred) || run_is_over(loop)) return false;
   if (poll_is_due(loop)) return false;
   loop->turns++;
-  tide_list_splice(&loop->batch, &loop->ready);
+  fill_batch(loop);
   return true;
 }
 

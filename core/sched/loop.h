@@ -32,9 +32,29 @@ TIDE_API tide_time tide_loop_now(const tide_loop *loop);
 /* Reads the clock afresh, for the calls that follow. */
 TIDE_API void tide_loop_update_now(tide_loop *loop);
 
-/* Virtual time: when every task waits, the clock jumps to the next deadline. Set it before the
- * first wait; it cannot be taken back. */
+/* Virtual time, for tests: the clock stands still while anything happens, and jumps to the next
+ * deadline when every task waits and a poll finds no event. It goes on from the present time,
+ * rounded up to a whole second: differences in seconds are exact then. */
 TIDE_API void tide_loop_set_virtual_clock(tide_loop *loop);
+
+/* Time passes again, on from where virtual time is: the clock never goes back, and deadlines that
+ * were set in virtual time keep their distance. */
+TIDE_API void tide_loop_set_real_clock(tide_loop *loop);
+
+TIDE_API bool tide_loop_clock_is_virtual(const tide_loop *loop);
+
+/* While descriptors are waited for, virtual time jumps only after they have been quiet for so long
+ * in real time: peers in this process answer at once, others need a moment. 0 in a new loop. */
+TIDE_API void tide_loop_set_autojump_threshold(tide_loop *loop, tide_time span);
+TIDE_API tide_time tide_loop_autojump_threshold(const tide_loop *loop);
+
+/* Not 0: the tasks of each turn are stepped in a random order, the same for the same seed. Who is
+ * served first where several wait for one thing stays as it is. 0, as in a new loop: in the order
+ * in which they became ready. */
+TIDE_API void tide_loop_set_seed(tide_loop *loop, uint64_t seed);
+
+/* What, given to tide_loop_set_seed, goes on as the loop would. */
+TIDE_API uint64_t tide_loop_seed(const tide_loop *loop);
 
 /* The task inside its step, or NULL. */
 TIDE_API tide_task *tide_loop_current(const tide_loop *loop);
@@ -61,6 +81,10 @@ TIDE_API bool tide_loop_turning(const tide_loop *loop);
 /* The next deadline on the loop's clock: now where tasks are ready, TIDE_NEVER where there is
  * none. */
 TIDE_API tide_time tide_loop_deadline(const tide_loop *loop);
+
+/* Turns completed since the loop was made. A task that waits is stepped again in a later turn than
+ * the one it began to wait in. */
+TIDE_API uint64_t tide_loop_turns(const tide_loop *loop);
 
 /* What the loop holds at the moment. */
 typedef struct tide_loop_stats {

@@ -17,12 +17,16 @@ struct tide_loop {
   struct ev_loop *ev;       /* libev's loop; freed with this one */
   tide_allocator allocator; /* where all memory comes from */
   tide_time now;            /* the clock as read after the last poll */
-  bool virtual_clock;       /* time jumps to the next deadline instead of passing */
-  bool turning;             /* inside tide_loop_turn or tide_loop_run */
-  bool stopping;            /* tide_loop_stop was called */
-  bool forwarding;          /* tide__cancel_forward is at work */
-  bool rolling;             /* inside tide_loop_run: a turn may follow the last without return */
-  bool due;                 /* the loop is to be polled at this turn's end */
+  tide_time ahead;          /* of the real clock, modulo 2^64: what virtual time has added */
+  tide_time threshold; /* of quiet before virtual time jumps, where descriptors are waited for */
+  uint64_t seed;       /* state of the generator that shuffles batches; 0: they are not */
+  bool virtual_clock;  /* time jumps to the next deadline instead of passing */
+  bool stirred;        /* a descriptor had an event in this poll */
+  bool turning;        /* inside tide_loop_turn or tide_loop_run */
+  bool stopping;       /* tide_loop_stop was called */
+  bool forwarding;     /* tide__cancel_forward is at work */
+  bool rolling;        /* inside tide_loop_run: a turn may follow the last without return */
+  bool due;            /* the loop is to be polled at this turn's end */
   const tide_future *until; /* whose end ends tide_loop_run, or NULL */
   uint32_t runs;            /* steps since the clock was last checked */
   uint32_t stride;          /* steps after which it is checked again */

@@ -4,6 +4,7 @@ local tide = require "tide"
 require "tide.errors"
 require "tide.concurrent"
 require "tide.net"
+require "tide.testing"
 
 -- what only the parts need
 tide.set_hook = nil

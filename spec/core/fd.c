@@ -1,5 +1,6 @@
 /* fd.c: waiting until a descriptor can be read or written. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -84,6 +85,65 @@ static void who_waits_to_read_is_woken_when_there_is_something(void) {
   CHECK_LOG(&w, "r 0 'one'");
   feed("two");
   turns(&w, 2);
+  CHECK_LOG(&w, "r 0 'two'");
+  close_pipe(&w);
+}
+
+/* Virtual time and descriptors. */
+
+static void hour_sleeper(actor *self) {
+  BEGIN;
+  TRY(sleep_ms(self, 3600000));
+  say(self, "slept");
+  END;
+}
+
+static void virtual_time_does_not_jump_over_what_is_there(void) {
+  world w;
+  open_pipe(&w);
+  spawn_reader(&w, "r", 2);
+  spawn(&w, "s", hour_sleeper);
+  turns(&w, 2);
+  feed("one");
+  CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
+  CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
+  CHECK_LOG(&w, "r 0 'one'");
+  turn(&w); /* it was quiet: time has jumped, and the reader waits on */
+  CHECK_LOG(&w, "s slept");
+  feed("two");
+  settle(&w);
+  CHECK_LOG(&w, "r 0 'two'");
+  close_pipe(&w);
+}
+
+static void *feed_soon(void *unused) {
+  usleep(5000);
+  feed("late");
+  return unused;
+}
+
+static void virtual_time_waits_for_quiet_as_long_as_it_is_told(void) {
+  pthread_t other;
+  world w;
+  open_pipe(&w);
+  tide_loop_set_autojump_threshold(w.loop, (tide_time)10 * 1000000000);
+  CHECK_EQ(tide_loop_autojump_threshold(w.loop), (tide_time)10 * 1000000000);
+  spawn(&w, "s", hour_sleeper);
+  spawn_reader(&w, "r", 1);
+  CHECK_EQ(pthread_create(&other, NULL, feed_soon, NULL), 0);
+  settle(&w); /* once nothing is watched there is no quiet to wait for */
+  CHECK_EQ(pthread_join(other, NULL), 0);
+  CHECK_LOG(&w, "r 0 'late', s slept");
+  spawn_reader(&w, "r", 1);
+  spawn(&w, "s", hour_sleeper);
+  tide_time began = tide_clock_monotonic();
+  tide_loop_set_autojump_threshold(w.loop, 3000000);
+  CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
+  CHECK(tide_clock_monotonic() - began >= 3000000);
+  turn(&w);
+  CHECK_LOG(&w, "s slept");
+  feed("two");
+  settle(&w);
   CHECK_LOG(&w, "r 0 'two'");
   close_pipe(&w);
 }
@@ -364,6 +424,8 @@ static void waits_without_a_task_are_told(void) {
 
 int main(void) {
   RUN(who_waits_to_read_is_woken_when_there_is_something);
+  RUN(virtual_time_does_not_jump_over_what_is_there);
+  RUN(virtual_time_waits_for_quiet_as_long_as_it_is_told);
   RUN(who_waits_to_write_is_woken_when_there_is_room);
   RUN(the_end_of_the_other_side_is_something_to_read);
   RUN(a_wait_for_a_descriptor_is_no_deadlock);

@@ -190,6 +190,88 @@ static void virtual_time_stands_still_while_a_task_is_ready(void) {
   world_close(&w);
 }
 
+static void virtual_time_may_be_left_and_never_goes_back(void) {
+  world w;
+  open_world(&w);
+  CHECK(tide_loop_clock_is_virtual(w.loop));
+  tide_time began = tide_loop_now(w.loop), real = tide_clock_monotonic();
+  spawn(&w, "a", sleeper); /* for a second */
+  settle(&w);
+  CHECK_EQ(tide_loop_now(w.loop) - began, 1000000000);
+  spawn(&w, "b", sleeper)->i = 20;
+  turn(&w);
+  tide_loop_set_real_clock(w.loop);
+  CHECK(!tide_loop_clock_is_virtual(w.loop));
+  tide_loop_set_real_clock(w.loop); /* harmless */
+  CHECK_EQ(tide_loop_deadline(w.loop), after_ms(&w, 20));
+  settle(&w);
+  CHECK(tide_loop_now(w.loop) - began >= 1020000000);
+  CHECK(tide_clock_monotonic() - real >= 20000000);
+  tide_time left = tide_loop_now(w.loop);
+  tide_loop_update_now(w.loop);
+  CHECK(tide_loop_now(w.loop) >= left);
+  tide_loop_set_virtual_clock(w.loop);
+  spawn(&w, "c", sleeper)->i = 3600000;
+  settle(&w);
+  CHECK(tide_loop_now(w.loop) - left >= (tide_time)3600000 * 1000000);
+  CHECK(tide_clock_monotonic() - real < (tide_time)60 * 1000000000);
+  CHECK_LOG(&w, "a slept, b slept, c slept");
+  world_close(&w);
+}
+
+/* Seeds. */
+
+static void four_in_the_order_of(world *w, uint64_t seed) {
+  static const char *const names[] = {"a", "b", "c", "d"};
+  open_world(w);
+  tide_loop_set_seed(w->loop, seed);
+  for (int i = 0; i < 4; i++) spawn(w, names[i], sleeper)->i = 10;
+  settle(w);
+}
+
+static void without_a_seed_tasks_run_in_the_order_in_which_they_became_ready(void) {
+  world w;
+  four_in_the_order_of(&w, 0);
+  CHECK_EQ(tide_loop_seed(w.loop), 0);
+  CHECK_LOG(&w, "a slept, b slept, c slept, d slept");
+  world_close(&w);
+}
+
+static void a_seed_decides_the_order_of_every_turn(void) {
+  enum { SEEDS = 40 };
+  static char logs[SEEDS][sizeof((world *)0)->log];
+  int different = 0;
+  for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    world w, again;
+    four_in_the_order_of(&w, seed);
+    four_in_the_order_of(&again, seed);
+    CHECK_TEXT(w.log, again.log);
+    CHECK_EQ(tide_loop_seed(w.loop), tide_loop_seed(again.loop));
+    memcpy(logs[seed - 1], w.log, sizeof w.log);
+    if (strcmp(w.log, logs[0]) != 0) different++;
+    world_close(&w);
+    world_close(&again);
+  }
+  CHECK(different > SEEDS / 2);
+}
+
+static void a_seed_may_be_taken_up_where_it_was_left(void) {
+  world w, v;
+  four_in_the_order_of(&w, 5);
+  four_in_the_order_of(&v, 9);
+  tide_loop_set_seed(v.loop, tide_loop_seed(w.loop));
+  CHECK_EQ(tide_loop_seed(v.loop), tide_loop_seed(w.loop));
+  for (int i = 0; i < 4; i++) {
+    spawn(&w, "e", sleeper)->i = 10 + i;
+    spawn(&v, "e", sleeper)->i = 10 + i;
+  }
+  settle(&w);
+  settle(&v);
+  CHECK_EQ(tide_loop_seed(v.loop), tide_loop_seed(w.loop));
+  world_close(&w);
+  world_close(&v);
+}
+
 /* Deferred work. */
 
 typedef struct chore {
@@ -341,6 +423,30 @@ static void in_a_run_one_call_does_not_go_beyond_its_end(void) {
   turn(&w); /* outside a run, a call is for one turn at most */
   CHECK_EQ(batch_steps, 18);
   settle(&w);
+  world_close(&w);
+}
+
+static bool in_order(const int *steps) {
+  for (int i = 0; i < 6; i++)
+    if (steps[i] != i) return false;
+  return true;
+}
+
+static void a_seed_shuffles_turns_that_follow_without_a_return_too(void) {
+  int ordered = 0;
+  world w;
+  open_batch(&w, 594);
+  tide_loop_set_seed(w.loop, 1);
+  spawn_batched(&w, 0, 6);
+  CHECK_EQ(tide_loop_run(w.loop, NULL), TIDE_EDEADLOCK);
+  for (int at = 0; at < 594; at += 6) {
+    int seen_in_turn = 0;
+    for (int i = 0; i < 6; i++) seen_in_turn |= 1 << batch_order[at + i];
+    CHECK_EQ(seen_in_turn, 63); /* every task once */
+    ordered += in_order(batch_order + at);
+  }
+  CHECK(ordered < 5);
+  CHECK(calls < 50);
   world_close(&w);
 }
 
@@ -533,11 +639,16 @@ int main(void) {
   RUN(the_next_deadline_is_known);
   RUN(a_turn_that_must_not_block_lets_no_virtual_time_pass);
   RUN(virtual_time_stands_still_while_a_task_is_ready);
+  RUN(virtual_time_may_be_left_and_never_goes_back);
+  RUN(without_a_seed_tasks_run_in_the_order_in_which_they_became_ready);
+  RUN(a_seed_decides_the_order_of_every_turn);
+  RUN(a_seed_may_be_taken_up_where_it_was_left);
   RUN(deferred_work_is_done_once_when_the_turn_ends);
   RUN(deferred_work_may_start_more_and_be_called_off);
   RUN(one_call_may_step_the_whole_turn_in_order);
   RUN(in_a_run_one_call_may_go_over_turns);
   RUN(in_a_run_one_call_does_not_go_beyond_its_end);
+  RUN(a_seed_shuffles_turns_that_follow_without_a_return_too);
   RUN(the_clock_stands_still_during_a_turn_unless_it_is_read_afresh);
   RUN(a_turn_that_must_not_block_does_not);
   RUN(polls_are_rare_while_steps_are_quick);

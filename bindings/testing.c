@@ -1,0 +1,75 @@
+/* testing.c: what lua/tide/testing.lua needs of the loop. */
+#include "bindings.h"
+
+/* conditions() -> virtual, seed, threshold: how time passes and who runs first, at present */
+static int conditions(lua_State *L) {
+  const tl_runtime *rt = tl_rt(L);
+  const tide_loop *loop = tl_loop(L, rt);
+  lua_pushboolean(L, tide_loop_clock_is_virtual(loop));
+  lua_pushinteger(L, (lua_Integer)tide_loop_seed(loop));
+  lua_pushnumber(L, tide_time_to_seconds(tide_loop_autojump_threshold(loop)));
+  return 3;
+}
+
+/* set_conditions(virtual, seed, threshold) */
+static int set_conditions(lua_State *L) {
+  const tl_runtime *rt = tl_rt(L);
+  tide_loop *loop = tl_loop(L, rt);
+  tide_loop_set_seed(loop, (uint64_t)luaL_checkinteger(L, 2));
+  tide_loop_set_autojump_threshold(loop, tl_check_time(L, 3));
+  if (!rt->running) tide_loop_update_now(loop);
+  if (lua_toboolean(L, 1))
+    tide_loop_set_virtual_clock(loop);
+  else
+    tide_loop_set_real_clock(loop);
+  return 0;
+}
+
+/* turns() -> how many turns there were */
+static int turns(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)tide_loop_turns(tl_loop(L, tl_rt(L))));
+  return 1;
+}
+
+/* Whether the value at `index` is a task, or a callback of a run: done callbacks outlive it. */
+static bool belongs_to_a_run(lua_State *L, const tl_runtime *rt, int index) {
+  const tide_task *task = tl_test(L, rt, index, TL_TASK);
+  if (task != NULL) return task->state != TIDE_TASK_ENDED;
+  task = tl_test(L, rt, index, TL_HANDLE); /* begins with its task, too */
+  return task != NULL && task->own.parent != &rt->watchers.scope;
+}
+
+/* live() -> a set of the tasks and callbacks that have not ended: its keys */
+static int live(lua_State *L) {
+  const tl_runtime *rt = tl_rt(L);
+  lua_settop(L, 0);
+  lua_newtable(L);
+  tl_table_push(L, rt, TL_LIVE);
+  for (int slot = 1; slot <= rt->slot_capacity; slot++, lua_settop(L, 2)) {
+    lua_rawgeti(L, 2, slot);
+    if (!belongs_to_a_run(L, rt, 3)) continue;
+    lua_pushboolean(L, 1);
+    lua_rawset(L, 1);
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* deadlock(task): ends the task's wait with the error that the root of a deadlocked run gets */
+static int deadlock(lua_State *L) {
+  const tl_runtime *rt = tl_rt(L);
+  tl_task *task = tl_check(L, rt, 1, TL_TASK);
+  tide_loop_interrupt(tl_loop(L, rt), &task->task, TIDE_EDEADLOCK);
+  return 0;
+}
+
+/* tide.testing: until the Lua part makes it the module */
+void tl_testing_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg functions[] = {
+      {"conditions", conditions}, {"set_conditions", set_conditions},
+      {"turns", turns},           {"live", live},
+      {"deadlock", deadlock},     {NULL, NULL}};
+  lua_newtable(L);
+  tl_functions(L, rt, functions);
+  lua_setfield(L, -2, "testing");
+}

@@ -1,0 +1,181 @@
+-- tide.testing: runs for tests: time that jumps, orders that a seed decides, assertions about waits.
+local tide = require "tide"
+local check = require "tide.check"
+
+local core = tide.testing -- the functions of bindings/testing.c
+local current_task = tide.current_task
+local raw_pcall = tide.raw.pcall
+local turns = core.turns
+local pack, unpack = table.pack, table.unpack
+
+local DEADLOCKS_MAX = 10 -- that the function of a run inside a task may survive
+
+local testing = {}
+tide.testing = testing
+
+-- ---- conditions: the clock and the seed
+
+-- The run whose conditions hold, {task=, outer=}: another one may begin inside it.
+local innermost
+
+local Conditions = {}
+
+function Conditions:__close()
+  core.set_conditions(unpack(self, 1, 3))
+  innermost = self.outer
+  if self.task and not self.task:done() then self.task:cancel() end -- who ran it was killed
+end
+
+-- Puts the options into effect until the value that is returned is closed.
+local function put_into_effect(options, seed)
+  if innermost and innermost.task ~= current_task() then
+    error(tide.error("already_running", "another task is inside 'testing.run'"), 0)
+  end
+  local before = setmetatable({ core.conditions() }, Conditions)
+  before.outer = innermost
+  innermost = before
+  core.set_conditions(options.virtual, seed, options.threshold)
+  return before
+end
+
+-- ---- a run in a task: the loop runs already
+
+-- What began after `known` was taken and has not ended: a list of tasks; callbacks are dropped.
+local function newcomers(known)
+  local tasks = {}
+  for object in pairs(core.live()) do
+    if not known[object] then
+      if tide.type(object) == "Task" then tasks[#tasks + 1] = object else object:cancel() end
+    end
+  end
+  return tasks
+end
+
+-- A failure that only the end of the run has seen is reported, as tide.run does.
+local function report_failure(task)
+  local err = not task:cancelled() and task:error()
+  if err then tide.spawn(error, err, 0) end
+end
+
+local function end_newcomers(known)
+  local tasks = newcomers(known)
+  while #tasks > 0 do
+    for _, task in ipairs(tasks) do task:cancel "the run has ended" end
+    local ok = raw_pcall(tide.wait, tasks)
+    for _, task in ipairs(tasks) do
+      if not ok then task:kill() end -- nothing can wake them
+      report_failure(task)
+    end
+    tide.sleep(0) -- for reports and done callbacks
+    tasks = newcomers(known)
+  end
+end
+
+-- Like task:await(). The loop tells its root of deadlocks, which waits here; this hands them on.
+local function await(task)
+  local results
+  for _ = 1, DEADLOCKS_MAX do
+    results = pack(raw_pcall(task.await, task))
+    if task:done() or not tide.is(results[2], "deadlock") then return results end
+    core.deadlock(task)
+  end
+  return results
+end
+
+local function run_inside(fn, options, seed)
+  local known = core.live()
+  local conditions <close> = put_into_effect(options, seed)
+  local task = tide.spawn(fn)
+  conditions.task = task
+  local results = await(task)
+  tide.shield(end_newcomers, known)
+  return results
+end
+
+local function run_outside(fn, options, seed)
+  local conditions <close> = put_into_effect(options, seed)
+  return pack(raw_pcall(tide.run, function()
+    conditions.task = current_task()
+    return fn()
+  end))
+end
+
+-- ---- options
+
+local function check_field(valid, caller, name, expected)
+  if not valid then check.fail(2, caller, ("field '%s' must be %s"):format(name, expected), 4) end
+end
+
+-- What the options of `caller` say, with what they do not.
+local function read_options(caller, fn, opts)
+  check.callable(1, caller, fn, 3)
+  check.type(2, caller, "table", opts, 3)
+  local clock, threshold = opts.clock or "virtual", opts.autojump_threshold or 0
+  local seeds = opts.seeds or 1
+  local seed = opts.seed or opts.seeds and 1 or 0
+  check_field(clock == "virtual" or clock == "real", caller, "clock", '"virtual" or "real"')
+  check_field(type(threshold) == "number" and threshold >= 0, caller, "autojump_threshold",
+    "a number of seconds")
+  check_field(math.type(seed) == "integer", caller, "seed", "an integer")
+  check_field(math.type(seeds) == "integer" and seeds > 0, caller, "seeds", "a positive integer")
+  return { virtual = clock == "virtual", threshold = threshold, seed = seed, seeds = seeds }
+end
+
+-- ---- runs
+
+-- The error with the seed in its message, where it has one.
+local function with_seed(err, seed)
+  if type(err) == "string" then return ("%s (seed %d)"):format(err, seed) end
+  if type(err) == "table" and type(err.message) == "string" then
+    err.message = ("%s (seed %d)"):format(err.message, seed)
+  end
+  return err
+end
+
+-- testing.run(fn[, opts]) -> results...: like tide.run(fn), where time jumps to the next deadline
+-- whenever all tasks wait. Inside a task (waits) fn runs in a task of its own, and what it started
+-- is cancelled in the end. opts: clock "virtual" | "real", seed, seeds, autojump_threshold.
+function testing.run(fn, opts)
+  local options = read_options("run", fn, opts or {})
+  local run = current_task() and run_inside or run_outside
+  local results
+  for seed = options.seed, options.seed + options.seeds - 1 do
+    results = run(fn, options, seed)
+    if not results[1] then error(options.seeds > 1 and with_seed(results[2], seed) or results[2], 0) end
+  end
+  return unpack(results, 2, results.n)
+end
+
+-- testing.wrap(fn[, opts]) -> function(...) that calls fn(...) inside testing.run
+function testing.wrap(fn, opts)
+  read_options("wrap", fn, opts or {})
+  return function(...)
+    local arguments = pack(...)
+    return testing.run(function() return fn(unpack(arguments, 1, arguments.n)) end, opts)
+  end
+end
+
+-- ---- assertions
+
+-- A task that waits is resumed in a later turn, and while it runs there is no other one.
+local function checked(before, expected, ...)
+  if (turns() ~= before) ~= expected then
+    error(expected and "expected the function to wait, but it did not"
+      or "expected the function not to wait, but it did", 2)
+  end
+  return ...
+end
+
+-- testing.assert_waits(fn, ...) -> fn's results; raises if the task was not suspended meanwhile
+function testing.assert_waits(fn, ...)
+  local before = turns()
+  return checked(before, true, fn(...))
+end
+
+-- testing.assert_does_not_wait(fn, ...) -> fn's results; raises if the task was suspended meanwhile
+function testing.assert_does_not_wait(fn, ...)
+  local before = turns()
+  return checked(before, false, fn(...))
+end
+
+return testing

@@ -1,0 +1,47 @@
+-- The contract of streams, over every kind of socket.
+local tide = require "tide"
+local helper = require "spec.helper"
+local contract = require "spec.contract.stream"
+
+local net = tide.net
+
+local function unix_path()
+  local path = os.tmpname()
+  os.remove(path)
+  return "unix:" .. path
+end
+
+local function over(host, port)
+  return function()
+    local listener <close> = net.listen(type(host) == "string" and host or host(), port)
+    local stream = net.connect(listener:address())
+    return stream, listener:accept()
+  end
+end
+
+local transports = {
+  { "TCP over IPv4", over("127.0.0.1", 0) },
+  { "TCP over IPv6", over("::1", 0), optional = true },
+  { "a unix socket", over(unix_path) },
+  { "an abstract unix socket", over(function() return "unix:@" .. unix_path():sub(6) end), optional = true },
+  { "net.pair", net.pair },
+}
+
+local function available(connect)
+  return pcall(helper.run_now, function()
+    for _, stream in ipairs { connect() } do stream:close() end
+  end)
+end
+
+for _, transport in ipairs(transports) do
+  local name, connect = table.unpack(transport)
+  name = "Stream over " .. name .. ":"
+  if not transport.optional or available(connect) then
+    contract(connect, name)
+  else
+    it(name .. " is not available here", function() pending(name) end)
+  end
+end
+
+contract(net.pair, "Stream over net.pair, with tasks in any order:", { run = { clock = "real", seeds = 3 } })
+contract(net.pair, "Stream over net.pair, in virtual time:", { run = { clock = "virtual" } })
