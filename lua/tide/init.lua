@@ -3,6 +3,7 @@ local tide = require "tide"
 
 require "tide.errors"
 require "tide.concurrent"
+require "tide.iter"
 require "tide.net"
 
 -- what only the parts need
