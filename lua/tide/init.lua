@@ -4,6 +4,7 @@ local tide = require "tide"
 require "tide.errors"
 require "tide.concurrent"
 require "tide.iter"
+require "tide.iter_tasks"
 require "tide.net"
 
 -- what only the parts need
