@@ -44,6 +44,14 @@ local function until_error(iter)
   return list, err
 end
 
+-- Takes a step that is cancelled when the tasks have begun.
+local function begin(iter)
+  local task = tide.spawn(iter)
+  turns(8)
+  task:cancel()
+  raises("cancelled", task.await, task)
+end
+
 local function count_tasks() return #tide.all_tasks() end
 
 -- What every combinator with tasks does, given what makes one over a source.
@@ -151,7 +159,7 @@ local function behaves(make)
       local _ <close> = helper.closer(helper.failing(failure))
       tide.sleep(60)
     end))
-    assert.is_false(tide.move_on_after(0.001, iter))
+    begin(iter)
     same({ false, failure }, { pcall(iter.close, iter) })
     iter:close()
   end))
@@ -171,7 +179,7 @@ local function behaves(make)
         local _ <close> = helper.closer(function() ended = true end)
         tide.sleep(60)
       end))
-      tide.move_on_after(0.001, iter)
+      begin(iter)
     end
     drop()
     assert.is_true(count_tasks() > before)
@@ -185,7 +193,7 @@ local function behaves(make)
   it("dropped unfinished, its cleanup's failure is reported", run(function()
     local failures = helper.collect_failures()
     local function drop()
-      tide.move_on_after(0.001, make(tide.iter(function()
+      begin(make(tide.iter(function()
         local _ <close> = helper.closer(helper.failing "in cleanup")
         tide.sleep(60)
       end)))
@@ -217,7 +225,7 @@ local function behaves(make)
     local known = {}
     for _, task in ipairs(tide.all_tasks()) do known[task] = true end
     local iter = make(tide.iter(function() tide.sleep(60) end))
-    tide.move_on_after(0.001, iter)
+    begin(iter)
     for _, task in ipairs(tide.all_tasks()) do
       if not known[task] then task:cancel() end
     end
@@ -577,7 +585,7 @@ describe("debounce", function()
 
   it("dropped unfinished it is collected, and its tasks are cancelled", run(function()
     local before = count_tasks()
-    local function drop() tide.move_on_after(0.001, timed({ 60 }):debounce(1)) end
+    local function drop() begin(timed({ 60 }):debounce(1)) end
     drop()
     collectgarbage()
     collectgarbage()
