@@ -149,6 +149,8 @@ end
 
 local function limit_program(limit, options)
   if not limit then return nil end
+  local tides = limit:match("^tide (.*)")
+  if tides then return options.build .. "/tide " .. here .. "/" .. tides end
   if limit:find("%.lua$") then return "lua5.4 " .. here .. "/limits/" .. limit end
   local path = options.build .. "/" .. limit
   return exists(path:match("^%S+")) and path or nil

@@ -43,6 +43,11 @@ local works = {
     size = function(k) return { 1, 1000000 * k } end,
   },
   {
+    name = "select", title = "`select` over 4 queues, per item, beside `get`", unit = "ns", at_most = 2,
+    limit = "tide select.lua get", tide = "select.lua select",
+    size = function(k) return { 1000000 * k } end,
+  },
+  {
     name = "lock", title = "`Lock`, 100 tasks, `sleep(0)` inside, per acquire", unit = "ns", at_most = 0.7,
     limit = "lock.lua", tide = "lock.lua", peer = "lock",
     size = function(k) return { 100, 1000000 * k } end,

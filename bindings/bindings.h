@@ -28,6 +28,10 @@ typedef enum tl_class {
   TL_BARRIER,
   TL_QUEUE,
   TL_JOIN,
+  TL_SELECT, /* the record of a select: no metatable */
+  TL_CASE,
+  TL_GENERATOR,
+  TL_LOCAL,
   TL_STREAM,
   TL_LISTENER,
   TL_CONNECTOR,
@@ -41,6 +45,7 @@ typedef enum tl_table {
   TL_POOL,       /* 1 .. pool_count: coroutines for reuse; up to pool_capacity: room for more */
   TL_REASONS,    /* light userdata of a cancelled scope -> the reason given */
   TL_NAMES,      /* task (weak) -> its name */
+  TL_LOCALS,     /* task (weak) -> {local -> value} */
   TL_TRACEBACKS, /* coroutine (weak) -> {error, traceback} of the error on its way */
   TL_HOOKS,      /* what the Lua part gives to the C part: "group_error", "report" */
   TL_TABLE_COUNT,
@@ -63,6 +68,7 @@ typedef struct tl_runtime {
   lua_State *L;     /* on whose stack the loop calls Lua: run's caller, or main */
   tl_task *current; /* the Lua task inside its step, or NULL */
   bool rethrowing;  /* an error that was caught is being raised once more */
+  bool has_locals;  /* a Local was set: spawned tasks inherit */
   bool waking;      /* it was resumed after its wait, and nobody has taken the outcome yet */
   const tl_nesting *nesting; /* of the coroutine that runs, or NULL: it is a task's own */
   tl_task *root;             /* the task of tide.run, or NULL */
@@ -78,6 +84,7 @@ typedef struct tl_runtime {
   int pool_capacity;                      /* places in TL_POOL */
   uint8_t how;                  /* TL_PACKED, TL_BARE: what the body that just ended left */
   int no_memory, foreign_yield; /* registry references of messages */
+  int select_record;            /* registry reference of a spare record of select, or false */
   lua_State *box;               /* a stack of body.c's own; see there */
   void *last[TL_CLASS_COUNT];   /* the object that was checked last, of each class, or NULL */
   lua_State *spare;             /* the coroutine for the next task to begin, or NULL */
@@ -261,6 +268,24 @@ int tl_call(lua_State *L, tl_runtime *rt, const tl_recall *recall, void *self);
 /* protect.c: pcall and xpcall; coroutine.c: coroutine.*; both put into globals. */
 void tl_protect_open(lua_State *L, tl_runtime *rt);
 void tl_coroutine_open(lua_State *L, tl_runtime *rt);
+/* For what resumes coroutines as coroutine.wrap does: the scope to resume in; the resume, of what
+ * is on the coroutine's stack, whose results come to L's top (their number, or -1 and an error;
+ * with *waiting none, and the caller waits with the scope for context); the same when the scheduler
+ * has resumed the caller. */
+lua_KContext tl_coroutine_scope(const tl_runtime *rt);
+int tl_coroutine_resume(lua_State *L, lua_State *co, int arguments, lua_KContext scope,
+                        bool *waiting);
+int tl_coroutine_go_on(lua_State *L, lua_State *co, lua_KContext scope, bool *waiting);
+void tl_coroutine_check_yield(lua_State *L, const tl_runtime *rt); /* raises for an open scope */
+
+/* generator.c */
+bool tl_generator_exits(lua_State *L, int index); /* is that error its closing? */
+lua_State *tl_generator_inside(lua_State *L,
+                               int index); /* a step's or close's coroutine; or NULL */
+
+/* local.c */
+void tl_locals_inherit(lua_State *L, tl_runtime *rt, int task_index);
+
 /* Closes the coroutines that wait inside a killed one. */
 void tl_coroutine_close_nested(lua_State *L, tl_runtime *rt, lua_State *co);
 
@@ -275,6 +300,14 @@ void tl_reason_push(lua_State *L, const tl_runtime *rt, const tide_task *task); 
 void tl_reason_clear(lua_State *L, tl_runtime *rt, const tide_scope *scope);
 void tl_task_push(lua_State *L, const tl_task *task); /* a live one's userdata */
 
+/* queue.c, for select.c. The queue is at `index`. */
+double tl_queue_check_item(lua_State *L, const tide_queue *queue); /* at 2, 3: its priority */
+void tl_queue_refuse(lua_State *L, const tl_runtime *rt); /* raises `closed`, or `cancelled` */
+uint32_t tl_queue_store(lua_State *L, tide_queue *queue, int index); /* the value above; [+1, m] */
+void tl_queue_clear(lua_State *L, uint32_t slot, int index);
+int tl_queue_take(lua_State *L, tide_queue *queue, uint32_t slot, int index);
+int tl_queue_putting(lua_State *L); /* select.c: Queue.putting */
+
 /* future.c */
 tide_future *tl_check_future(lua_State *L, const tl_runtime *rt, int index);
 int tl_result_push(lua_State *L, tl_runtime *rt, const tide_future *future, int index);
@@ -283,8 +316,9 @@ int tl_result_push(lua_State *L, tl_runtime *rt, const tide_future *future, int 
 /* report.c */
 void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, int traceback_index);
 void tl_report_failed(tide_defer *defer);
-void tl_close_coroutine(lua_State *L, tl_runtime *rt,
-                        lua_State *co); /* a failing __close is told */
+#define TL_KILLED "the cleanup of a killed task"
+/* Closes what a coroutine has open; where that fails, it is told of `what`. */
+void tl_close_coroutine(lua_State *L, tl_runtime *rt, lua_State *co, const char *what);
 
 /* Each of these adds its names to the module's table, which is on top. */
 void tl_class_open(lua_State *L, tl_runtime *rt);
@@ -302,6 +336,9 @@ void tl_condition_open(lua_State *L, tl_runtime *rt);
 void tl_barrier_open(lua_State *L, tl_runtime *rt);
 void tl_queue_open(lua_State *L, tl_runtime *rt);
 void tl_join_open(lua_State *L, tl_runtime *rt);
+void tl_select_open(lua_State *L, tl_runtime *rt);
+void tl_generator_open(lua_State *L, tl_runtime *rt);
+void tl_local_open(lua_State *L, tl_runtime *rt);
 void tl_stats_open(lua_State *L, tl_runtime *rt);
 void tl_net_open(lua_State *L, tl_runtime *rt);
 

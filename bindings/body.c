@@ -331,6 +331,7 @@ tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int grou
   task->values = (uint16_t)count;
   tide_task_init(&task->task, rt->loop, &task_ops);
   if (group_index != 0) task->task.future.user = TL_CHILD;
+  if (TL_UNLIKELY(rt->has_locals)) tl_locals_inherit(L, rt, -1);
   task->slot = tl_slot_find(L, rt); /* after all that may collect, and so run finalizers */
   int error = tide_task_spawn(&task->task, group);
   if (TL_UNLIKELY(error != TIDE_OK)) tl_raise(L, rt, error);
@@ -348,7 +349,7 @@ void tl_task_kill(lua_State *L, tl_task *task) {
     rt->current = task; /* for the <close> variables, which run now and cannot wait */
     rt->L = L;
     tl_coroutine_close_nested(L, rt, task->co);
-    tl_close_coroutine(L, rt, task->co);
+    tl_close_coroutine(L, rt, task->co, TL_KILLED);
     lua_settop(task->co, 0);
     leave_wait(task);
     rt->current = killer;

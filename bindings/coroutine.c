@@ -37,8 +37,7 @@ static const char *const status_names[] = {"suspended", "running", "normal", "de
 
 /* The task's innermost scope: what a coroutine is resumed in for the first time, or after a yield.
  */
-static lua_KContext present_scope(lua_State *L) {
-  const tl_runtime *rt = tl_rt(L);
+lua_KContext tl_coroutine_scope(const tl_runtime *rt) {
   return (lua_KContext)(rt->current != NULL ? rt->current->task.scope : NULL);
 }
 
@@ -66,8 +65,8 @@ static int fail(lua_State *L, const char *message) {
 }
 
 /* Resumes, and moves what came of it to L: the number of results on top, or -1 and an error. */
-static int resume_and_take(lua_State *L, lua_State *co, int arguments, lua_KContext scope,
-                           bool *waiting) {
+int tl_coroutine_resume(lua_State *L, lua_State *co, int arguments, lua_KContext scope,
+                        bool *waiting) {
   int results;
   int answer = resume(L, co, arguments, scope, &results, waiting);
   if (*waiting) return 0;
@@ -94,15 +93,15 @@ static int start(lua_State *L, lua_State *co, int arguments, lua_KContext scope,
     return -1;
   }
   lua_xmove(L, co, arguments);
-  return resume_and_take(L, co, arguments, scope, waiting);
+  return tl_coroutine_resume(L, co, arguments, scope, waiting);
 }
 
 /* The scheduler resumed L: resumes inward, where the outcome is waited for. */
-static int go_on(lua_State *L, lua_State *co, lua_KContext scope, bool *waiting) {
+int tl_coroutine_go_on(lua_State *L, lua_State *co, lua_KContext scope, bool *waiting) {
   tl_runtime *rt = tl_rt(L);
   if (!rt->waking) tl_not_woken(L, rt);
   lua_pop(L, 1); /* this coroutine's marker; that of co is its continuation's */
-  return resume_and_take(L, co, 0, scope, waiting);
+  return tl_coroutine_resume(L, co, 0, scope, waiting);
 }
 
 static int resume_results(lua_State *L, int results) {
@@ -115,7 +114,7 @@ static int resume_results(lua_State *L, int results) {
 static int resume_again(lua_State *L, int code, lua_KContext scope) {
   bool waiting;
   (void)code;
-  int results = go_on(L, lua_tothread(L, 1), scope, &waiting);
+  int results = tl_coroutine_go_on(L, lua_tothread(L, 1), scope, &waiting);
   if (waiting) return tl_wait(L, scope, resume_again);
   return resume_results(L, results);
 }
@@ -124,7 +123,7 @@ static int resume_again(lua_State *L, int code, lua_KContext scope) {
 static int co_resume(lua_State *L) {
   bool waiting;
   lua_State *co = check_coroutine(L);
-  lua_KContext scope = present_scope(L);
+  lua_KContext scope = tl_coroutine_scope(tl_rt(L));
   int results = start(L, co, lua_gettop(L) - 1, scope, &waiting);
   if (waiting) return tl_wait(L, scope, resume_again);
   return resume_results(L, results);
@@ -149,7 +148,7 @@ static int wrap_again(lua_State *L, int code, lua_KContext scope) {
   bool waiting;
   (void)code;
   lua_State *co = lua_tothread(L, lua_upvalueindex(2));
-  int results = go_on(L, co, scope, &waiting);
+  int results = tl_coroutine_go_on(L, co, scope, &waiting);
   if (waiting) return tl_wait(L, scope, wrap_again);
   return results < 0 ? wrap_failed(L, co) : results;
 }
@@ -157,7 +156,7 @@ static int wrap_again(lua_State *L, int code, lua_KContext scope) {
 static int wrapped(lua_State *L) {
   bool waiting;
   lua_State *co = lua_tothread(L, lua_upvalueindex(2));
-  lua_KContext scope = present_scope(L);
+  lua_KContext scope = tl_coroutine_scope(tl_rt(L));
   int results = start(L, co, lua_gettop(L), scope, &waiting);
   if (waiting) return tl_wait(L, scope, wrap_again);
   return results < 0 ? wrap_failed(L, co) : results;
@@ -179,17 +178,21 @@ static int co_wrap(lua_State *L) {
   return 1;
 }
 
+void tl_coroutine_check_yield(lua_State *L, const tl_runtime *rt) {
+  if (TL_UNLIKELY(rt->current != NULL && rt->nesting != NULL &&
+                  rt->current->task.scope != rt->nesting->scope))
+    tl_raise_message(L, rt, TIDE_EINVALID_STATE,
+                     "a scope, timeout or TaskGroup that was opened in this coroutine is open: who "
+                     "resumed it would run inside; leave it before you yield");
+}
+
 /* coroutine.yield(...): not out of a task itself: nobody would get the values. */
 static int co_yield (lua_State *L) {
   const tl_runtime *rt = tl_rt(L);
   if (TL_UNLIKELY(rt->current != NULL && rt->current->co == L))
     return luaL_error(L, "attempt to yield from a task: 'coroutine.yield' belongs inside a "
                          "coroutine; to let other tasks run, call tide.sleep(0)");
-  if (TL_UNLIKELY(rt->current != NULL && rt->nesting != NULL &&
-                  rt->current->task.scope != rt->nesting->scope))
-    return tl_raise_message(L, rt, TIDE_EINVALID_STATE,
-                            "a scope, timeout or TaskGroup that was opened in this coroutine is "
-                            "open: who resumed it would run inside; leave it before you yield");
+  tl_coroutine_check_yield(L, rt);
   return lua_yield(L, lua_gettop(L));
 }
 
@@ -233,7 +236,9 @@ static lua_State *resumed_at(lua_State *co, int level) {
   if (!lua_getstack(co, level, &ar) || !lua_checkstack(co, 2)) return NULL;
   lua_getinfo(co, "f", &ar);
   lua_CFunction function = lua_tocfunction(co, -1);
-  if (function == wrapped) {
+  if ((inner = tl_generator_inside(co, -1)) != NULL) {
+    /* a generator's */
+  } else if (function == wrapped) {
     lua_getupvalue(co, -1, 2);
     inner = lua_tothread(co, -1);
     lua_pop(co, 1);
@@ -249,7 +254,7 @@ void tl_coroutine_close_nested(lua_State *L, tl_runtime *rt, lua_State *co) {
   lua_State *inner = resumed_at(co, 0);
   if (inner == NULL || !waits(inner)) return;
   tl_coroutine_close_nested(L, rt, inner);
-  tl_close_coroutine(L, rt, inner);
+  tl_close_coroutine(L, rt, inner, TL_KILLED);
 }
 
 void tl_coroutine_open(lua_State *L, tl_runtime *rt) {

@@ -99,6 +99,27 @@ static void print_error(lua_State *L) {
   lua_pop(L, 2);
 }
 
+/* Whether the error on top is `cancelled`, as the function tide.is at `is` sees it: what the signal
+ * itself made of the root task. Any other error is news, also after a signal. */
+static bool is_cancelled(lua_State *L, int is) {
+  lua_pushvalue(L, is);
+  lua_pushvalue(L, -2);
+  lua_pushliteral(L, "cancelled");
+  bool cancelled = lua_pcall(L, 2, 1, 0) == LUA_OK && lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return cancelled;
+}
+
+/* Makes of the chunk and the module on top: tide.is, whose index is returned, tide.run, chunk. */
+static int put_run(lua_State *L) {
+  lua_getfield(L, -1, "is");
+  lua_insert(L, -3);
+  lua_getfield(L, -1, "run");
+  lua_replace(L, -2);
+  lua_insert(L, -2);
+  return lua_gettop(L) - 2;
+}
+
 /* Runs the chunk on top with the arguments after `script` as the root task. The exit status. */
 static int run_chunk(lua_State *L, char **argv, int script, int argc) {
   canceller signals;
@@ -108,16 +129,14 @@ static int run_chunk(lua_State *L, char **argv, int script, int argc) {
     print_error(L);
     return EXIT_FAILURE;
   }
-  lua_getfield(L, -1, "run");
-  lua_replace(L, -2);
-  lua_insert(L, -2);
+  int is = put_run(L);
   int count = argc - script - 1 > 0 ? argc - script - 1 : 0;
   luaL_checkstack(L, count, "too many arguments");
   for (int i = 0; i < count; i++) lua_pushstring(L, argv[script + 1 + i]);
   int status = lua_pcall(L, count + 1, 0, 0);
   release_signals(&signals);
+  if (status != LUA_OK && !(first_signal != 0 && is_cancelled(L, is))) print_error(L);
   if (first_signal != 0) return 128 + first_signal;
-  if (status != LUA_OK) print_error(L);
   return status == LUA_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -60,10 +60,11 @@ static void open_lua_part(lua_State *L) {
 
 static void open_c_part(lua_State *L, tl_runtime *rt) {
   static void (*const parts[])(lua_State *, tl_runtime *) = {
-      tl_class_open,   tl_error_open,  tl_protect_open,   tl_coroutine_open, tl_task_open,
-      tl_future_open,  tl_handle_open, tl_run_open,       tl_scope_open,     tl_group_open,
-      tl_lock_open,    tl_rwlock_open, tl_semaphore_open, tl_event_open,     tl_condition_open,
-      tl_barrier_open, tl_queue_open,  tl_join_open,      tl_stats_open,     tl_net_open,
+      tl_class_open,   tl_error_open,     tl_protect_open,   tl_coroutine_open, tl_task_open,
+      tl_future_open,  tl_handle_open,    tl_run_open,       tl_scope_open,     tl_group_open,
+      tl_lock_open,    tl_rwlock_open,    tl_semaphore_open, tl_event_open,     tl_condition_open,
+      tl_barrier_open, tl_queue_open,     tl_join_open,      tl_select_open,    tl_stats_open,
+      tl_net_open,     tl_generator_open, tl_local_open,
   };
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) parts[i](L, rt);
 }
@@ -92,3 +93,24 @@ int luaopen_tide(lua_State *L) {
   open_lua_part(L);
   return 1;
 }
+
+/* require "tide.net" where tide is not loaded yet: all of it is, and the part is in package.loaded
+ * then. Lua looks for the parts of a module in the module's own library, by these names. */
+static int open_part(lua_State *L, const char *name) {
+  luaL_requiref(L, "tide", luaopen_tide, 0);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, name);
+  return 1;
+}
+
+#define PART(part)                                \
+  TIDE_API int luaopen_tide_##part(lua_State *L); \
+  int luaopen_tide_##part(lua_State *L) { return open_part(L, "tide." #part); }
+
+PART(check)
+PART(concurrent)
+PART(errors)
+PART(init)
+PART(iter)
+PART(iter_tasks)
+PART(net)

@@ -11,33 +11,38 @@ static inline tide_queue *self(lua_State *L, tl_runtime *rt) {
   return tl_self_cached(L, rt, TL_QUEUE);
 }
 
-/* Puts into a closed queue: `closed`, but in a cancelled scope that comes first. */
-static void refuse(lua_State *L, const tl_runtime *rt) {
+void tl_queue_refuse(lua_State *L, const tl_runtime *rt) {
   if (rt->current != NULL && tide_task_cancelled(&rt->current->task)) tl_raise_cancelled(L, rt);
   tl_raise(L, rt, TIDE_ECLOSED);
 }
 
-/* Stores the value at 2 where the next put will have it; leaves a value on the stack. */
-static uint32_t store(lua_State *L, tide_queue *queue) {
+uint32_t tl_queue_store(lua_State *L, tide_queue *queue, int index) {
   uint32_t slot;
-  if (TL_UNLIKELY(queue->closed)) refuse(L, tl_rt(L));
   if (TL_UNLIKELY(tide_queue_reserve(queue, &slot) != TIDE_OK)) luaL_error(L, "not enough memory");
-  lua_getiuservalue(L, 1, 1);
-  lua_pushvalue(L, 2);
+  lua_getiuservalue(L, index, 1);
+  lua_pushvalue(L, index + 1);
   lua_rawseti(L, -2, (lua_Integer)slot + 1);
   return slot;
 }
 
+/* The same for put. */
+static uint32_t store(lua_State *L, tide_queue *queue) {
+  if (TL_UNLIKELY(queue->closed)) tl_queue_refuse(L, tl_rt(L));
+  return tl_queue_store(L, queue, 1);
+}
+
 /* false, not nil: the table keeps its array part, and filling the slot again needs no memory */
-static void clear(lua_State *L, uint32_t slot) {
-  lua_getiuservalue(L, 1, 1);
+void tl_queue_clear(lua_State *L, uint32_t slot, int index) {
+  lua_getiuservalue(L, index, 1);
   lua_pushboolean(L, 0);
   lua_rawseti(L, -2, (lua_Integer)slot + 1);
   lua_pop(L, 1);
 }
 
-static int take(lua_State *L, tide_queue *queue, uint32_t slot) {
-  lua_getiuservalue(L, 1, 1);
+static void clear(lua_State *L, uint32_t slot) { tl_queue_clear(L, slot, 1); }
+
+int tl_queue_take(lua_State *L, tide_queue *queue, uint32_t slot, int index) {
+  lua_getiuservalue(L, index, 1);
   lua_rawgeti(L, -1, (lua_Integer)slot + 1);
   lua_pushboolean(L, 0);
   lua_rawseti(L, -3, (lua_Integer)slot + 1);
@@ -45,7 +50,11 @@ static int take(lua_State *L, tide_queue *queue, uint32_t slot) {
   return 1;
 }
 
-static double check_item(lua_State *L, const tide_queue *queue) {
+static int take(lua_State *L, tide_queue *queue, uint32_t slot) {
+  return tl_queue_take(L, queue, slot, 1);
+}
+
+double tl_queue_check_item(lua_State *L, const tide_queue *queue) {
   if (TL_UNLIKELY(lua_isnoneornil(L, 2))) luaL_argerror(L, 2, "nil cannot be put into a queue");
   if (queue->order != TIDE_PRIORITY) return 0;
   double priority = luaL_checknumber(L, 3);
@@ -70,7 +79,7 @@ static int put_ended(lua_State *L, int status, lua_KContext slot) {
 static int queue_put(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tide_queue *queue = self(L, rt);
-  double priority = check_item(L, queue);
+  double priority = tl_queue_check_item(L, queue);
   tl_task *task = tl_enter(L, rt);
   uint32_t slot = store(L, queue);
   int result = tide_queue_put(queue, &task->task, slot, priority);
@@ -83,7 +92,7 @@ static int queue_put(lua_State *L) {
 /* queue:put_nowait(value[, priority]) */
 static int queue_put_nowait(lua_State *L) {
   tide_queue *queue = check_queue(L);
-  double priority = check_item(L, queue);
+  double priority = tl_queue_check_item(L, queue);
   uint32_t slot = store(L, queue);
   int result = tide_queue_try_put(queue, slot, priority);
   if (result == TIDE_OK) return 0;
@@ -255,6 +264,7 @@ void tl_queue_open(lua_State *L, tl_runtime *rt) {
                                      {"get", queue_get},
                                      {"put_nowait", queue_put_nowait},
                                      {"get_nowait", queue_get_nowait},
+                                     {"putting", tl_queue_putting},
                                      {"iter", queue_iter},
                                      {"task_done", queue_task_done},
                                      {"join", queue_join},

@@ -43,10 +43,10 @@ void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, in
   lua_settop(L, top);
 }
 
-void tl_close_coroutine(lua_State *L, tl_runtime *rt, lua_State *co) {
+void tl_close_coroutine(lua_State *L, tl_runtime *rt, lua_State *co, const char *what) {
   if (lua_resetthread(co) == LUA_OK) return;
   int top = lua_gettop(L);
-  lua_pushliteral(L, "the cleanup of a killed task");
+  lua_pushstring(L, what);
   lua_xmove(co, L, 1);
   lua_pushnil(L);
   tl_report(L, rt, top + 1, top + 2, top + 3);

@@ -4,7 +4,21 @@
 #include "bindings.h"
 #include "tide_lua.h"
 
-static const char runtime_key = 0; /* its address is the registry key */
+static const char runtime_key = 0, allocator_key = 0; /* their addresses are registry keys */
+
+void tide_lua_set_allocator(lua_State *L, const tide_allocator *allocator) {
+  tide_allocator *kept = lua_newuserdatauv(L, sizeof *kept, 0);
+  *kept = *allocator;
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &allocator_key);
+}
+
+/* What the host has set, or NULL. */
+static const tide_allocator *hosts_allocator(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &allocator_key);
+  const tide_allocator *allocator = lua_touserdata(L, -1);
+  lua_pop(L, 1); /* the registry keeps it */
+  return allocator;
+}
 
 static void new_table(lua_State *L, tl_runtime *rt, tl_table table, const char *mode) {
   lua_newtable(L);
@@ -33,14 +47,14 @@ static void detach_all(lua_State *L, tl_runtime *rt) {
 /* The state is closed, or never got ready: no task runs any more, and no object is usable. */
 static int collect(lua_State *L) {
   tl_runtime *rt = lua_touserdata(L, 1);
-  const tide_allocator a = tide_allocator_default();
   if (rt->loop == NULL) return 0;
   detach_all(L, rt);
   for (int class = 0; class < TL_CLASS_COUNT; class ++) {
     rt->metatables[class] = &rt->loop; /* none has this address */
     rt->last[class] = NULL;
   }
-  if (rt->slots != NULL) tide_free(&a, rt->slots, (size_t)rt->slot_capacity * sizeof *rt->slots);
+  tide_free(tide_loop_allocator(rt->loop), rt->slots,
+            (size_t)rt->slot_capacity * sizeof *rt->slots);
   rt->slots = NULL;
   tide_loop_free(rt->loop);
   rt->loop = NULL;
@@ -54,7 +68,7 @@ tl_runtime *tl_runtime_open(lua_State *L) {
   lua_pushcfunction(L, collect);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
-  rt->loop = tide_loop_new(NULL);
+  rt->loop = tide_loop_new(hosts_allocator(L));
   if (rt->loop == NULL) luaL_error(L, "tide: cannot create an event loop");
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   rt->main = rt->L = lua_tothread(L, -1);
@@ -63,6 +77,7 @@ tl_runtime *tl_runtime_open(lua_State *L) {
   new_table(L, rt, TL_POOL, NULL);
   new_table(L, rt, TL_REASONS, NULL);
   new_table(L, rt, TL_NAMES, "k");
+  new_table(L, rt, TL_LOCALS, "k");
   new_table(L, rt, TL_TRACEBACKS, "k");
   new_table(L, rt, TL_HOOKS, NULL);
   lua_pushliteral(L, "not enough memory");
@@ -112,7 +127,6 @@ void tl_hook_push(lua_State *L, const tl_runtime *rt, const char *name) {
  * clearing them later needs no memory. Filling may collect, and a finalizer that spawns come in
  * between: then it has done the work. */
 static void grow_slots(lua_State *L, tl_runtime *rt) {
-  const tide_allocator a = tide_allocator_default();
   int old = rt->slot_capacity;
   int capacity = old == 0 ? 16 : old * 2;
   luaL_argcheck(L, capacity > old, 1, "too many tasks");
@@ -123,8 +137,8 @@ static void grow_slots(lua_State *L, tl_runtime *rt) {
   }
   lua_pop(L, 1);
   if (rt->slot_capacity != old) return;
-  int *slots =
-      tide_resize(&a, rt->slots, (size_t)old * sizeof *slots, (size_t)capacity * sizeof *slots);
+  int *slots = tide_resize(tide_loop_allocator(rt->loop), rt->slots, (size_t)old * sizeof *slots,
+                           (size_t)capacity * sizeof *slots);
   if (slots == NULL) luaL_error(L, "not enough memory");
   rt->slots = slots;
   rt->slot_capacity = capacity;

@@ -13,6 +13,16 @@ TIDE_BEGIN_DECLS
  * call it in protected mode. */
 TIDE_API int luaopen_tide(lua_State *L);
 
+/* The same, as `require "tide.net"` does: pushes that part's table. For hosts that fill
+ * package.preload; after luaopen_tide, require finds it. */
+TIDE_API int luaopen_tide_net(lua_State *L);
+
+/* Where the memory of tide's C part is to come from, for this state: call it before luaopen_tide,
+ * which makes the loop with it. The struct is copied; its context must outlive the state. Without
+ * it: the C library's. The memory of Lua objects comes from the state's lua_Alloc in any case.
+ * Raises `not enough memory`: call it in protected mode. */
+TIDE_API void tide_lua_set_allocator(lua_State *L, const tide_allocator *allocator);
+
 /* The loop of this state, or NULL before luaopen_tide. It belongs to the state and is freed by
  * lua_close. */
 TIDE_API tide_loop *tide_lua_loop(lua_State *L);

@@ -23,6 +23,7 @@
 #include "sched/queue.h"
 #include "sched/rwlock.h"
 #include "sched/scope.h"
+#include "sched/select.h"
 #include "sched/semaphore.h"
 #include "sched/task.h"
 

@@ -141,8 +141,11 @@ describe("an ErrorGroup", function()
 
   it("checks arguments", run(function()
     local group = group_of(a)
-    fails("split", group.split, group, 5)
-    fails("split", group.split, tide.error("x", ""), "a")
+    fails("bad argument #1 to 'split' (kind or function expected, got number)", group.split, group, 5)
+    fails("bad argument #1 to 'subgroup' (kind or function expected, got nil)", group.subgroup, group)
+    fails("calling 'split' on bad self (ErrorGroup expected, got tide.error)", group.split, tide.error("x", ""), "a")
+    fails("calling 'subgroup' on bad self (ErrorGroup expected, got number)", group.subgroup, 5, "a")
+    fails("calling 'leaves' on bad self (ErrorGroup expected, got nil)", group.leaves)
   end))
 end)
 

@@ -273,6 +273,24 @@ describe("tide.as_completed", function()
   end))
 end)
 
+describe("an argument that is refused", function()
+  it("leaves none of the entries running", run(function()
+    local ran = false
+    local function entry() ran = true end
+    local before = #tide.all_tasks()
+    for _, name in ipairs { "gather", "wait", "race", "as_completed" } do
+      helper.fails(("bad argument #3 to '%s' (function, Task, Future or awaitable expected, got number)"):format(name),
+        tide[name], { entry, entry, 42 })
+    end
+    helper.fails("bad argument #1 to 'wait' (field 'timeout' must be a number)", tide.wait, { entry, timeout = "x" })
+    helper.fails("bad argument #1 to 'wait' (field 'timeout' must be a number)", tide.wait, { entry, timeout = 0 / 0 })
+    helper.fails("bad argument #1 to 'wait' (field 'return_when'", tide.wait, { entry, return_when = "never" })
+    assert.are.equal(before, #tide.all_tasks())
+    turns(2)
+    assert.is_false(ran)
+  end))
+end)
+
 describe("tide.wait_for", function()
   it("gives the results in time", run(function()
     assert.are.same({ 1, 2 }, { tide.wait_for(after(1, 1, 2), 5) })

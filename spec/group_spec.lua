@@ -204,6 +204,13 @@ describe("a TaskGroup", function()
       end).errors)
     end))
 
+    it("keeps a child's error that the body awaited once", run(function()
+      local err = raises("group", tide.TaskGroup, function(g)
+        g:spawn(failing "child"):await()
+      end)
+      assert.are.same({ "child" }, err.errors)
+    end))
+
     it("keeps the children's failures after it", run(function()
       local err = raises("group", tide.TaskGroup, function(g)
         g:spawn(failing "child")

@@ -7,7 +7,7 @@ local run, turns, raises, fails = helper.run, helper.turns, helper.raises, helpe
 
 -- An Iter whose body yields what it gives.
 local function generator(body)
-  return tide.iter(coroutine.wrap(function() body(coroutine.yield) end))
+  return tide.generator(body)
 end
 
 -- An Iter over the values, each after so many turns, and a table {closed=, pulled=} of how often it

@@ -356,13 +356,52 @@ describe("wrong arguments", function()
       tide.gather { tide.Future(), 5 }
     end)
     bad("bad argument #1 to 'race' (nothing to race)", function() tide.race {} end)
-    bad("return_when", function() tide.wait { return_when = "never" } end)
+    bad("bad argument #1 to 'wait' (field 'return_when' must be", function() tide.wait { return_when = "never" } end)
     bad("bad argument #2 to 'wait_for' (number expected", function() tide.wait_for(print) end)
+    bad("bad argument #2 to 'wait_for' (must not be NaN)", function() tide.wait_for(print, 0 / 0) end)
+    bad("bad argument #1 to 'wait_for' (function, Task, Future or awaitable expected, got nil)", function()
+      tide.wait_for(nil, 1)
+    end)
+    bad("bad argument #1 to 'wait_for' (function, Task, Future or awaitable expected, got Queue)", function()
+      tide.wait_for(tide.Queue(), 1)
+    end)
     bad("bad argument #1 to 'shield'", function() tide.shield(5) end)
     bad("bad argument #1 to 'try' (function expected", function() tide.try(5) end)
     bad("bad argument #2 to 'catch' (table expected", function() tide.catch(print) end)
+    bad("bad argument #1 to 'catch' (function expected, got nil)", function() tide.catch(nil, {}) end)
+    bad("bad argument #2 to 'catch' (the handler of kind 'os' must be a function, got boolean)", function()
+      tide.catch(print, { os = true })
+    end)
+    bad("bad argument #2 to 'catch' (its keys must be kinds, which are strings, got number)", function()
+      tide.catch(print, { print })
+    end)
     bad("bad argument #1 to 'error' (string expected", function() tide.error(nil) end)
     bad("bad argument #2 to 'is' (string expected", function() tide.is({}, nil) end)
+  end))
+
+  it("to the functions in Lua name the line of the caller", run(function()
+    for _, f in ipairs {
+      function() tide.gather(5) end,
+      function() tide.gather { 5 } end,
+      function() tide.wait { timeout = "x" } end,
+      function() tide.wait { return_when = 5 } end,
+      function() tide.race {} end,
+      function() tide.wait_for(5, 5) end,
+      function() tide.wait_for(print, "x") end,
+      function() tide.shield(5) end,
+      function() tide.catch(5, {}) end,
+      function() tide.catch(print, 5) end,
+      function() tide.catch(print, { x = 5 }) end,
+      function() tide.error("group", "", { errors = {} }):split(5) end,
+      function() tide.error("x"):subgroup "y" end,
+      function() tide.error("x"):leaves() end,
+      function() tide.net.serve(5) end,
+      function() tide.net.serve(print, "127.0.0.1", 0, { on_error = 5 }) end,
+      function() tide.net.serve(print, "127.0.0.1", -1) end,
+    } do
+      local line = debug.getinfo(f, "S").linedefined
+      fails(("misuse_spec.lua:%d: "):format(line), f)
+    end
   end))
 
   it("to the constructors", run(function()

@@ -118,6 +118,12 @@ describe("net.serve", function()
     helper.fails("bad argument #4 to 'serve' (table expected", net.serve, echo, "127.0.0.1", 0, 1)
     helper.fails("'max_connections' must be", serve, echo, { max_connections = 0 })
     helper.fails("'on_error' must be", serve, echo, { on_error = true })
+    helper.fails("bad argument #3 to 'serve' (not a port (0 to 65535))", net.serve, echo, "127.0.0.1", 65536)
+    helper.fails("bad argument #4 to 'serve' (field 'backlog' must be", serve, echo, { backlog = 0 })
+    helper.fails("bad argument #4 to 'serve' (field 'tls' is not", serve, echo, { tls = true })
+    helper.fails("bad argument #3 to 'serve' (field 'tls' is not", net.serve, echo, "unix:@x", { tls = true })
+    helper.fails("bad argument #3 to 'serve' (field 'on_error' must", net.serve, echo, "unix:@x", { on_error = 1 })
+    helper.fails("listen: ", net.serve, echo, "192.0.2.1", 0)
   end))
 end)
 
@@ -172,6 +178,95 @@ describe("errors of a handler", function()
   end))
 end)
 
+describe("a connection whose task ends before it begins", function()
+  -- Waits for a connection's task that is ready and has not begun; `known` are the others.
+  local function await_ready(known)
+    local old = {}
+    for _, task in ipairs(known) do old[task] = true end
+    return tide.timeout(10, function()
+      while true do
+        for _, task in ipairs(tide.all_tasks()) do
+          if not old[task] and task:status() == "ready" then return task end
+        end
+        sleep(0)
+      end
+    end)
+  end
+
+  -- Serves with one seat; ends the first connection's task by the method named while it is ready.
+  local function serve_and_end(how, opts)
+    local began = 0
+    local server = serve(function(stream)
+      began = began + 1
+      echo(stream)
+    end, opts)
+    sleep(0)
+    local known = tide.all_tasks()
+    local stream = connect(server)
+    local task = await_ready(known)
+    task[how](task)
+    sleep(0)
+    sleep(0)
+    assert.is_true(task:cancelled())
+    assert.equal(0, began)
+    return server, stream
+  end
+
+  for _, how in ipairs { "cancel", "kill" } do
+    it("by " .. how .. " is closed, forgotten, and gives its seat back", run(function()
+      local server, one = serve_and_end(how, { max_connections = 1 })
+      assert.equal(0, #server)
+      assert.is_true(hung_up(one))
+      local other <close> = connect(server)
+      other:write "x"
+      assert.equal("x", tide.timeout(10, other.read, other, 1))
+      one:close()
+      server:close()
+    end))
+
+    it("by " .. how .. " does not keep the server from closing", run(function()
+      local server, stream = serve_and_end(how)
+      tide.timeout(10, server.close, server, { grace = 3600 })
+      server:wait_closed()
+      assert.is_true(hung_up(stream))
+      stream:close()
+    end))
+  end
+
+  it("has its request to end withdrawn in vain once the server was closed", run(function()
+    local server = serve(echo)
+    sleep(0)
+    local known = tide.all_tasks()
+    local stream <close> = connect(server)
+    local task = await_ready(known)
+    local closing = spawn(server.close, server)
+    tide.call_soon(task.uncancel, task)
+    closing:await()
+    assert.is_true(hung_up(stream))
+    assert.equal(0, #server)
+  end))
+
+  it("is found among others that begin", run(function()
+    local server <close> = serve(echo, { max_connections = 3 })
+    for _ = 1, 20 do
+      local clients = {}
+      for i = 1, 3 do clients[i] = spawn(connect, server) end
+      sleep(0)
+      await_ready(tide.all_tasks()):kill()
+      local streams = tide.gather(clients)
+      for _, stream in ipairs(streams) do pcall(stream.write, stream, "x") end
+      local answers = 0
+      for _, stream in ipairs(streams) do
+        local ok, data = pcall(stream.read, stream, 1)
+        if ok and data == "x" then answers = answers + 1 end
+        stream:close()
+      end
+      assert.equal(2, answers)
+      await_count(server, 0)
+    end
+  end))
+end)
+
 describe("max_connections", function()
   it("pauses accepting", run(function()
     local server <close> = serve(echo, { max_connections = 2 })
@@ -222,6 +317,13 @@ describe("server:close", function()
     assert.matches("^Server%(.*, closed%)$", tostring(server))
     server:close()
     server:wait_closed()
+  end))
+
+  it("checks its argument", run(function()
+    local server <close> = serve(echo)
+    helper.fails("bad argument #1 to 'close' (table expected, got number)", server.close, server, 5)
+    helper.fails("bad argument #1 to 'close' (field 'grace' must be a number)", server.close, server, { grace = "1" })
+    connect(server):close() -- it goes on
   end))
 
   it("gives connections the grace to end by themselves", run(function()
@@ -283,6 +385,69 @@ describe("server:close", function()
     assert.is_true(hung_up(other))
     server:wait_closed()
     assert.equal(0, #server)
+  end))
+
+  it("may be called by several handlers: they neither cancel nor await each other", run(function()
+    local server
+    local log = helper.log()
+    server = serve(function(stream)
+      local seconds = tonumber(stream:read_line())
+      if not seconds then return end
+      server:close { grace = seconds }
+      sleep(0.01) -- not cancelled
+      log(#server)
+      stream:write "closed"
+    end)
+    local closers = { connect(server), connect(server), connect(server) }
+    local idle <close> = connect(server)
+    await_count(server, 4)
+    for i, grace in ipairs { "3600", "3600", "0" } do
+      closers[i]:write(grace, "\n")
+      sleep(0.01)
+    end
+    for _, stream in ipairs(closers) do
+      assert.equal("closed", tide.timeout(10, stream.read_all, stream))
+      stream:close()
+    end
+    assert.is_true(hung_up(idle))
+    tide.timeout(10, server.wait_closed, server)
+    assert.equal(0, #server)
+    assert.same({ 3, 2, 1 }, { table.unpack(log) })
+  end))
+
+  it("may be called by all handlers there are", run(function()
+    local server
+    server = serve(function(stream)
+      stream:read_line()
+      server:close { grace = 0.02 }
+      stream:write "closed"
+    end)
+    local one <close> = connect(server)
+    local other <close> = connect(server)
+    await_count(server, 2)
+    one:write "\n"
+    other:write "\n"
+    for _, stream in ipairs { one, other } do
+      assert.equal("closed", tide.timeout(10, stream.read_all, stream))
+    end
+    tide.timeout(10, server.wait_closed, server)
+  end))
+
+  it("ends handlers that close it, when called from outside", run(function()
+    local server
+    server = serve(function(stream)
+      stream:read_line()
+      server:close { grace = 3600 }
+    end)
+    local closer <close> = connect(server)
+    local idle <close> = connect(server)
+    await_count(server, 2)
+    closer:write "\n"
+    sleep(0.01)
+    assert.equal(2, #server)
+    tide.timeout(10, server.close, server)
+    assert.equal(0, #server)
+    assert.is_true(hung_up(closer) and hung_up(idle))
   end))
 
   it("closes connections whose task has not begun", run(function()

@@ -249,6 +249,31 @@ describe("the program tide", function()
       assert.are.same({ 130, "ready\n" }, { status, out })
     end)
 
+    it("an error of the cleanup is printed all the same", function()
+      local status, out = signalled([[
+        io.stdout:setvbuf "line"
+        local tide = require "tide"
+        local function guilty() error "cleanup failed" end
+        local _ <close> = setmetatable({}, { __close = function() guilty() end })
+        print "ready"
+        tide.sleep(60)
+      ]], "INT")
+      assert.are.equal(130, status)
+      assert.matches("^ready\ntide: .*cleanup failed\nstack traceback:.*guilty", out)
+    end)
+
+    it("a script that fails otherwise after it is told so", function()
+      local status, out = signalled([[
+        io.stdout:setvbuf "line"
+        local tide = require "tide"
+        print "ready"
+        tide.raw.pcall(tide.sleep, 60)
+        error(tide.error("mine", "went wrong"))
+      ]], "TERM")
+      assert.are.equal(143, status)
+      assert.matches("^ready\ntide: mine: went wrong\n", out)
+    end)
+
     it("a script that answers it and goes on may end well", function()
       local status, out = signalled([[
         io.stdout:setvbuf "line"

@@ -140,6 +140,7 @@ describe("tide.timeout", function()
     scope:close()
     tide.sleep(0)
     scope:close() -- harmless
+    assert.are.equal(math.huge, scope:deadline())
   end))
 
   it("can be moved away, and taken away", run(function()

@@ -528,9 +528,10 @@ describe("the failure of a task is reported", function()
 
   local function reported(watch)
     local failures = helper.collect_failures()
-    watch(failing_later())
-    tide.sleep(0.005)
-    turns(1) -- the failure is told at the end of its turn, which may be this one
+    local task = failing_later()
+    watch(task)
+    while not task:done() do tide.sleep(0.001) end
+    turns(2)
     assert.are.equal(1, #failures)
     assert.are.equal("later", failures[1].err)
   end

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 
+#include "../sched/case.h"
 #include "recall.h"
 #include "sys.h"
 
@@ -118,6 +119,11 @@ static bool concerns_resources(int error) {
   return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
 }
 
+/* Closed behind the connection that was accepted, where nobody will see it. */
+static void drop(tide_wait *wait, int outcome) {
+  if (outcome == TIDE_OK) tide__sys_close((int)wait->value.integer);
+}
+
 static int park(tide_listener *listener, tide_task *task) {
   listener->drained = false; /* once the wait has ended well */
   return tide__fd_park(&listener->fd, task, TIDE_READABLE);
@@ -130,17 +136,20 @@ static int take_a_rest(tide_listener *listener, tide_task *task) {
   return result;
 }
 
-static int try_accept(tide_listener *listener, tide_task *task, int *fd) {
-  if (listener->drained && !listener->fd.missed) return park(listener, task);
-  int accepted = tide__sys_accept(listener->fd.fd);
+/* TIDE_OK; TIDE_PENDING: there is nobody; TIDE_OS(...), also of resources. */
+static int take(tide_listener *listener, int *fd) {
+  if (listener->drained && !listener->fd.missed) return TIDE_PENDING;
+  *fd = tide__sys_accept(listener->fd.fd);
   listener->drained = listener->fd.missed = false;
-  if (accepted >= 0) {
-    *fd = accepted;
-    return TIDE_OK;
-  }
-  if (concerns_resources(accepted)) return take_a_rest(listener, task);
-  if (accepted == -EAGAIN || concerns_one_connection(accepted)) return park(listener, task);
-  return TIDE_OS(-accepted);
+  if (*fd >= 0) return TIDE_OK;
+  return *fd == -EAGAIN || concerns_one_connection(*fd) ? TIDE_PENDING : TIDE_OS(-*fd);
+}
+
+static int try_accept(tide_listener *listener, tide_task *task, int *fd) {
+  int result = take(listener, fd);
+  if (result == TIDE_PENDING) return park(listener, task);
+  if (result != TIDE_OK && concerns_resources(*fd)) return take_a_rest(listener, task);
+  return result;
 }
 
 int tide_listener_accept(tide_listener *listener, tide_task *task, int *fd) {
@@ -148,6 +157,46 @@ int tide_listener_accept(tide_listener *listener, tide_task *task, int *fd) {
   if (result != TIDE_OK) return result;
   listener->paused = NULL;
   return tide__recall_leave(&listener->acceptor, task, try_accept(listener, task, fd));
+}
+
+/* As a case of select: parked, it only says that another attempt may succeed. wait.value: what was
+ * accepted, or, while it is parked, the error of the last attempt. */
+
+static void leave_case(tide_wait *wait) {
+  tide_listener *listener = listener_of(wait);
+  if (concerns_resources((int)wait->value.integer)) {
+    tide__wait_stop(wait);
+    return;
+  }
+  tide__fd_leave(wait);
+  listener->drained = true;
+}
+
+static int attempt(tide_case *self) {
+  int fd = -EAGAIN;
+  tide_listener *listener = listener_of(&self->wait);
+  if (listener->fd.fd < 0) return TIDE_ECLOSED;
+  if (listener->acceptor != NULL) return TIDE_EBUSY;
+  int result = take(listener, &fd);
+  self->wait.value.integer = fd;
+  return result != TIDE_OK && concerns_resources(fd) ? TIDE_PENDING : result;
+}
+
+static int park_case(tide_case *self) {
+  tide_listener *listener = listener_of(&self->wait);
+  if (concerns_resources((int)self->wait.value.integer))
+    return tide__wait_start(&self->wait, tide_time_add(listener->fd.loop->now, PAUSE));
+  listener->drained = false;
+  return tide__fd_wait(&listener->fd, &self->wait, TIDE_READABLE);
+}
+
+static const tide_wait_ops case_wait = {
+    .name = "Listener.accept", .abandon = leave_case, .reject = drop};
+static const tide_case_ops case_ops = {
+    .wait = &case_wait, .attempt = attempt, .park = park_case, .again = true};
+
+void tide_case_accept(tide_case *self, tide_listener *listener) {
+  *self = (tide_case){.ops = &case_ops, .wait.source = &listener->fd};
 }
 
 void tide_listener_close(tide_listener *listener) {

@@ -39,6 +39,10 @@ TIDE_API void tide_listener_close(tide_listener *listener);
 /* Where it listens, with the port that the system chose. TIDE_OK, TIDE_ECLOSED, TIDE_OS(...). */
 TIDE_API int tide_listener_address(const tide_listener *listener, tide_address *address);
 
+/* A case of select (select.h): that a connection was accepted: its descriptor in
+ * wait.value.integer. */
+TIDE_API void tide_case_accept(tide_case *self, tide_listener *listener);
+
 TIDE_END_DECLS
 
 #endif

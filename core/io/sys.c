@@ -9,29 +9,42 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The value of `call`, repeated while signals interrupt it, or the negated errno. */
-#define RETRY(type, call)               \
-  type result;                          \
-  do result = (call);                   \
-  while (result < 0 && errno == EINTR); \
+#include "faults.h"
+
+/* The value of `call`, repeated while signals interrupt it, or the negated errno. Tests make the
+ * site fail. */
+#define RETRY(type, site, call)                \
+  type result;                                 \
+  do result = tide__fails(site) ? -1 : (call); \
+  while (result < 0 && errno == EINTR);        \
   return result < 0 ? (type)-errno : result
 
 ssize_t tide__sys_read(int fd, void *buffer, size_t size) {
-  RETRY(ssize_t, read(fd, buffer, size));
+  RETRY(ssize_t, TIDE__READ, read(fd, buffer, tide__cut(size)));
 }
 
 static ssize_t send_one(int fd, const struct iovec *part) {
-  RETRY(ssize_t, send(fd, part->iov_base, part->iov_len, MSG_NOSIGNAL));
+  RETRY(ssize_t, TIDE__SEND, send(fd, part->iov_base, tide__cut(part->iov_len), MSG_NOSIGNAL));
+}
+
+static ssize_t call_sendmsg(int fd, const struct iovec *parts, size_t count) {
+  parts = tide__cut_parts(parts, &count);
+  struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = count};
+  return sendmsg(fd, &message, MSG_NOSIGNAL);
 }
 
 static ssize_t send_parts(int fd, const struct iovec *parts, size_t count) {
   if (count == 1) return send_one(fd, parts); /* most are; sendmsg costs a little more */
-  struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
-  RETRY(ssize_t, sendmsg(fd, &message, MSG_NOSIGNAL));
+  RETRY(ssize_t, TIDE__SENDMSG, call_sendmsg(fd, parts, count));
+}
+
+static ssize_t call_writev(int fd, const struct iovec *parts, size_t count) {
+  parts = tide__cut_parts(parts, &count);
+  return writev(fd, parts, (int)count);
 }
 
 static ssize_t write_parts(int fd, const struct iovec *parts, size_t count) {
-  RETRY(ssize_t, writev(fd, parts, (int)count));
+  RETRY(ssize_t, TIDE__WRITEV, call_writev(fd, parts, count));
 }
 
 /* Pipes have no MSG_NOSIGNAL: the signal is held back, and taken away if it came. */
@@ -57,48 +70,51 @@ ssize_t tide__sys_send(int fd, const struct iovec *parts, size_t count, bool *pl
 }
 
 int tide__sys_socket(int family) {
-  RETRY(int, socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  RETRY(int, TIDE__SOCKET, socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
 int tide__sys_socketpair(int fds[2]) {
-  RETRY(int, socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds));
+  RETRY(int, TIDE__SOCKETPAIR,
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds));
 }
 
-int tide__sys_accept(int fd) { RETRY(int, accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)); }
+int tide__sys_accept(int fd) {
+  RETRY(int, TIDE__ACCEPT, accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
 
 int tide__sys_bind(int fd, const tide_address *address) {
-  RETRY(int, bind(fd, &address->as.any, address->length));
+  RETRY(int, TIDE__BIND, bind(fd, &address->as.any, address->length));
 }
 
-int tide__sys_listen(int fd, int backlog) { RETRY(int, listen(fd, backlog)); }
+int tide__sys_listen(int fd, int backlog) { RETRY(int, TIDE__LISTEN, listen(fd, backlog)); }
 
 int tide__sys_connect(int fd, const tide_address *address) {
-  RETRY(int, connect(fd, &address->as.any, address->length));
+  RETRY(int, TIDE__CONNECT, connect(fd, &address->as.any, address->length));
 }
 
 int tide__sys_set_option(int fd, int level, int name, int value) {
-  RETRY(int, setsockopt(fd, level, name, &value, sizeof value));
+  RETRY(int, TIDE__SETSOCKOPT, setsockopt(fd, level, name, &value, sizeof value));
 }
 
-int tide__sys_shutdown_write(int fd) { RETRY(int, shutdown(fd, SHUT_WR)); }
+int tide__sys_shutdown_write(int fd) { RETRY(int, TIDE__SHUTDOWN, shutdown(fd, SHUT_WR)); }
 
 int tide__sys_local_address(int fd, tide_address *address) {
   address->length = sizeof address->as;
-  RETRY(int, getsockname(fd, &address->as.any, &address->length));
+  RETRY(int, TIDE__GETSOCKNAME, getsockname(fd, &address->as.any, &address->length));
 }
 
 int tide__sys_peer_address(int fd, tide_address *address) {
   address->length = sizeof address->as;
-  RETRY(int, getpeername(fd, &address->as.any, &address->length));
+  RETRY(int, TIDE__GETPEERNAME, getpeername(fd, &address->as.any, &address->length));
 }
 
 int tide__sys_is_open(int fd) { return fcntl(fd, F_GETFD) < 0 ? -errno : 0; }
 
-int tide__sys_unlink(const char *path) { RETRY(int, unlink(path)); }
+int tide__sys_unlink(const char *path) { RETRY(int, TIDE__UNLINK, unlink(path)); }
 
 int tide__sys_socket_file(const char *path, uint64_t identity[2]) {
   struct stat status;
-  if (lstat(path, &status) < 0) return -errno;
+  if (tide__fails(TIDE__LSTAT) || lstat(path, &status) < 0) return -errno;
   if (!S_ISSOCK(status.st_mode)) return -ENOTSOCK;
   identity[0] = status.st_dev;
   identity[1] = status.st_ino;

@@ -1,6 +1,7 @@
 /* event.c: the flag that tasks wait for. */
 #include "event.h"
 
+#include "case.h"
 #include "private.h"
 
 void tide_event_init(tide_event *event) {
@@ -21,4 +22,23 @@ int tide_event_wait(tide_event *event, tide_task *task) {
   if (!tide__wait_enter(task, &event_ops, event)) return TIDE_PENDING;
   if (event->is_set) return tide__wait_skip(task);
   return tide__wait_park(task, &event->waiters);
+}
+
+/* As a case of select. */
+
+static int attempt(tide_case *self) {
+  const tide_event *event = self->wait.source;
+  return event->is_set ? TIDE_OK : TIDE_PENDING;
+}
+
+static int park(tide_case *self) {
+  tide_event *event = self->wait.source;
+  tide_list_append(&event->waiters, &self->wait.in.link);
+  return TIDE_OK;
+}
+
+static const tide_case_ops case_ops = {.wait = &event_ops, .attempt = attempt, .park = park};
+
+void tide_case_event(tide_case *self, tide_event *event) {
+  *self = (tide_case){.ops = &case_ops, .wait.source = event};
 }

@@ -18,6 +18,9 @@ TIDE_API void tide_event_clear(tide_event *event);
 /* (waits) Until the event is set. */
 TIDE_API int tide_event_wait(tide_event *event, tide_task *task);
 
+/* A case of select (select.h): that the event is set. */
+TIDE_API void tide_case_event(tide_case *self, tide_event *event);
+
 TIDE_END_DECLS
 
 #endif

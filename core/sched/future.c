@@ -1,6 +1,7 @@
 /* future.c: ending futures and waiting for their end. */
 #include "future.h"
 
+#include "case.h"
 #include "private.h"
 
 void tide_future_init(tide_future *future) {
@@ -46,4 +47,27 @@ int tide_future_wait(tide_future *future, tide_task *task, bool shielded) {
   if (!tide__wait_enter(task, ops, future)) return TIDE_PENDING;
   if (tide_future_ended(future)) return tide__wait_skip(task);
   return tide__wait_park(task, &future->waiters);
+}
+
+/* As a case of select. */
+
+static int attempt(tide_case *self) {
+  tide_future *future = self->wait.source;
+  if (future == &self->wait.task->future) return TIDE_EINVALID_STATE;
+  if (!tide_future_ended(future)) return TIDE_PENDING;
+  future->observed = true;
+  return TIDE_OK;
+}
+
+static int park(tide_case *self) {
+  tide_future *future = self->wait.source;
+  tide_list_append(&future->waiters, &self->wait.in.link);
+  return TIDE_OK;
+}
+
+static const tide_case_ops case_ops = {
+    .wait = &shielded_await_ops, .attempt = attempt, .park = park};
+
+void tide_case_future(tide_case *self, tide_future *future) {
+  *self = (tide_case){.ops = &case_ops, .wait.source = future};
 }

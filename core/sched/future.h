@@ -41,6 +41,9 @@ TIDE_API bool tide_future_cancel(tide_future *future);
  * would wait for itself. */
 TIDE_API int tide_future_wait(tide_future *future, tide_task *task, bool shielded);
 
+/* A case of select (select.h): that the future has ended. It is not cancelled with the waiter. */
+TIDE_API void tide_case_future(tide_case *self, tide_future *future);
+
 TIDE_END_DECLS
 
 #endif

@@ -1,6 +1,7 @@
 /* lock.c: FIFO locks, and how a condition's waiters get theirs back. */
 #include "lock.h"
 
+#include "case.h"
 #include "private.h"
 #include "relock.h"
 
@@ -50,4 +51,25 @@ void tide__lock_regain(tide_lock *lock, tide_wait *wait, int outcome) {
   wait->value.integer = outcome;
   tide_list_append(&lock->waiters, &wait->in.link);
   if (lock->owner == 0) pass_on(lock);
+}
+
+/* As a case of select. */
+
+static int attempt(tide_case *self) {
+  tide_lock *lock = self->wait.source;
+  if (lock->owner == self->wait.task->id) return TIDE_EINVALID_STATE;
+  return tide_lock_try(lock, self->wait.task) ? TIDE_OK : TIDE_PENDING;
+}
+
+static int park(tide_case *self) {
+  tide_lock *lock = self->wait.source;
+  self->wait.value.integer = TIDE_OK;
+  tide_list_append(&lock->waiters, &self->wait.in.link);
+  return TIDE_OK;
+}
+
+static const tide_case_ops case_ops = {.wait = &acquire_ops, .attempt = attempt, .park = park};
+
+void tide_case_lock(tide_case *self, tide_lock *lock) {
+  *self = (tide_case){.ops = &case_ops, .wait.source = lock};
 }

@@ -23,6 +23,9 @@ TIDE_API bool tide_lock_try(tide_lock *lock, tide_task *task);
 /* Hands the lock to the longest waiter. TIDE_EINVALID_STATE where `task` does not hold it. */
 TIDE_API int tide_lock_release(tide_lock *lock, const tide_task *task);
 
+/* A case of select (select.h): that the task has acquired the lock. */
+TIDE_API void tide_case_lock(tide_case *self, tide_lock *lock);
+
 TIDE_END_DECLS
 
 #endif

@@ -1,6 +1,7 @@
 /* park.c: parking and waking in order of arrival. */
 #include "park.h"
 
+#include "case.h"
 #include "private.h"
 
 int tide__wait_park(tide_task *task, tide_list *waiters) {
@@ -12,10 +13,12 @@ int tide__wait_park(tide_task *task, tide_list *waiters) {
 void tide__wait_unlink(tide_wait *wait) { tide_list_remove(&wait->in.link); }
 
 void tide__wait_end(tide_wait *wait, int outcome) {
-  if (wait->task != NULL)
+  if (wait->task == NULL)
+    wait->ops->ended(wait, outcome);
+  else if (wait == &wait->task->wait)
     tide__task_wake(wait->task, outcome);
   else
-    wait->ops->ended(wait, outcome);
+    tide__select_end(wait, outcome);
 }
 
 tide_wait *tide__park_wake(tide_list *waiters, int outcome) {

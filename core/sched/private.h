@@ -75,6 +75,9 @@ void tide__wait_charge(tide_task *task, size_t bytes);
 /* Parks the running task, whose wait was entered, until `when`. TIDE_PENDING, or TIDE_ENOMEM. */
 int tide__wait_park_until(tide_task *task, tide_time when);
 
+/* Puts a wait, whose task is set, into the timer heap. TIDE_OK or TIDE_ENOMEM. */
+int tide__wait_start(tide_wait *wait, tide_time when);
+
 /* An `abandon` for waits that are in the timer heap. */
 void tide__wait_stop(tide_wait *wait);
 

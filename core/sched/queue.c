@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "case.h"
 #include "private.h"
 
 enum { FIRST_CAPACITY = 8 };
@@ -152,11 +153,14 @@ static const tide_wait_ops put_ops = {
     .name = "Queue.put", .abandon = tide__wait_unlink, .reject = give_up};
 static const tide_wait_ops join_ops = {.name = "Queue.join", .abandon = tide__wait_unlink};
 
-/* Puts where that needs no waiting: to the longest getter, or into the queue. */
-static bool deliver(tide_queue *queue, uint32_t slot, double priority) {
+/* Whether a put needs to wait. */
+static bool blocked(const tide_queue *queue) {
+  return tide_queue_full(queue) && tide_list_empty(&queue->getters);
+}
+
+/* Puts a slot that was taken: to the longest getter, or into the queue. */
+static void deliver(tide_queue *queue, uint32_t slot) {
   tide_wait *getter = tide__park_first(&queue->getters);
-  if (getter == NULL && tide_queue_full(queue)) return false;
-  claim(queue, slot, priority);
   queue->unfinished++;
   if (getter != NULL) {
     getter->value.number = slot;
@@ -164,19 +168,24 @@ static bool deliver(tide_queue *queue, uint32_t slot, double priority) {
   } else {
     insert(queue, slot);
   }
-  return true;
 }
 
 int tide_queue_try_put(tide_queue *queue, uint32_t slot, double priority) {
   if (queue->closed) return TIDE_ECLOSED;
-  return deliver(queue, slot, priority) ? TIDE_OK : TIDE_EQUEUE_FULL;
+  if (blocked(queue)) return TIDE_EQUEUE_FULL;
+  claim(queue, slot, priority);
+  deliver(queue, slot);
+  return TIDE_OK;
 }
 
 int tide_queue_put(tide_queue *queue, tide_task *task, uint32_t slot, double priority) {
   bool entered = tide__wait_enter(task, &put_ops, queue);
   if (entered && queue->closed) return TIDE_ECLOSED;
-  if (entered && deliver(queue, slot, priority)) return tide__wait_skip(task);
   claim(queue, slot, priority);
+  if (entered && !blocked(queue)) {
+    deliver(queue, slot);
+    return tide__wait_skip(task);
+  }
   task->wait.value.number = slot;
   return entered ? tide__wait_park(task, &queue->putters) : TIDE_PENDING;
 }
@@ -231,4 +240,46 @@ void tide_queue_close(tide_queue *queue, bool immediate) {
     tide__park_wake_all(&queue->joiners, TIDE_OK);
   }
   tide__park_wake_all(&queue->getters, TIDE_ECLOSED); /* there are some only if it is empty */
+}
+
+/* As cases of select. */
+
+static int attempt_get(tide_case *self) {
+  uint32_t slot = 0;
+  int result = tide_queue_try_get(self->wait.source, &slot);
+  self->wait.value.number = slot;
+  return result == TIDE_EQUEUE_EMPTY ? TIDE_PENDING : result;
+}
+
+static int park_get(tide_case *self) {
+  tide_queue *queue = self->wait.source;
+  tide_list_append(&queue->getters, &self->wait.in.link);
+  return TIDE_OK;
+}
+
+static const tide_case_ops get_case = {.wait = &get_ops, .attempt = attempt_get, .park = park_get};
+
+void tide_case_get(tide_case *self, tide_queue *queue) {
+  *self = (tide_case){.ops = &get_case, .wait.source = queue};
+}
+
+static int attempt_put(tide_case *self) {
+  tide_queue *queue = self->wait.source;
+  if (queue->closed) return TIDE_ECLOSED;
+  if (blocked(queue)) return TIDE_PENDING;
+  deliver(queue, (uint32_t)self->wait.value.number);
+  return TIDE_OK;
+}
+
+static int park_put(tide_case *self) {
+  tide_queue *queue = self->wait.source;
+  tide_list_append(&queue->putters, &self->wait.in.link);
+  return TIDE_OK;
+}
+
+static const tide_case_ops put_case = {.wait = &put_ops, .attempt = attempt_put, .park = park_put};
+
+void tide_case_put(tide_case *self, tide_queue *queue, uint32_t slot, double priority) {
+  claim(queue, slot, priority);
+  *self = (tide_case){.ops = &put_case, .wait.source = queue, .wait.value.number = slot};
 }

@@ -87,6 +87,14 @@ static inline bool tide_queue_full(const tide_queue *queue) {
   return queue->max > 0 && queue->count >= queue->max;
 }
 
+/* A case of select (select.h): that the next item was taken: its slot in wait.value.number is to be
+ * freed once it was read. TIDE_ECLOSED: closed, drained. */
+TIDE_API void tide_case_get(tide_case *self, tide_queue *queue);
+
+/* A case of select: that the slot just reserved was put. The slot is taken at once; where another
+ * case happened, or none, the owner clears and frees it. */
+TIDE_API void tide_case_put(tide_case *self, tide_queue *queue, uint32_t slot, double priority);
+
 TIDE_END_DECLS
 
 #endif

@@ -1,6 +1,7 @@
 /* semaphore.c: counting permits. */
 #include "semaphore.h"
 
+#include "case.h"
 #include "private.h"
 
 void tide_semaphore_init(tide_semaphore *semaphore, size_t permits, size_t bound) {
@@ -36,4 +37,22 @@ int tide_semaphore_release(tide_semaphore *semaphore) {
   if (semaphore->permits >= semaphore->bound) return TIDE_EINVALID_STATE;
   semaphore->permits++;
   return TIDE_OK;
+}
+
+/* As a case of select. */
+
+static int attempt(tide_case *self) {
+  return tide_semaphore_try(self->wait.source) ? TIDE_OK : TIDE_PENDING;
+}
+
+static int park(tide_case *self) {
+  tide_semaphore *semaphore = self->wait.source;
+  tide_list_append(&semaphore->waiters, &self->wait.in.link);
+  return TIDE_OK;
+}
+
+static const tide_case_ops case_ops = {.wait = &acquire_ops, .attempt = attempt, .park = park};
+
+void tide_case_semaphore(tide_case *self, tide_semaphore *semaphore) {
+  *self = (tide_case){.ops = &case_ops, .wait.source = semaphore};
 }

@@ -24,6 +24,9 @@ TIDE_API bool tide_semaphore_try(tide_semaphore *semaphore);
 /* Gives a permit back. TIDE_EINVALID_STATE where that would exceed the bound. */
 TIDE_API int tide_semaphore_release(tide_semaphore *semaphore);
 
+/* A case of select (select.h): that the task has a permit. */
+TIDE_API void tide_case_semaphore(tide_case *self, tide_semaphore *semaphore);
+
 TIDE_END_DECLS
 
 #endif

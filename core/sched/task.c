@@ -123,9 +123,13 @@ void tide__wait_stop(tide_wait *wait) { tide_timer_stop(&wait->in.timer, wait->t
 
 static const tide_wait_ops sleep_ops = {.name = "sleep", .abandon = tide__wait_stop};
 
+int tide__wait_start(tide_wait *wait, tide_time when) {
+  tide_timer_init(&wait->in.timer, deadline_came);
+  return tide_timer_start(&wait->in.timer, wait->task->loop, when);
+}
+
 int tide__wait_park_until(tide_task *task, tide_time when) {
-  tide_timer_init(&task->wait.in.timer, deadline_came);
-  int error = tide_timer_start(&task->wait.in.timer, task->loop, when);
+  int error = tide__wait_start(&task->wait, when);
   if (error != TIDE_OK) return error;
   task->state = TIDE_TASK_WAITING;
   return TIDE_PENDING;

@@ -14,6 +14,7 @@ TIDE_BEGIN_DECLS
 
 typedef struct tide_task tide_task;
 typedef struct tide_wait tide_wait;
+typedef struct tide_case tide_case; /* select.h */
 
 typedef struct tide_wait_ops {
   const char *name; /* what is waited for, as a script would call it: "sleep", "Lock.acquire" */
@@ -37,7 +38,7 @@ struct tide_wait {
     tide_list link;   /* in a park list */
     tide_timer timer; /* in the timer heap */
   } in;
-  tide_task *task;          /* who waits; NULL: ops->ended is told */
+  tide_task *task;          /* who waits, by this or through a select; NULL: ops->ended is told */
   const tide_wait_ops *ops; /* what kind of source; NULL: none yet */
   void *source;             /* the lock, queue, future ... */
   union {

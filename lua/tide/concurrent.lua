@@ -1,37 +1,57 @@
 -- tide.concurrent: gather, wait, race, as_completed, wait_for and shield, over the core's join.
 local tide = require "tide"
 
+local check = require "tide.check"
+
 local join = tide.join
 local spawn = tide.spawn
 local shielded_await = tide.shielded_await
 local shield_call = tide.shield_call
+local is_callable = check.is_callable
 
-local function is_callable(x)
-  if type(x) == "function" then return true end
-  local metatable = getmetatable(x)
-  return type(metatable) == "table" and metatable.__call ~= nil
+local function is_future(x)
+  local kind = tide.type(x)
+  return kind == "Task" or kind == "Future"
 end
 
-local function bad(position, name, expected, got, level)
-  error(("bad argument #%d to '%s' (%s expected, got %s)"):format(position, name, expected,
-    math.type(got) or type(got)), level + 1)
+-- Whether it is a function to tide: an object of tide's own is not, even one that can be called.
+local function is_function(x)
+  return tide.type(x) == nil and is_callable(x)
+end
+
+local function is_awaitable(x)
+  local metatable = getmetatable(x)
+  return is_future(x) or type(metatable) == "table" and metatable.__await ~= nil
+end
+
+local function check_entry(position, name, entry, level)
+  if is_function(entry) or is_awaitable(entry) then return end
+  check.unexpected(position, name, "function, Task, Future or awaitable", entry, level + 1)
+end
+
+-- The entries of the list, a copy. All arguments are checked before the first task is spawned: one
+-- that is refused leaves nothing running.
+local function checked(list, name)
+  check.type(1, name, "table", list, 3)
+  local entries = {}
+  for i = 1, #list do
+    entries[i] = list[i]
+    check_entry(i, name, entries[i], 3)
+  end
+  return entries
 end
 
 -- A Task or Future for an entry: functions are spawned, awaitables awaited in a task.
-local function future_of(entry, name, position, level)
-  local kind = tide.type(entry)
-  if kind == "Task" or kind == "Future" then return entry end
-  if kind == nil and is_callable(entry) then return spawn(entry) end
-  local metatable = getmetatable(entry)
-  if type(metatable) == "table" and metatable.__await then return spawn(tide.await, entry) end
-  bad(position, name, "function, Task, Future or awaitable", entry, level + 1)
+local function started(entry)
+  if is_future(entry) then return entry end
+  if is_function(entry) then return spawn(entry) end
+  return spawn(tide.await, entry)
 end
 
-local function futures_of(list, name)
-  if type(list) ~= "table" then bad(1, name, "table", list, 3) end
-  local futures = {}
-  for i = 1, #list do futures[i] = future_of(list[i], name, i, 3) end
-  return futures
+-- Makes futures of the entries, in place.
+local function start(entries)
+  for i, entry in ipairs(entries) do entries[i] = started(entry) end
+  return entries
 end
 
 local function first_result(future)
@@ -40,7 +60,7 @@ end
 
 -- tide.gather{a, b, ..., return_errors=false} (waits) -> list of first results, in order
 function tide.gather(list)
-  local futures = futures_of(list, "gather")
+  local futures = start(checked(list, "gather"))
   local results, return_errors = {}, list.return_errors
   local pending <close> = join(futures, true)
   for _ = 1, #futures do
@@ -58,20 +78,28 @@ local conditions = {
   first_error = function(future) return not future:cancelled() and not pcall(future.result, future) end,
 }
 
+-- The options of wait: when enough have ended, and in which time.
+local function wait_options(list)
+  local enough, timeout = conditions[list.return_when or "all"], list.timeout
+  if not enough then check.fail(1, "wait", "field 'return_when' must be 'all', 'first' or 'first_error'", 3) end
+  if timeout ~= nil and (type(timeout) ~= "number" or timeout ~= timeout) then
+    check.fail(1, "wait", "field 'timeout' must be a number", 3)
+  end
+  return enough, timeout
+end
+
 -- tide.wait{t1, t2, ..., timeout=, return_when="all"|"first"|"first_error"} (waits) -> done, pending
 function tide.wait(list)
-  local futures = futures_of(list, "wait")
-  local enough = conditions[list.return_when or "all"]
-  if not enough then
-    error("bad argument #1 to 'wait' (return_when must be 'all', 'first' or 'first_error')", 2)
-  end
+  local entries = checked(list, "wait")
+  local enough, timeout = wait_options(list)
+  local futures = start(entries)
   local members <close> = join(futures, false)
   local function collect()
     for _ = 1, #futures do
       if enough(futures[members:next()]) then return end
     end
   end
-  if list.timeout then tide.move_on_after(list.timeout, collect) else collect() end
+  if timeout then tide.move_on_after(timeout, collect) else collect() end
   local done, pending = {}, {}
   for _, future in ipairs(futures) do
     local part = future:done() and done or pending
@@ -82,8 +110,9 @@ end
 
 -- tide.race{f1, t2, ...} (waits) -> index, results of the first to finish
 function tide.race(list)
-  local futures = futures_of(list, "race")
-  if #futures == 0 then error("bad argument #1 to 'race' (nothing to race)", 2) end
+  local entries = checked(list, "race")
+  if #entries == 0 then check.fail(1, "race", "nothing to race", 2) end
+  local futures = start(entries)
   local members <close> = join(futures, true)
   local first = members:next()
   for i, future in ipairs(futures) do
@@ -97,7 +126,7 @@ end
 
 -- for task in tide.as_completed{...} do
 function tide.as_completed(list)
-  local futures = futures_of(list, "as_completed")
+  local futures = start(checked(list, "as_completed"))
   local members = join(futures, false)
   return function()
     local i = members:next()
@@ -107,15 +136,16 @@ end
 
 -- tide.wait_for(x, seconds) (waits) -> results
 function tide.wait_for(x, seconds)
-  if type(seconds) ~= "number" then bad(2, "wait_for", "number", seconds, 2) end
-  if is_callable(x) and tide.type(x) == nil then return tide.timeout(seconds, x) end
+  check_entry(1, "wait_for", x, 2)
+  check.seconds(2, "wait_for", seconds, 2)
+  if is_function(x) then return tide.timeout(seconds, x) end
   return tide.timeout(seconds, tide.await, x)
 end
 
 -- tide.shield(x, ...) (waits) -> results
 function tide.shield(x, ...)
-  local kind = tide.type(x)
-  if kind == "Task" or kind == "Future" then return shielded_await(x) end
+  if is_future(x) then return shielded_await(x) end
   if is_callable(x) then return shield_call(x, ...) end
-  return shielded_await(future_of(x, "shield", 1, 2))
+  check_entry(1, "shield", x, 2)
+  return shielded_await(started(x))
 end

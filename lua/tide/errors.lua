@@ -1,7 +1,9 @@
 -- tide.errors: groups of errors, and catching parts of them.
 local tide = require "tide"
 
-local raw_pcall = pcall -- tide's: lets cancellation through
+local check = require "tide.check"
+
+local pcall, raw_pcall = pcall, tide.raw.pcall -- pcall is tide's: it lets cancellation through
 local new_error = tide.error
 
 local metatable = getmetatable(new_error("group", ""))
@@ -18,7 +20,7 @@ local function is_group(err)
 end
 
 local function indent(err)
-  local ok, text = tide.raw.pcall(tostring, err)
+  local ok, text = raw_pcall(tostring, err)
   return ok and text:gsub("\n", "\n    ") or "an error whose __tostring failed"
 end
 
@@ -38,18 +40,19 @@ local function group_error(errors, name)
   return new_error("group", describe(errors, name), { errors = errors, name = name })
 end
 
-local function matcher(what)
-  if type(what) == "function" then return what end
-  if type(what) ~= "string" then
-    error("bad argument #1 to 'split' (kind or function expected, got " .. type(what) .. ")", 3)
-  end
-  return function(err) return kind_of(err) == what end
+local function of_kind(kind)
+  return function(err) return kind_of(err) == kind end
+end
+
+-- The predicate that `what` stands for, of the method named.
+local function matcher(what, name)
+  if type(what) == "string" then return of_kind(what) end
+  if not check.is_callable(what) then check.unexpected(1, name, "kind or function", what, 3) end
+  return what
 end
 
 local function check_group(err, name)
-  if not is_group(err) then
-    error(("bad argument #0 to '%s' (ErrorGroup expected)"):format(name), 3)
-  end
+  check.self(is_group(err), name, "ErrorGroup", err, 3)
 end
 
 -- The two parts of a group, each of its shape, or nil where a part is empty.
@@ -73,13 +76,13 @@ end
 -- group:split(what) -> matching, rest; `what` is a kind or a predicate
 function methods:split(what)
   check_group(self, "split")
-  return split(self, matcher(what))
+  return split(self, matcher(what, "split"))
 end
 
 -- group:subgroup(what) -> matching
 function methods:subgroup(what)
   check_group(self, "subgroup")
-  return (split(self, matcher(what)))
+  return (split(self, matcher(what, "subgroup")))
 end
 
 -- group:leaves() -> list of the errors in it and in the groups in it
@@ -115,9 +118,9 @@ local function handle(err, handlers)
     local handler = handlers[kind]
     if handler and rest then
       local part
-      part, rest = split(rest, matcher(kind))
+      part, rest = split(rest, of_kind(kind))
       handled = true
-      local ok, failure = raw_pcall(handler, part)
+      local ok, failure = pcall(handler, part)
       if not ok then raised[#raised + 1] = failure end
     end
   end
@@ -133,13 +136,23 @@ local function finish(handlers, ok, ...)
   handle((...), handlers)
 end
 
+local function check_handlers(handlers)
+  check.type(2, "catch", "table", handlers, 3)
+  for kind, handler in pairs(handlers) do
+    if type(kind) ~= "string" then
+      check.fail(2, "catch", ("its keys must be kinds, which are strings, got %s"):format(type(kind)), 3)
+    elseif not check.is_callable(handler) then
+      check.fail(2, "catch", ("the handler of kind '%s' must be a function, got %s"):format(kind, type(handler)), 3)
+    end
+  end
+end
+
 -- tide.catch(fn, {kind = handler, ...}): except*. Each handler gets the subgroup of its kind, what
 -- nobody handled is raised again. Errors that are not tide's are of kind "error". -> fn's results
 function tide.catch(fn, handlers)
-  if type(handlers) ~= "table" then
-    error("bad argument #2 to 'catch' (table expected, got " .. type(handlers) .. ")", 2)
-  end
-  return finish(handlers, raw_pcall(fn))
+  check.callable(1, "catch", fn, 2)
+  check_handlers(handlers)
+  return finish(handlers, pcall(fn))
 end
 
 tide.set_hook("group_error", group_error)

@@ -12,3 +12,4 @@ tide.set_hook = nil
 tide.join = nil
 tide.shielded_await = nil
 tide.shield_call = nil
+tide.generator_parts = nil

@@ -81,6 +81,11 @@ end
 -- Errors about an Iter in use: they are no reason to close it.
 local misuses = setmetatable({}, { __mode = "k" })
 
+local function is_misuse(err)
+  if misuses[err] then return true end
+  return is(err, "invalid_state") and err.message:find("somebody is inside this generator", 1, true) ~= nil
+end
+
 -- The to-be-closed value of a step that only one task may be in: `state` is false, or
 local INSIDE = "inside" -- somebody is in it
 local INTERRUPTED = "interrupted" -- the last one in it was cancelled
@@ -128,7 +133,7 @@ function Iter:close()
 end
 
 function Iter:__close(err)
-  if err ~= nil and misuses[err] then return end
+  if err ~= nil and is_misuse(err) then return end
   self:close()
 end
 
@@ -136,7 +141,7 @@ end
 local Guard = {}
 
 function Guard:__close(err)
-  if err == nil or misuses[err] or is_interruption(err) then return end
+  if err == nil or is_misuse(err) or is_interruption(err) then return end
   self.iter:close()
 end
 
@@ -267,6 +272,15 @@ function tide.iter(source, ...)
     bad(1, "iter", "list, Queue, Iter, function or object with :iter()", source, 2)
   end
   return iter
+end
+
+local generator_parts = tide.generator_parts
+
+-- tide.generator(function(yield) ... end) -> Iter of what the body gives to yield; the body may wait
+function tide.generator(body)
+  check_function(body, 1, "generator")
+  local step, close = generator_parts(body)
+  return new(step, close, "generator")
 end
 
 -- ---- lazy combinators
@@ -424,7 +438,7 @@ function Iter:chunk(n)
     while not ended do
       local ok, value = pcall(pull)
       if not ok then
-        if misuses[value] then error(value, 0) end
+        if is_misuse(value) then error(value, 0) end
         return finish(false, value)
       end
       if value == nil then return finish(true) end

@@ -40,11 +40,18 @@ local function new_pipe(ahead)
     queue = Queue(), -- of items; closed at the end
     permits = Semaphore(ahead),
     tasks = setmetatable({}, { __mode = "k" }), -- its tasks
+    scope = nil, -- around the work, once that has begun
     failed = false, -- `failure` is to be raised when the queue is empty
     failure = nil,
     closing = false, -- the consumer wants no more
     dropped = false, -- there is no consumer any more
   }, Pipe)
+end
+
+-- Makes the tasks end; not for what they close.
+function Pipe:stop(leader, reason)
+  self.closing = true
+  if self.scope then self.scope:cancel(reason) else leader:cancel(reason) end
 end
 
 -- Puts an item. Returns whether more are wanted.
@@ -73,18 +80,23 @@ local Crew = {}
 Crew.__index = Crew
 
 function Crew:__gc()
-  self.pipe.closing, self.pipe.dropped = true, true
-  if self.leader then raw_pcall(self.leader.cancel, self.leader, "the iterator was dropped") end
+  self.pipe.dropped = true
+  if self.leader then raw_pcall(self.pipe.stop, self.pipe, self.leader, "the iterator was dropped") end
 end
 
--- The task that does the work. A failure while it is being closed is raised by close; where there is
+-- The task that does the work. The source is closed outside the scope that is cancelled to end it, so
+-- that its cleanup may wait. A failure while it is being closed is raised by close; where there is
 -- nobody to close it, the task fails and is reported.
 local function lead(pipe, source, work, ...)
   local _ <close> = pipe
-  local ok, err = raw_pcall(function(...)
+  local arguments = table.pack(...)
+  local ok, err = raw_pcall(function()
     local _ <close> = source
-    work(pipe, ...)
-  end, ...)
+    tide.scope(function(scope)
+      pipe.scope = scope
+      work(pipe, table.unpack(arguments, 1, arguments.n))
+    end)
+  end)
   if not ok then pipe:fail(err) end
   if pipe.dropped and pipe.failed then error(pipe.failure, 0) end
 end
@@ -105,7 +117,7 @@ function Crew:close()
   pipe.queue:close { immediate = true }
   self.closed, self.leader = true, nil
   if not leader or leader:done() then return end
-  leader:cancel "the iterator was closed"
+  pipe:stop(leader, "the iterator was closed")
   if not me or pipe.tasks[me] then return end
   shield(wait, { leader })
   if pipe.failed and not tide.is(pipe.failure, "cancelled") then
@@ -127,14 +139,15 @@ local function deliver(pipe, item)
   return nil
 end
 
--- An Iter whose items come from work(pipe, ...), done by a task; `ahead` as for new_pipe.
-local function new(name, source, ahead, work, ...)
+-- An Iter whose items come from work(pipe, ...), done by a task, which then closes `sources`; `ahead`
+-- as for new_pipe.
+local function new(name, source, sources, ahead, work, ...)
   local crew = setmetatable({
     pipe = new_pipe(ahead),
     leader = nil, -- the task, from the first step on
     closed = false,
     name = name,
-    source = source,
+    source = sources,
     work = work,
     arguments = table.pack(...),
   }, Crew)
@@ -164,7 +177,7 @@ end
 -- it:buffer(n) -> Iter that reads ahead: at most n values
 function Iter:buffer(n)
   n = iter.check_count(n, 1, "buffer")
-  return new("buffer", self, n, pump, self.step)
+  return new("buffer", self, self, n, pump, self.step)
 end
 
 -- ---- map_concurrent
@@ -285,7 +298,7 @@ end
 function Iter:map_concurrent(n, fn, options)
   n = iter.check_count(n, 1, "map_concurrent")
   iter.check_function(fn, 2, "map_concurrent")
-  return new("map_concurrent", self, n, map_all, self.step, fn, is_ordered(options))
+  return new("map_concurrent", self, self, n, map_all, self.step, fn, is_ordered(options))
 end
 
 -- ---- merge
@@ -304,8 +317,8 @@ function All:__close()
 end
 
 local function pump_and_close(pipe, source)
-  local _ <close> = source
   pump(pipe, source.step)
+  if not pipe.closing and not pipe.failed then source:close() end -- else the leader does, uncancelled
 end
 
 local function pump_one(pipe, group, source)
@@ -316,7 +329,6 @@ local function pump_one(pipe, group, source)
 end
 
 local function merge_all(pipe, sources)
-  local _ <close> = sources
   TaskGroup(function(group)
     for _, source in ipairs(sources) do
       pipe.tasks[group:spawn(pump_one, pipe, group, source)] = true
@@ -331,7 +343,7 @@ function Iter:merge(...)
     sources[i] = iter.from(sources[i]) or bad(i - 1, "merge", "something to iterate", sources[i], 2)
   end
   local others = setmetatable(table.move(sources, 2, #sources, 1, {}), All)
-  local merged = new("merge", self, #sources, merge_all, sources)
+  local merged = new("merge", self, sources, #sources, merge_all, sources)
   local close_crew = merged.closer
   merged.closer = function()
     local _ <close> = others
@@ -380,5 +392,5 @@ end
 function Iter:debounce(seconds)
   iter.check_seconds(seconds, "debounce")
   local ahead = self:buffer(1)
-  return new("debounce", ahead, 1, debounce_all, ahead.step, seconds)
+  return new("debounce", ahead, ahead, 1, debounce_all, ahead.step, seconds)
 end

@@ -1,0 +1,196 @@
+/* generator.c: generators: bodies that give values by a function `yield`, and may wait in between.
+ *
+ * The body runs in a coroutine of its own, inside whichever task takes the next value: its waits
+ * are that task's. It is closed by making `yield` raise: so what it has open is closed on its way
+ * out, and may wait. tide.iter makes the object that users see of the two functions made here. */
+#include "bindings.h"
+
+typedef enum { FRESH, SUSPENDED, INSIDE, CLOSING, DONE } stage;
+
+typedef struct tl_generator {
+  tl_runtime *rt; /* whose */
+  lua_State *co;  /* the body's coroutine: the first user value */
+  stage stage;    /* INSIDE and CLOSING: also if it waits, or was killed there */
+} tl_generator;
+
+/* Upvalues of the functions: the runtime, the coroutine, the generator. */
+static tl_generator *generator_of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(3)); }
+
+static const char exit_error = 0; /* its address is the error that yield raises */
+
+bool tl_generator_exits(lua_State *L, int index) {
+  return lua_touserdata(L, index) == (const void *)&exit_error;
+}
+
+/* The body's coroutine. */
+
+static int body_left(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  return status == LUA_OK || status == LUA_YIELD ? 0 : lua_error(L);
+}
+
+/* Protected, so that what the body has open may wait while an error leaves it. */
+static int run_body(lua_State *L) { return body_left(L, lua_pcallk(L, 1, 0, 0, 0, body_left), 0); }
+
+static int yielded(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  if (generator_of(L)->stage != CLOSING) return 0;
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&exit_error);
+  return lua_error(L);
+}
+
+/* yield(value, ...): what a body is given */
+static int yield(lua_State *L) {
+  const tl_generator *self = generator_of(L);
+  if (L != self->co)
+    return tl_raise_message(L, self->rt, TIDE_EINVALID_STATE,
+                            "yield belongs into its own generator, not into another coroutine");
+  if (lua_isnoneornil(L, 1)) return luaL_argerror(L, 1, "nil means the end of an iteration");
+  tl_coroutine_check_yield(L, self->rt);
+  return lua_yieldk(L, lua_gettop(L), 0, yielded);
+}
+
+/* Steps. */
+
+/* Whether somebody is in the body. Who was killed in there never left. */
+static bool occupied(tl_generator *self) {
+  lua_Debug ar;
+  if (self->stage != INSIDE && self->stage != CLOSING) return false;
+  if (lua_status(self->co) == LUA_YIELD || lua_getstack(self->co, 0, &ar)) return true;
+  self->stage = DONE;
+  return false;
+}
+
+static void check_free(lua_State *L, tl_generator *self) {
+  if (TL_UNLIKELY(occupied(self)))
+    tl_raise_message(L, self->rt, TIDE_EINVALID_STATE,
+                     "somebody is inside this generator: only one task at a time can take its "
+                     "next value");
+}
+
+/* The coroutine has given `results`, or has ended. */
+static int stepped(lua_State *L, tl_generator *self, int results) {
+  if (TL_UNLIKELY(results < 0)) {
+    self->stage = DONE;
+    return lua_error(L);
+  }
+  if (lua_status(self->co) == LUA_YIELD) {
+    self->stage = SUSPENDED;
+    return results;
+  }
+  self->stage = DONE;
+  lua_pushnil(L);
+  return 1;
+}
+
+static int step_again(lua_State *L, int status, lua_KContext scope) {
+  bool waiting;
+  (void)status;
+  tl_generator *self = generator_of(L);
+  int results = tl_coroutine_go_on(L, self->co, scope, &waiting);
+  return waiting ? tl_wait(L, scope, step_again) : stepped(L, self, results);
+}
+
+static int step(lua_State *L) {
+  bool waiting;
+  tl_generator *self = generator_of(L);
+  check_free(L, self);
+  if (self->stage == DONE) {
+    lua_pushnil(L);
+    return 1;
+  }
+  int arguments = self->stage == FRESH ? 2 : 0; /* run_body's */
+  lua_KContext scope = tl_coroutine_scope(self->rt);
+  lua_settop(L, 0);
+  self->stage = INSIDE;
+  int results = tl_coroutine_resume(L, self->co, arguments, scope, &waiting);
+  return waiting ? tl_wait(L, scope, step_again) : stepped(L, self, results);
+}
+
+/* Closing. */
+
+static int closed(lua_State *L, tl_generator *self, int results) {
+  bool again = results >= 0 && lua_status(self->co) == LUA_YIELD;
+  self->stage = DONE;
+  if (again) tl_close_coroutine(L, self->rt, self->co, "the cleanup of a generator");
+  if (again)
+    return tl_raise_message(L, self->rt, TIDE_EINVALID_STATE,
+                            "the generator went on after it was closed, and gave a value");
+  if (results < 0 && !tl_generator_exits(L, -1)) return lua_error(L);
+  return 0;
+}
+
+static int close_again(lua_State *L, int status, lua_KContext scope) {
+  bool waiting;
+  (void)status;
+  tl_generator *self = generator_of(L);
+  int results = tl_coroutine_go_on(L, self->co, scope, &waiting);
+  return waiting ? tl_wait(L, scope, close_again) : closed(L, self, results);
+}
+
+static int close(lua_State *L) {
+  bool waiting;
+  tl_generator *self = generator_of(L);
+  check_free(L, self);
+  stage was = self->stage;
+  self->stage = was == SUSPENDED ? CLOSING : DONE;
+  if (was != SUSPENDED) return 0;
+  lua_KContext scope = tl_coroutine_scope(self->rt);
+  lua_settop(L, 0);
+  int results = tl_coroutine_resume(L, self->co, 0, scope, &waiting);
+  return waiting ? tl_wait(L, scope, close_again) : closed(L, self, results);
+}
+
+/* Dropped unfinished: its cleanup runs, and cannot wait. */
+static int collect(lua_State *L) {
+  tl_generator *self = lua_touserdata(L, 1);
+  stage was = self->stage;
+  self->stage = DONE;
+  if (was == SUSPENDED)
+    tl_close_coroutine(L, self->rt, self->co, "the cleanup of a generator that was dropped");
+  return 0;
+}
+
+lua_State *tl_generator_inside(lua_State *L, int index) {
+  lua_CFunction function = lua_tocfunction(L, index);
+  if (function != step && function != close) return NULL;
+  lua_getupvalue(L, index, 2);
+  lua_State *co = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  return co;
+}
+
+static void push_function(lua_State *L, tl_runtime *rt, int co, int self, lua_CFunction function) {
+  lua_pushlightuserdata(L, rt);
+  lua_pushvalue(L, co);
+  lua_pushvalue(L, self);
+  lua_pushcclosure(L, function, 3);
+}
+
+/* tide.generator_parts(body) -> step, close */
+static int parts(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tl_check_callable(L, 1);
+  lua_settop(L, 1);
+  lua_State *co = lua_newthread(L);
+  tl_generator *self = tl_object_new(L, rt, TL_GENERATOR, sizeof *self, 1);
+  *self = (tl_generator){.rt = rt, .co = co, .stage = DONE};
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, 3, 1);
+  lua_pushcfunction(co, run_body);
+  lua_pushvalue(L, 1);
+  push_function(L, rt, 2, 3, yield);
+  lua_xmove(L, co, 2);
+  self->stage = FRESH;
+  push_function(L, rt, 2, 3, step);
+  push_function(L, rt, 2, 3, close);
+  return 2;
+}
+
+void tl_generator_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg functions[] = {{"generator_parts", parts}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__gc", collect}, {NULL, NULL}};
+  tl_class_new(L, rt, TL_GENERATOR, "generator", NULL, metamethods);
+  tl_functions(L, rt, functions);
+}

@@ -1,0 +1,130 @@
+/* local.c: Local: values that belong to a task, and to the tasks it spawns.
+ *
+ * TL_LOCALS has for each task with values a table, local -> value. Tables are never changed: who
+ * sets a value makes a new one, so a spawned task inherits by having the same. What is set outside
+ * of all tasks is for those that are spawned there, under the runtime's key. */
+#include "bindings.h"
+
+enum { DEFAULT = 1 }; /* user value of a Local */
+
+static void push_key(lua_State *L, tl_runtime *rt) {
+  if (rt->current != NULL)
+    tl_task_push(L, rt->current);
+  else
+    lua_pushlightuserdata(L, rt);
+}
+
+/* Pushes TL_LOCALS and the present table, or nil. */
+static void push_values(lua_State *L, tl_runtime *rt) {
+  tl_table_push(L, rt, TL_LOCALS);
+  push_key(L, rt);
+  lua_rawget(L, -2);
+}
+
+void tl_locals_inherit(lua_State *L, tl_runtime *rt, int task_index) {
+  task_index = lua_absindex(L, task_index);
+  push_values(L, rt);
+  lua_pushvalue(L, task_index);
+  lua_insert(L, -2);
+  if (!lua_isnil(L, -1))
+    lua_rawset(L, -3);
+  else
+    lua_pop(L, 2);
+  lua_pop(L, 1);
+}
+
+/* local:get() -> value */
+static int local_get(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tl_check(L, rt, 1, TL_LOCAL);
+  lua_settop(L, 1);
+  push_values(L, rt);
+  if (lua_istable(L, 3)) {
+    lua_pushvalue(L, 1);
+    if (lua_rawget(L, 3) != LUA_TNIL) return 1;
+  }
+  lua_getiuservalue(L, 1, DEFAULT);
+  return 1;
+}
+
+/* local:set(value): for this task, and those it spawns from now on */
+static int local_set(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tl_check(L, rt, 1, TL_LOCAL);
+  lua_settop(L, 2);
+  rt->has_locals = true;
+  push_values(L, rt); /* at 3, 4 */
+  lua_newtable(L);
+  if (lua_istable(L, 4)) {
+    for (lua_pushnil(L); lua_next(L, 4) != 0;) {
+      lua_pushvalue(L, -2);
+      lua_insert(L, -2);
+      lua_rawset(L, 5);
+    }
+  }
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_rawset(L, 5);
+  push_key(L, rt);
+  lua_pushvalue(L, 5);
+  lua_rawset(L, 3);
+  return 0;
+}
+
+static int restore(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  bool failed = status != LUA_OK && status != LUA_YIELD;
+  lua_pushlightuserdata(L, tl_rt(L));
+  lua_pushcclosure(L, local_set, 1);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_call(L, 2, 0);
+  return failed ? tl_rethrow(L, tl_rt(L)) : lua_gettop(L) - 3;
+}
+
+/* local:with(value, fn, ...) -> results...: the value inside fn (which may wait), then the old one
+ */
+static int local_with(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tl_check(L, rt, 1, TL_LOCAL);
+  luaL_checkany(L, 2);
+  tl_check_callable(L, 3);
+  lua_pushlightuserdata(L, rt);
+  lua_pushcclosure(L, local_get, 1);
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1); /* the old value, which comes to 2 in the end */
+  lua_pushlightuserdata(L, rt);
+  lua_pushcclosure(L, local_set, 1);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_call(L, 2, 0);
+  lua_replace(L, 2);
+  lua_pushcfunction(L, tl_message_handler);
+  lua_insert(L, 3); /* local, old value, handler, fn, arguments */
+  return restore(L, lua_pcallk(L, lua_gettop(L) - 4, LUA_MULTRET, 3, 0, restore), 0);
+}
+
+static int local_tostring(lua_State *L) {
+  tl_check(L, tl_rt(L), 1, TL_LOCAL);
+  local_get(L);
+  lua_pushfstring(L, "Local(%s)", luaL_tolstring(L, -1, NULL));
+  return 1;
+}
+
+/* tide.Local([default]) */
+static int new_local(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  lua_settop(L, 1);
+  tl_object_new(L, rt, TL_LOCAL, 1, DEFAULT);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, DEFAULT);
+  return 1;
+}
+
+void tl_local_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg methods[] = {
+      {"get", local_get}, {"set", local_set}, {"with", local_with}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__tostring", local_tostring}, {NULL, NULL}};
+  tl_class_new(L, rt, TL_LOCAL, "Local", methods, metamethods);
+  tl_constructor(L, rt, "Local", TL_LOCAL, new_local);
+}

@@ -1,0 +1,289 @@
+/* select.c: select over whatever can be waited for, and the two cases that are objects of their
+ * own: queue:putting(value) and tide.after(seconds). */
+#include "bindings.h"
+#include "net.h"
+
+enum {
+  SELF = 1,  /* on the stack of select: its record, */
+  FIRST = 3, /* a stream for a listener's connection, or nil; then the cases as they were given */
+  SPARE_ROOM = 8, /* cases for which the spare record has room */
+};
+
+static const uint32_t NO_CASE = UINT32_MAX;
+
+typedef struct tl_select {
+  tide_select select; /* first */
+  bool puts;          /* there are cases of putting */
+  tide_case cases[];  /* as many as there are arguments, or SPARE_ROOM */
+} tl_select;
+
+/* A case that is an object. Its user values: queue, value. */
+typedef struct tl_case {
+  bool putting;      /* else a time */
+  double seconds;    /* from the call of select on */
+  double priority;   /* of what is put */
+  tide_queue *queue; /* the first user value */
+} tl_case;
+
+/* queue:putting(value[, priority]) -> case */
+int tl_queue_putting(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_queue *queue = tl_check(L, rt, 1, TL_QUEUE);
+  double priority = tl_queue_check_item(L, queue);
+  lua_settop(L, 2);
+  tl_case *self = tl_object_new(L, rt, TL_CASE, sizeof *self, 2);
+  *self = (tl_case){.putting = true, .queue = queue, .priority = priority};
+  lua_insert(L, 1);
+  lua_setiuservalue(L, 1, 2);
+  lua_setiuservalue(L, 1, 1);
+  return 1;
+}
+
+/* tide.after(seconds) -> case */
+static int after(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  double seconds = luaL_checknumber(L, 1);
+  luaL_argcheck(L, seconds >= 0, 1, "must not be negative or NaN");
+  tl_case *self = tl_object_new(L, rt, TL_CASE, sizeof *self, 2);
+  *self = (tl_case){.seconds = seconds};
+  return 1;
+}
+
+static bool is_putting(lua_State *L, const tl_runtime *rt, int index) {
+  const tl_case *self = tl_test(L, rt, index, TL_CASE);
+  return self != NULL && self->putting;
+}
+
+static int case_tostring(lua_State *L) {
+  const tl_case *self = tl_check(L, tl_rt(L), 1, TL_CASE);
+  if (self->putting)
+    lua_pushliteral(L, "case(Queue.putting)");
+  else
+    lua_pushfstring(L, "case(after %f s)", self->seconds);
+  return 1;
+}
+
+/* Making the cases. */
+
+/* Stores the value of the object at `index` in its queue, and takes the slot. */
+static void make_putting(lua_State *L, tide_case *out, const tl_case *self, int index) {
+  lua_getiuservalue(L, index, 1);
+  lua_getiuservalue(L, index, 2);
+  uint32_t slot = tl_queue_store(L, self->queue, lua_gettop(L) - 1);
+  tide_case_put(out, self->queue, slot, self->priority);
+  lua_pop(L, 2);
+}
+
+static void make_own(lua_State *L, const tl_runtime *rt, tide_case *out, int index) {
+  const tl_case *self = lua_touserdata(L, index);
+  if (self->putting)
+    make_putting(L, out, self, index);
+  else
+    tide_case_at(out,
+                 tide_time_add(tide_loop_now(rt->loop), tide_time_from_seconds(self->seconds)));
+}
+
+/* The class of the argument at `index`; TL_SELECT: it is no case. May leave a value on the stack.
+ */
+static tl_class class_of(lua_State *L, const tl_runtime *rt, int index) {
+  static const tl_class classes[] = {TL_CASE,   TL_EVENT, TL_TASK,      TL_LISTENER,
+                                     TL_FUTURE, TL_LOCK,  TL_SEMAPHORE, TL_QUEUE};
+  if (lua_touserdata(L, index) == NULL || !lua_getmetatable(L, index)) return TL_SELECT;
+  const void *metatable = lua_topointer(L, -1);
+  if (metatable == rt->metatables[TL_QUEUE]) return TL_QUEUE;
+  for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
+    if (metatable == rt->metatables[classes[i]]) return classes[i];
+  return TL_SELECT;
+}
+
+/* Makes a case of the argument at `index`, whose class is known. */
+static void make_case(lua_State *L, const tl_runtime *rt, tide_case *out, int index,
+                      tl_class class) {
+  void *object = lua_touserdata(L, index);
+  switch (class) {
+  case TL_QUEUE:
+    tide_case_get(out, object);
+    break;
+  case TL_CASE:
+    make_own(L, rt, out, index);
+    break;
+  case TL_EVENT:
+    tide_case_event(out, object);
+    break;
+  case TL_LOCK:
+    tide_case_lock(out, object);
+    break;
+  case TL_SEMAPHORE:
+    tide_case_semaphore(out, object);
+    break;
+  case TL_LISTENER:
+    tide_case_accept(out, object);
+    break;
+  default:
+    tide_case_future(out, object);
+  }
+}
+
+/* The end. */
+
+/* Gives back the slots of what was to be put, but for the case given. */
+static void withdraw(lua_State *L, const tl_runtime *rt, const tl_select *self, uint32_t but) {
+  for (uint32_t i = 0; self->puts && i < self->select.count; i++) {
+    int index = FIRST + (int)i;
+    if (i == but || !is_putting(L, rt, index)) continue;
+    uint32_t slot = (uint32_t)self->cases[i].wait.value.number;
+    lua_getiuservalue(L, index, 1);
+    tl_queue_clear(L, slot, lua_gettop(L));
+    lua_pop(L, 1);
+    tide_queue_free(((const tl_case *)lua_touserdata(L, index))->queue, slot);
+  }
+}
+
+/* Which case failed: one of several. */
+static int raise_case(lua_State *L, const tl_runtime *rt, const tide_select *select, int error) {
+  lua_pushfstring(L, "case %d: %s", (int)select->chosen + 1, tide_error_message(error));
+  return tl_raise_message(L, rt, error, lua_tostring(L, -1));
+}
+
+/* Called where a wait ended with an error: of the task's, or of a case. */
+static void abandoned(lua_State *L) {
+  const tl_runtime *rt = tl_rt(L);
+  const tl_select *self = lua_touserdata(L, SELF);
+  int outcome = rt->current->task.outcome;
+  withdraw(L, rt, self, NO_CASE);
+  if (outcome != TIDE_ECANCELLED && outcome != TIDE_EDEADLOCK)
+    raise_case(L, rt, &self->select, outcome);
+}
+
+/* Pushes the number of the chosen case, of that class, and what it gave; the first argument is at
+ * `first`. */
+static int push_values(lua_State *L, tl_runtime *rt, uint32_t number, const tide_case *chosen,
+                       int first, tl_class class) {
+  int index = first + (int)number;
+  lua_pushinteger(L, (lua_Integer)number + 1);
+  switch (class) {
+  case TL_QUEUE:
+    tl_queue_take(L, lua_touserdata(L, index), (uint32_t)chosen->wait.value.number, index);
+    lua_remove(L, -2); /* its table */
+    return 2;
+  case TL_TASK:
+  case TL_FUTURE:
+    return 1 + tl_result_push(L, rt, tl_check_future(L, rt, index), index);
+  case TL_LISTENER: /* the stream that was made for it */
+    lua_pushvalue(L, SELF + 1);
+    tide_stream_init(lua_touserdata(L, -1), rt->loop, (int)chosen->wait.value.integer);
+    return 2;
+  case TL_LOCK: /* it releases at the end of a block */
+  case TL_SEMAPHORE:
+    lua_pushvalue(L, index);
+    return 2;
+  default:
+    return 1;
+  }
+}
+
+static int try_select(lua_State *L, tl_runtime *rt, void *record) {
+  tl_select *self = record;
+  int result = tide_select_wait(&self->select, &rt->current->task);
+  if (result == TIDE_PENDING) return TL_AGAIN;
+  uint32_t number = result == TIDE_OK ? self->select.chosen : NO_CASE;
+  withdraw(L, rt, self, number);
+  if (result != TIDE_OK) return raise_case(L, rt, &self->select, result);
+  lua_pushvalue(L, SELF);
+  lua_rawseti(L, LUA_REGISTRYINDEX, rt->select_record); /* for the next select */
+  tl_class class = class_of(L, rt, FIRST + (int)number);
+  return push_values(L, rt, number, &self->cases[number], FIRST, class);
+}
+
+/* The beginning. */
+
+static tl_select *push_record(lua_State *L, const tl_runtime *rt, int count) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->select_record);
+  tl_select *self = count <= SPARE_ROOM ? lua_touserdata(L, -1) : NULL;
+  if (self != NULL) {
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, LUA_REGISTRYINDEX, rt->select_record);
+    return self;
+  }
+  lua_pop(L, 1);
+  size_t room = count > SPARE_ROOM ? (size_t)count : SPARE_ROOM;
+  return lua_newuserdatauv(L, sizeof *self + room * sizeof self->cases[0], 0);
+}
+
+/* What there is among the arguments. */
+typedef struct kinds {
+  bool puts;                    /* a case of putting */
+  bool listener;                /* a Listener */
+  tl_class classes[SPARE_ROOM]; /* of the first ones */
+} kinds;
+
+/* Raises for what is no case, before anything is done. With `out`, makes cases of what needs no
+ * memory for that. */
+static void check_cases(lua_State *L, const tl_runtime *rt, int count, kinds *found,
+                        tide_case *out) {
+  found->puts = found->listener = false;
+  luaL_argcheck(L, count > 0, 1, "there is no case to wait for");
+  luaL_checkstack(L, count + LUA_MINSTACK, "too many cases");
+  for (int i = 1; i <= count; i++) {
+    tl_class class = class_of(L, rt, i);
+    if (i <= SPARE_ROOM) found->classes[i - 1] = class;
+    if (TL_UNLIKELY(class == TL_SELECT))
+      luaL_typeerror(L, i, "Queue, Event, Lock, Semaphore, Task, Future, Listener or case");
+    if (class == TL_LISTENER) found->listener = true;
+    if (class == TL_CASE && is_putting(L, rt, i)) {
+      if (((const tl_case *)lua_touserdata(L, i))->queue->closed) tl_queue_refuse(L, rt);
+      found->puts = true;
+    } else if (out != NULL) {
+      make_case(L, rt, &out[i - 1], i, class);
+    }
+  }
+  lua_settop(L, count);
+}
+
+/* Waits with a record that outlives this call. */
+static int select_waiting(lua_State *L, tl_runtime *rt, int count, const kinds *found) {
+  static const tl_recall recall = {
+      .class = TL_SELECT, .attempt = try_select, .abandoned = abandoned};
+  tl_select *self = push_record(L, rt, count);
+  self->puts = found->puts;
+  if (found->listener)
+    tl_stream_new(L, rt);
+  else
+    lua_pushnil(L);
+  lua_rotate(L, 1, 2);
+  for (int i = 0; i < count; i++) {
+    tl_class class = class_of(L, rt, FIRST + i);
+    lua_settop(L, FIRST + count - 1);
+    make_case(L, rt, &self->cases[i], FIRST + i, class);
+  }
+  tide_select_init(&self->select, self->cases, (uint32_t)count);
+  return tl_call(L, rt, &recall, self);
+}
+
+/* tide.select(case, ...) -> index, values... (waits) */
+static int select_(lua_State *L) {
+  kinds found;
+  tide_select select;
+  tide_case cases[SPARE_ROOM];
+  tl_runtime *rt = tl_rt(L);
+  int count = lua_gettop(L);
+  bool few = count <= SPARE_ROOM;
+  check_cases(L, rt, count, &found, few ? cases : NULL);
+  tl_task *task = tl_enter(L, rt);
+  if (!few || found.puts || found.listener) return select_waiting(L, rt, count, &found);
+  tide_select_init(&select, cases, (uint32_t)count);
+  int result = tide_select_try(&select, &task->task);
+  if (result == TIDE_PENDING) return select_waiting(L, rt, count, &found);
+  if (TL_UNLIKELY(result != TIDE_OK)) return raise_case(L, rt, &select, result);
+  tl_class class = found.classes[select.chosen];
+  return push_values(L, rt, select.chosen, &cases[select.chosen], 1, class);
+}
+
+void tl_select_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg functions[] = {{"select", select_}, {"after", after}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__tostring", case_tostring}, {NULL, NULL}};
+  lua_pushboolean(L, 0);
+  rt->select_record = luaL_ref(L, LUA_REGISTRYINDEX);
+  tl_class_new(L, rt, TL_CASE, "case", NULL, metamethods);
+  tl_functions(L, rt, functions);
+}

@@ -1,0 +1,43 @@
+/* select.h: waiting for the first of several things, of which exactly one happens.
+ *
+ * A case stands for a wait on one source: a queue's next item, a lock. Each source's header has a
+ * function tide_case_... that makes one. */
+#ifndef TIDE_SELECT_H
+#define TIDE_SELECT_H
+
+#include "task.h"
+
+TIDE_BEGIN_DECLS
+
+struct tide_case {
+  tide_wait wait;                  /* in the source while the select is parked; wait.value: what
+                                      it gave, said with each source */
+  const struct tide_case_ops *ops; /* which kind of source */
+};
+
+/* Allocates nothing and owns nothing: the cases are its owner's, and so are their sources. */
+typedef struct tide_select {
+  tide_case *cases; /* which, in the order in which those that are ready are preferred */
+  uint32_t count;   /* how many: one at least */
+  uint32_t chosen;  /* the index of the one that happened, or that failed */
+  bool over;        /* it has happened, and the next call says so */
+} tide_select;
+
+TIDE_API void tide_select_init(tide_select *select, tide_case *cases, uint32_t count);
+
+/* (waits) Until one of the cases has happened: `chosen` tells which. The others are as if they had
+ * never been. Called again after TIDE_PENDING and outcome TIDE_OK, as a stream's functions are;
+ * with another outcome none happened. Errors are those of the first case that fails; TIDE_ENOMEM.
+ */
+TIDE_API int tide_select_wait(tide_select *select, tide_task *task);
+
+/* The same without waiting: TIDE_PENDING where tide_select_wait is to be called, and nothing has
+ * happened; else as that. Nothing refers to the select afterwards. */
+TIDE_API int tide_select_try(tide_select *select, tide_task *task);
+
+/* A case that happens at `when` on the loop's clock. */
+TIDE_API void tide_case_at(tide_case *self, tide_time when);
+
+TIDE_END_DECLS
+
+#endif

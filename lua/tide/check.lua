@@ -1,0 +1,48 @@
+-- tide.check: wrong arguments, told in the manner of Lua's own library.
+local check = {}
+
+-- Raises "bad argument". `level` is as for error: whose fault it is, seen from who calls this: 2 is
+-- the caller of the public function that calls it, and each function in between adds 1.
+function check.fail(position, name, what, level)
+  error(("bad argument #%d to '%s' (%s)"):format(position, name, what), level + 1)
+end
+
+-- How Lua's messages call the type of a value.
+local function type_of(value)
+  local metatable = getmetatable(value)
+  local name = type(metatable) == "table" and rawget(metatable, "__name")
+  return type(name) == "string" and name or type(value)
+end
+
+-- Raises "bad argument ... (function expected, got nil)".
+function check.unexpected(position, name, expected, got, level)
+  check.fail(position, name, ("%s expected, got %s"):format(expected, type_of(got)), level + 1)
+end
+
+function check.is_callable(value)
+  if type(value) == "function" then return true end
+  local metatable = getmetatable(value)
+  return type(metatable) == "table" and rawget(metatable, "__call") ~= nil
+end
+
+function check.callable(position, name, value, level)
+  if not check.is_callable(value) then check.unexpected(position, name, "function", value, level + 1) end
+end
+
+function check.type(position, name, expected, value, level)
+  if type(value) ~= expected then check.unexpected(position, name, expected, value, level + 1) end
+end
+
+-- A number of seconds.
+function check.seconds(position, name, value, level)
+  check.type(position, name, "number", value, level + 1)
+  if value ~= value then check.fail(position, name, "must not be NaN", level + 1) end
+end
+
+-- The object of a method, which is of that class where `is` says so.
+function check.self(is, name, class, value, level)
+  if is then return end
+  error(("calling '%s' on bad self (%s expected, got %s)"):format(name, class, type_of(value)), level + 1)
+end
+
+return check

@@ -1,0 +1,32 @@
+-- ./dev, in a tree of stubs: what its verbs would install and call.
+local stubs = [=[
+  dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
+  mkdir -p "$dir/bin" "$dir/bench/peers" "$dir/build/release" && cp dev CMakePresets.json "$dir"
+  stub() { printf '#!/bin/sh\n%s\n' "$2" >"$1"; chmod +x "$1"; }
+  stub "$dir/bin/cmake" true
+  stub "$dir/bin/apt-get" 'echo apt-get "$@"'
+  stub "$dir/bin/dpkg-query" 'shift 3; printf "installed %s\n" "$@"'
+  stub "$dir/bin/lua5.4" 'echo lua5.4 "$@"'
+  stub "$dir/bench/peers/install.sh" 'echo peers; exit ${PEERS_STATUS-0}'
+  PATH=$dir/bin:$PATH; export PATH
+  cd "$dir"
+]=]
+
+-- What `./dev ARGUMENTS` prints, with what it installs.
+local function dev(arguments)
+  local pipe <close> = assert(io.popen(("%s\n(%s) 2>&1"):format(stubs, arguments)))
+  return pipe:read "a"
+end
+
+describe("./dev bench", function()
+  it("installs the peers where they are asked for", function()
+    assert.equal("peers\nlua5.4 bench/run.lua --peers\n", dev "./dev bench --peers")
+    assert.equal("peers\nlua5.4 bench/run.lua --only echo --peers\n", dev "./dev bench --only echo --peers")
+    assert.equal("lua5.4 bench/run.lua --only echo\n", dev "./dev bench --only echo")
+  end)
+
+  it("goes on where not all peers can be had", function()
+    assert.equal("peers\nnot all peers could be installed\nlua5.4 bench/run.lua --peers\n",
+      dev "PEERS_STATUS=1 ./dev bench --peers")
+  end)
+end)
