@@ -172,8 +172,8 @@ static options parse(int argc, char **argv) {
 
 static int load(lua_State *L, const options *o, char **argv) {
   if (o->code != NULL) return luaL_loadbuffer(L, o->code, strlen(o->code), "=(command line)");
-  if (o->script == 0 || strcmp(argv[o->script], "-") == 0) return luaL_loadfile(L, NULL);
-  return luaL_loadfile(L, argv[o->script]);
+  const char *path = o->script != 0 ? argv[o->script] : NULL;
+  return luaL_loadfile(L, path != NULL && strcmp(path, "-") != 0 ? path : NULL);
 }
 
 /* Lua's memory: a slab, which knows what malloc cannot, that Lua remembers sizes. Not where a

@@ -97,7 +97,7 @@ static int net_connect(lua_State *L) {
   static const tl_recall recall = {
       .class = TL_CONNECTOR, .attempt = try_connect, .abandoned = give_up};
   tl_runtime *rt = tl_rt(L);
-  tide_address address, local;
+  tide_address address = {0}, local;
   tide_connect_options options = {0};
   tl_check_address(L, rt, 1, &address);
   int opts = tide_address_is_unix(&address) && lua_istable(L, 2) ? 2 : 3;
@@ -118,7 +118,7 @@ static int net_connect(lua_State *L) {
  * net.listen("unix:/path") */
 static int net_listen(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
-  tide_address address;
+  tide_address address = {0};
   tide_listen_options options = {0};
   tl_loop(L, rt);
   tl_check_address(L, rt, 1, &address);

@@ -139,7 +139,10 @@ static void grow_slots(lua_State *L, tl_runtime *rt) {
   if (rt->slot_capacity != old) return;
   int *slots = tide_resize(tide_loop_allocator(rt->loop), rt->slots, (size_t)old * sizeof *slots,
                            (size_t)capacity * sizeof *slots);
-  if (slots == NULL) luaL_error(L, "not enough memory");
+  if (slots == NULL) {
+    luaL_error(L, "not enough memory");
+    return;
+  }
   rt->slots = slots;
   rt->slot_capacity = capacity;
   for (int slot = capacity; slot > old; slot--) rt->slots[rt->slot_count++] = slot;

@@ -98,6 +98,7 @@ tl_task *tl_enter_failed(lua_State *L, const tl_runtime *rt) {
                     "script with the program tide",
                     name);
     tl_raise_message(L, rt, TIDE_ENO_TASK, lua_tostring(L, -1));
+    return NULL;
   }
   if (rt->current->task.state != TIDE_TASK_RUNNING) {
     tide_task_detach(&rt->current->task);

@@ -5,7 +5,7 @@ local helper = require "spec.helper"
 local tide = require "tide"
 
 local reference = {
-  "tide", "cancellation", "group", "sync", "errors", "coroutine", "net", "testing", "program", "c",
+  "tide", "cancellation", "group", "sync", "iter", "errors", "coroutine", "net", "testing", "program", "c",
 }
 
 -- Constructors whose objects have another name in headings than their own in small letters.
@@ -108,6 +108,7 @@ local function add_objects(names)
     local guard <close> = tide.RWLock():read()
     add_methods_of(names, "guard", guard)
     add_methods_of(names, "err", tide.error("x"))
+    add_methods_of(names, "iter", tide.iter {})
     if not tide.net then return end
     local stream, peer = tide.net.pair()
     add_methods_of(names, "stream", stream)

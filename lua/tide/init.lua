@@ -3,6 +3,8 @@ local tide = require "tide"
 
 require "tide.errors"
 require "tide.concurrent"
+require "tide.iter"
+require "tide.iter_tasks"
 require "tide.net"
 require "tide.testing"
 
