@@ -321,7 +321,7 @@ local function print_peer_table(works, peers, options, of_servers)
   local columns = peer_columns(peers, of_servers)
   print_header { "work", table.unpack(columns) }
   for _, work in ipairs(works) do
-    if (work.load ~= nil) == of_servers then
+    if work.peer and (work.load ~= nil) == of_servers then
       local cells = { work.title }
       for i, result in ipairs(run_in_turn(work, peer_contenders(peers, work, options), options.rounds, options)) do
         local starved = result.fairness and result.fairness < STARVED
