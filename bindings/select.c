@@ -71,7 +71,7 @@ static void make_putting(lua_State *L, tide_case *out, const tl_case *self, int 
   lua_getiuservalue(L, index, 2);
   uint32_t slot = tl_queue_store(L, self->queue, lua_gettop(L) - 1);
   tide_case_put(out, self->queue, slot, self->priority);
-  lua_pop(L, 2);
+  lua_pop(L, 3);
 }
 
 static void make_own(lua_State *L, const tl_runtime *rt, tide_case *out, int index) {
