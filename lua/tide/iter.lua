@@ -9,6 +9,7 @@
 -- - Who got nil from a step does not call it again.
 -- - A wait in a step that was cancelled did not happen: the Iter stays as it is.
 -- - A step whose state two tasks would spoil has a Use; others may be shared.
+local check = require "tide.check"
 local tide = require "tide"
 
 local new_error, is = tide.error, tide.is
@@ -37,8 +38,7 @@ end
 -- ---- checks
 
 local function bad(position, name, expected, got, level)
-  error(("bad argument #%d to '%s' (%s expected, got %s)"):format(position, name, expected,
-    math.type(got) or type(got)), level + 1)
+  check.fail(position, name, ("%s expected, got %s"):format(expected, math.type(got) or type(got)), level + 1)
 end
 
 local function has_metamethod(x, name)
@@ -47,15 +47,14 @@ local function has_metamethod(x, name)
 end
 
 local function check_function(fn, position, name)
-  if type(fn) == "function" or has_metamethod(fn, "__call") then return end
-  bad(position, name, "function", fn, 3)
+  if not check.is_callable(fn) then bad(position, name, "function", fn, 3) end
 end
 
 local function check_count(n, least, name)
   if math.type(n) == "float" then n = math.tointeger(n) or n end
   if math.type(n) ~= "integer" then bad(1, name, "integer", n, 3) end
   if n < least then
-    error(("bad argument #1 to '%s' (must be at least %d)"):format(name, least), 3)
+    check.fail(1, name, ("must be at least %d"):format(least), 3)
   end
   return n
 end
@@ -63,7 +62,7 @@ end
 local function check_seconds(seconds, name)
   if type(seconds) ~= "number" then bad(1, name, "number", seconds, 3) end
   if seconds < 0 or seconds ~= seconds then
-    error(("bad argument #1 to '%s' (must not be negative or NaN)"):format(name), 3)
+    check.fail(1, name, "must not be negative or NaN", 3)
   end
 end
 
@@ -281,7 +280,7 @@ local generator_parts = tide.generator_parts
 function tide.interval(seconds)
   if type(seconds) ~= "number" then bad(1, "interval", "number", seconds, 2) end
   if seconds <= 0 or seconds ~= seconds then
-    error("bad argument #1 to 'interval' (must be positive)", 2)
+    check.fail(1, "interval", "must be positive", 2)
   end
   local began, tick = time(), 0
   return new(function()
