@@ -129,6 +129,25 @@ function helper.fails(part, f, ...)
   return err
 end
 
+-- Whether the peer ends the connection.
+function helper.hung_up(stream)
+  local data, err = tide.timeout(10, tide.try, stream.read, stream, 1)
+  return data == nil and (err == nil or tide.is(err, "os"))
+end
+
+-- How many descriptors this process may have open.
+function helper.max_fds()
+  local file <close> = io.open "/proc/self/limits"
+  return file and tonumber(file:read("a"):match "Max open files%s+(%d+)") or 256
+end
+
+-- All values of all steps of an Iter: {{1}, {2, "b"}}.
+function helper.steps_of(iter)
+  local steps = {}
+  iter:foreach(function(...) steps[#steps + 1] = { ... } end)
+  return steps
+end
+
 -- A list that knows how to compare itself: log(x) appends.
 function helper.log()
   return setmetatable({}, { __call = function(self, x) self[#self + 1] = x end })

@@ -33,12 +33,7 @@ local function watched(list)
   return tide.iter(step, nil, nil, helper.closer(function() seen.closed = seen.closed + 1 end)), seen
 end
 
--- All values of all steps: {{1}, {2, "b"}}.
-local function steps_of(iter)
-  local steps = {}
-  iter:foreach(function(...) steps[#steps + 1] = { ... } end)
-  return steps
-end
+local steps_of = helper.steps_of
 
 local function double(x) return x * 2 end
 local function is_even(x) return x % 2 == 0 end

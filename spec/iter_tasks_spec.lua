@@ -25,11 +25,7 @@ local function watched(list, pause)
   return tide.iter(step, nil, nil, helper.closer(function() seen.closed = seen.closed + 1 end)), seen
 end
 
-local function steps_of(iter)
-  local steps = {}
-  iter:foreach(function(...) steps[#steps + 1] = { ... } end)
-  return steps
-end
+local steps_of = helper.steps_of
 
 local function double(x) return x * 2 end
 local function same(expected, actual) assert.are.same(expected, actual) end

@@ -24,17 +24,7 @@ local function await_count(server, count)
   sleep(0)
 end
 
--- Whether the peer ends the connection.
-local function hung_up(stream)
-  local data, err = tide.timeout(10, tide.try, stream.read, stream, 1)
-  return data == nil and (err == nil or tide.is(err, "os"))
-end
-
--- How many descriptors this process may have open.
-local function max_fds()
-  local file <close> = io.open "/proc/self/limits"
-  return file and tonumber(file:read("a"):match "Max open files%s+(%d+)") or 256
-end
+local hung_up, max_fds = helper.hung_up, helper.max_fds
 
 describe("net.serve", function()
   it("runs the handler in a task for each connection", run(function()

@@ -33,16 +33,7 @@ local function accept_and_close(listener, n)
   for _ = 1, n do listener:accept():close() end
 end
 
--- Whether the peer ends the connection.
-local function hung_up(stream)
-  local data, err = tide.timeout(10, tide.try, stream.read, stream, 1)
-  return data == nil and (err == nil or tide.is(err, "os"))
-end
-
-local function max_fds()
-  local file <close> = io.open "/proc/self/limits"
-  return file and tonumber(file:read("a"):match "Max open files%s+(%d+)") or 256
-end
+local hung_up, max_fds = helper.hung_up, helper.max_fds
 
 -- Connections until one is not accepted at once: the listener's backlog is full.
 local function fill_backlog(listener)
