@@ -28,11 +28,11 @@ local function tolerate(kinds, f, ...)
   error(err, 0)
 end
 
--- Waits until the subject has ended.
-local function await_end(s)
-  local ended = false
-  s.task:add_done_callback(function() ended = true end)
-  while not ended do turns(1) end
+local SOON = 1e-5 -- seconds
+
+-- Waits until the condition holds. Time must be able to pass meanwhile.
+local function wait_until(condition)
+  while not condition() do tide.sleep(SOON) end
 end
 
 -- ---- reading
@@ -142,7 +142,7 @@ describe("cancelled at every suspension:", function()
           turns(1)
         end
       end, function(s)
-        await_end(s)
+        tide.wait { s.task }
         if not s.stream:closed() then s.stream:close_write() end
       end },
       subject = subject,
@@ -217,7 +217,7 @@ describe("cancelled at every suspension:", function()
         for data in s.stream:chunks() do s.got[#s.got + 1] = data end
       end,
       function(s)
-        await_end(s)
+        tide.wait { s.task }
         s.stream:close_write()
       end,
     },
@@ -254,7 +254,7 @@ describe("cancelled at every suspension:", function()
           turns(1)
         end
       end, function(s)
-        await_end(s)
+        tide.wait { s.task }
         turns(3)
         s.listener:close()
         for _, stream in ipairs(s.before) do stream:close() end
@@ -351,7 +351,7 @@ describe("cancelled at every suspension:", function()
 
   -- Talks to the server as long as it is there.
   local function client(s)
-    while not s.address do turns(1) end
+    wait_until(function() return s.address end)
     tolerate({ "os" }, function()
       local stream <close> = net.connect(s.address)
       for i = 1, 3 do
@@ -395,7 +395,7 @@ describe("cancelled at every suspension:", function()
   end
 
   local function until_served(s)
-    while s.served ~= 3 do turns(1) end
+    wait_until(function() return s.served == 3 end)
   end
 
   it("serve", sweep.it(serving({}, until_served)))
