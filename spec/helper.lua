@@ -116,6 +116,11 @@ end)
 -- Whether busted itself runs in a task: what only the root of a run can do is not to be tested.
 helper.inside = tide.current_task() ~= nil
 
+-- `size`, or a thousandth of it where each system call moves one byte only.
+function helper.size(size)
+  return os.getenv "TIDE_ONE_BYTE" and size // 1000 + 1 or size
+end
+
 local REAL = { clock = "real" }
 
 -- Runs the body as tide.run does, also where a loop runs already; opts are those of testing.run, but

@@ -122,8 +122,8 @@ describe("cancelled at every suspension:", function()
 
   -- ---- writing
 
-  local SHORT = ("0123456789abcdef"):rep(100)
-  local BLOCK = SHORT:rep(50)
+  local SHORT = ("0123456789abcdef"):rep(helper.size(100))
+  local BLOCK = ("0123456789abcdef"):rep(helper.size(5000))
 
   -- More than the system takes at once, so that every write but the first waits.
   local function writing(connect, subject)
@@ -136,7 +136,7 @@ describe("cancelled at every suspension:", function()
       others = { function(s)
         turns(2)
         while true do
-          local data = partial(s.reader.read_exactly, s.reader, 150000)
+          local data = partial(s.reader.read_exactly, s.reader, helper.size(150000))
           if not data then return end
           s.got[#s.got + 1] = data
           turns(1)
