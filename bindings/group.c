@@ -5,7 +5,6 @@ typedef struct tl_group {
   tide_group group; /* first */
   tl_runtime *rt;   /* whose */
   bool cancelled;   /* by group:cancel() */
-  bool waited;      /* children were live when the body ended */
   bool refused;     /* the body was left by the `closed` of its own spawn: as if cancelled */
   bool deadlocked;  /* nothing could wake the children: they were cancelled for it */
   bool own;         /* the last of the failures is the body's */
@@ -86,6 +85,12 @@ static int raise_group(lua_State *L, const tl_runtime *rt, bool has_name) {
   return lua_error(L);
 }
 
+/* Whether what is around the group is cancelled, seen by the task that leaves it, like the end of
+ * any wait: children may have been cancelled, or never begun. Who was killed cannot wait. */
+static bool is_cancelled_outside(lua_State *L, const tl_runtime *rt) {
+  return rt->current != NULL && lua_isyieldable(L) && tide_task_cancelled(&rt->current->task);
+}
+
 /* All children have ended. Raises, or returns 0 where the body's own end stands. With
  * *caught: the body's error was the group's own cancellation. */
 static int left(lua_State *L, bool *caught) {
@@ -101,7 +106,7 @@ static int left(lua_State *L, bool *caught) {
     *caught = catches && tl_error_is_cancel(L, rt, 2);
     return 0;
   }
-  if (group->waited && tide_task_cancelled(&rt->current->task)) return tl_raise_cancelled(L, rt);
+  if (is_cancelled_outside(L, rt)) return tl_raise_cancelled(L, rt);
   return 0;
 }
 
@@ -118,7 +123,6 @@ static bool is_refusal(lua_State *L, const tl_group *group) {
 
 /* The body has ended: its failure counts like a child's and cancels them. */
 static void body_over(lua_State *L, tl_group *group) {
-  group->waited = group->group.live > 0;
   if (lua_isnil(L, 2)) return;
   if (is_refusal(L, group)) {
     tl_cancelled_push(L, group->rt);
