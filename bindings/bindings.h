@@ -187,6 +187,8 @@ void tl_error_value_push(lua_State *L, int index);
 
 bool tl_error_is(lua_State *L, const tl_runtime *rt, int index, const char *kind);
 bool tl_error_is_cancel(lua_State *L, const tl_runtime *rt, int index); /* of one's own scopes */
+/* Says more of the error on top where it is Lua's limit of nested C calls; [-1, +1, m] */
+void tl_error_explain(lua_State *L);
 int tl_message_handler(lua_State *L); /* keeps the traceback; for lua_pcallk */
 /* Raises the error on top, which was caught, once more: the traceback stays as it was. */
 int tl_rethrow(lua_State *L, tl_runtime *rt);

@@ -116,9 +116,25 @@ static void remember_traceback(lua_State *L, tl_runtime *rt) {
   lua_rawset(L, -3);
 }
 
+/* Lua's message names neither the limit nor a way around it. */
+void tl_error_explain(lua_State *L) {
+  static const char bare[] = "C stack overflow";
+  size_t length;
+  if (lua_type(L, -1) != LUA_TSTRING) return;
+  const char *message = lua_tolstring(L, -1, &length);
+  if (length < sizeof bare - 1 || strcmp(message + length - (sizeof bare - 1), bare) != 0) return;
+  lua_pushfstring(L,
+                  "%s: Lua allows about 200 nested calls of C functions that call back, such as "
+                  "pcall, coroutine.wrap, tide.timeout(s, f), tide.scope(f) and tide.TaskGroup(f); "
+                  "block forms nest deeper: local _ <close> = tide.timeout(s)",
+                  message);
+  lua_replace(L, -2);
+}
+
 int tl_message_handler(lua_State *L) {
   tl_runtime *rt = tl_runtime_find(L);
   lua_settop(L, 1);
+  tl_error_explain(L);
   if (is_error(L, rt, 1)) {
     rt->rethrowing = false;
     if (tl_error_is(L, rt, 1, "cancelled")) return 1;
