@@ -188,6 +188,21 @@ local function command()
   return interpreter .. [[ -e 'require "tide".run(assert(loadfile(arg[1])))' /dev/null]]
 end
 
+describe("the reference of iterators", function()
+  it("has an example of each method, which is run below", function()
+    local examples, without = {}, {}
+    for _, block in ipairs(blocks_of "docs/reference/iter.md") do
+      if block.language == "lua" then examples[#examples + 1] = block.text end
+    end
+    local text = table.concat(examples)
+    for name, value in pairs(getmetatable(tide.iter {}).__index) do
+      local called = text:find(":" .. name .. "[ (]")
+      if is_public(name) and type(value) == "function" and not called then without[#without + 1] = name end
+    end
+    assert.equal("", sorted(without))
+  end)
+end)
+
 -- Runs the text by a command (this interpreter's) to which its path is added.
 local function run(text, by)
   local path = os.tmpname()
@@ -201,7 +216,9 @@ local function run(text, by)
   return output, tonumber(status)
 end
 
-local pages = { "README.md", "docs/index.md", "docs/tutorial.md", "docs/testing.md", "docs/design.md" }
+local pages = {
+  "README.md", "docs/index.md", "docs/tutorial.md", "docs/cancellation.md", "docs/testing.md", "docs/design.md",
+}
 for _, page in ipairs(reference) do pages[#pages + 1] = "docs/reference/" .. page .. ".md" end
 
 for _, page in ipairs(pages) do
