@@ -1,5 +1,6 @@
 /* Limit of an uncontended timeout: what a deadline around a protected call takes that may wait: a
- * userdata with an ev_timer, armed, a lua_pcallk with a message handler, disarmed. timeout [calls] */
+ * userdata with an ev_timer, armed, a lua_pcallk with a message handler, disarmed. timeout [calls]
+ */
 #define _GNU_SOURCE
 #include "measure.h"
 #include <ev.h>
