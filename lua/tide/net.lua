@@ -192,6 +192,16 @@ function Server:__len()
   return self.count
 end
 
+-- server:statistics() -> {connections=, max_connections=, accepting=, closed=}
+function Server:statistics()
+  return {
+    connections = self.count,
+    max_connections = self.max_connections,
+    accepting = self.accepting,
+    closed = self.closing,
+  }
+end
+
 function Server:__tostring()
   return ("Server(%s, %d connection%s, %s)"):format(table.concat(self.bound, ":"), self.count,
     self.count == 1 and "" or "s", self.closing and "closed" or "open")
@@ -248,6 +258,7 @@ function net.serve(handler, host, port, opts)
     on_error = options.on_error,
     listener = listener,
     bound = { listener:address() },
+    max_connections = options.max_connections,
     seats = options.max_connections and Semaphore(options.max_connections),
     starting = {},
     checking = false,
