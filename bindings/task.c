@@ -224,11 +224,28 @@ static int all_tasks(lua_State *L) {
   return 1;
 }
 
+/* tide.enclosing_tasks() -> list: the current task, the one whose group it is a child of, and so on */
+static int enclosing_tasks(lua_State *L) {
+  const tl_runtime *rt = tl_rt(L);
+  lua_newtable(L);
+  if (rt->current == NULL) return 1;
+  const tide_scope *scope = &rt->current->task.own;
+  for (int count = 0; scope != NULL; scope = scope->parent) {
+    tl_task *task = scope->task != NULL ? tl_task_of(scope->task) : NULL;
+    if (task == NULL) continue;
+    tl_task_push(L, task);
+    lua_rawseti(L, -2, ++count);
+    scope = &task->task.own;
+  }
+  return 1;
+}
+
 void tl_task_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg functions[] = {{"spawn", spawn},
                                        {"sleep", sleep_},
                                        {"current_task", current_task},
                                        {"all_tasks", all_tasks},
+                                       {"enclosing_tasks", enclosing_tasks},
                                        {NULL, NULL}};
   static const luaL_Reg methods[] = {{"cancel", task_cancel},
                                      {"uncancel", task_uncancel},

@@ -16,3 +16,4 @@ tide.shielded_await = nil
 tide.shield_call = nil
 tide.generator_parts = nil
 tide.tree_nodes = nil
+tide.enclosing_tasks = nil
