@@ -224,7 +224,8 @@ static int all_tasks(lua_State *L) {
   return 1;
 }
 
-/* tide.enclosing_tasks() -> list: the current task, the one whose group it is a child of, and so on */
+/* tide.enclosing_tasks() -> list: the current task, the one whose group it is a child of, and so on
+ */
 static int enclosing_tasks(lua_State *L) {
   const tl_runtime *rt = tl_rt(L);
   lua_newtable(L);
