@@ -177,15 +177,18 @@ end)
 
 -- Blocks.
 
+-- Runs its argument in virtual time: what a block prints does not depend on the machine's speed.
+local runner = [[-e 'require "tide".testing.run(assert(loadfile((...) or arg[1])))']]
+
 -- The program, or an interpreter with the module: a command to put a script's path behind.
 local function command()
   local build = os.getenv("TIDE_BUILD")
   local lowest = 0
   while arg and arg[lowest - 1] do lowest = lowest - 1 end
   local interpreter = arg and lowest < 0 and arg[lowest] or "lua5.4"
-  if interpreter:find("tide$") then return interpreter end
-  if build and not interpreter:find("lua") then return build .. "/tide" end
-  return interpreter .. [[ -e 'require "tide".run(assert(loadfile(arg[1])))' /dev/null]]
+  if build and not interpreter:find("lua") then interpreter = build .. "/tide" end
+  if interpreter:find("tide$") then return interpreter .. " " .. runner end
+  return interpreter .. " " .. runner .. " /dev/null"
 end
 
 -- Runs the text by a command (this interpreter's) to which its path is added.
