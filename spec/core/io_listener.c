@@ -75,7 +75,7 @@ static actor *connect_once(world *w) {
 static void finish(world *w, const actor *a) {
   for (int i = 0; i < SOON && !actor_ended(a); i++) {
     turn(w);
-    if (i > SOON / 2) usleep(1000);
+    if (i > SOON / 2) usleep(10000);
   }
   CHECK(actor_ended(a));
 }
