@@ -134,7 +134,7 @@ local function nc_spec(script)
     local file <close> = assert(io.open(name, "w"))
     file:write(commands)
   end
-  local output = sh("timeout -k 10 200 sh " .. name)
+  local output = sh("timeout -k 10 100 sh " .. name)
   os.remove(name)
   return output
 end
