@@ -180,20 +180,25 @@ end)
 -- Runs its argument in virtual time: what a block prints does not depend on the machine's speed.
 local runner = [[-e 'require "tide".testing.run(assert(loadfile((...) or arg[1])))']]
 
--- The program, or an interpreter with the module: a command to put a script's path behind.
-local function command()
+-- The program, or an interpreter with the module.
+local function interpreter()
   local build = os.getenv("TIDE_BUILD")
   local lowest = 0
   while arg and arg[lowest - 1] do lowest = lowest - 1 end
-  local interpreter = arg and lowest < 0 and arg[lowest] or "lua5.4"
-  if build and not interpreter:find("lua") then interpreter = build .. "/tide" end
-  if interpreter:find("tide$") then return interpreter .. " " .. runner end
-  return interpreter .. " " .. runner .. " /dev/null"
+  local lowest_argument = arg and lowest < 0 and arg[lowest] or "lua5.4"
+  return build and not lowest_argument:find("lua") and build .. "/tide" or lowest_argument
+end
+
+-- A command to put a script's path behind.
+local function command()
+  local path = interpreter()
+  return path .. " " .. runner .. (path:find("tide$") and "" or " /dev/null")
 end
 
 -- Runs the text by a command (this interpreter's) to which its path is added.
 local function run(text, by)
-  local path = os.tmpname()
+  local reserved = os.tmpname()
+  local path = reserved .. ".lua" -- busted loads no other files
   local file = assert(io.open(path, "w"))
   file:write(text)
   file:close()
@@ -201,6 +206,7 @@ local function run(text, by)
   local output, status = pipe:read("a"):match("^(.*)status (%d+)\n$")
   pipe:close()
   os.remove(path)
+  os.remove(reserved)
   return output, tonumber(status)
 end
 
@@ -221,8 +227,9 @@ for _, page in ipairs(pages) do
         end)
       elseif block.language == "lua busted" then
         it(("has specs that pass at line %d"):format(block.line), function()
-          local output, status = run(block.text, 'lua5.4 "$(command -v busted)" --pattern=.')
+          local output, status = run(block.text, interpreter() .. ' "$(command -v busted)" --pattern=.')
           assert.equal(0, status, output)
+          assert.matches("[1-9]%d* success", output)
         end)
       end
     end
