@@ -7,6 +7,7 @@ require "tide.iter"
 require "tide.iter_tasks"
 require "tide.net"
 require "tide.testing"
+require "tide.tree"
 
 -- what only the parts need
 tide.set_hook = nil
@@ -14,3 +15,5 @@ tide.join = nil
 tide.shielded_await = nil
 tide.shield_call = nil
 tide.generator_parts = nil
+tide.tree_nodes = nil
+tide.enclosing_tasks = nil
