@@ -725,8 +725,11 @@ describe("Python", function()
   local with_python = needs(python, "python3")
 
   with_python("connects as an asyncio client, and gets a megabyte back", run(function()
+    local ended = tide.Event()
     local server <close> = net.serve(function(stream)
       for data in stream:chunks() do stream:write(data) end
+      stream:flush()
+      ended:set()
     end, "127.0.0.1", 0)
     local output, pipe = python_beside([[
 import asyncio, sys
@@ -744,8 +747,8 @@ async def main():
 asyncio.run(main())
 print("over", flush=True)
 ]], server:address())
-    while #server == 0 do sleep(0.005) end
-    while #server > 0 do sleep(0.005) end
+    tide.timeout(60, ended.wait, ended)
+    while #server > 0 do sleep(0) end
     assert.equal("same\nover\n", output())
     assert.equal("closed file", io.type(pipe))
   end))
