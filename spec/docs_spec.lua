@@ -178,8 +178,10 @@ end)
 
 -- Blocks.
 
--- Runs its argument in virtual time: what a block prints does not depend on the machine's speed.
-local runner = [[-e 'require "tide".testing.run(assert(loadfile((...) or arg[1])))']]
+-- Run a script in virtual time: what it prints does not depend on the machine's speed. The tree shows
+-- the task that this takes; who draws it is run as it is.
+local virtually = [[-e 'require "tide".testing.run(assert(loadfile((...) or arg[1])))']]
+local as_it_is = [[-e 'require "tide".run(assert(loadfile(arg[1])))']]
 
 -- The program, or an interpreter with the module.
 local function interpreter()
@@ -190,10 +192,11 @@ local function interpreter()
   return build and not lowest_argument:find("lua") and build .. "/tide" or lowest_argument
 end
 
--- A command to put a script's path behind.
-local function command()
-  local path = interpreter()
-  return path .. " " .. runner .. (path:find("tide$") and "" or " /dev/null")
+-- A command to put the script's path behind.
+local function command(text)
+  local path, draws = interpreter(), text:find("tide%.tree")
+  if path:find("tide$") then return draws and path or path .. " " .. virtually end
+  return path .. " " .. (draws and as_it_is or virtually) .. " /dev/null"
 end
 
 -- Runs the text by a command (this interpreter's) to which its path is added.
@@ -203,7 +206,7 @@ local function run(text, by)
   local file = assert(io.open(path, "w"))
   file:write(text)
   file:close()
-  local pipe = assert(io.popen(("timeout 60 %s %s 2>&1; echo \"status $?\""):format(by or command(), path)))
+  local pipe = assert(io.popen(("timeout 60 %s %s 2>&1; echo \"status $?\""):format(by or command(text), path)))
   local output, status = pipe:read("a"):match("^(.*)status (%d+)\n$")
   pipe:close()
   os.remove(path)
