@@ -3,7 +3,7 @@ local tide = require "tide"
 local helper = require "spec.helper"
 local sweep = require "spec.sweep"
 
-local run, turns, failing, raises, fails = helper.run, helper.turns, helper.failing, helper.raises, helper.fails
+local run, turns, failing, raises, fails = tide.testing.wrap, helper.turns, helper.failing, helper.raises, helper.fails
 
 -- An Iter whose body yields what it gives.
 local function wrapped(body)
@@ -663,7 +663,7 @@ describe("the lazy combinator", function()
     same({ { 1, "v" }, { 3, "v" } }, steps_of(iter:throttle(0.03)))
   end))
 
-  it("throttle sees time pass also where nothing waits", run(function()
+  it("throttle sees time pass also where nothing waits", helper.run(function() -- virtual time would not
     local iter <close> = tide.iter(function() return 1 end):throttle(0.002)
     local before = tide.time()
     iter()

@@ -3,7 +3,7 @@ local tide = require "tide"
 local helper = require "spec.helper"
 local sweep = require "spec.sweep"
 
-local run, turns, raises, fails = helper.run, helper.turns, helper.raises, helper.fails
+local run, turns, raises, fails = tide.testing.wrap, helper.turns, helper.raises, helper.fails
 
 -- An Iter whose body yields what it gives.
 local function generator(body)

@@ -192,20 +192,20 @@ describe("the program tide", function()
   end)
 
   describe("on a signal", function()
-    -- Starts code, waits until it has printed a line, sends signals with pauses. status, output
+    -- Starts code, sends a signal when it has printed a line, the next when it has printed another.
+    -- status, output
     local function signalled(code, ...)
       local out <close> = script ""
-    local status_file <close> = script ""
+      local status_file <close> = script ""
       local kills = {}
-      for _, name in ipairs { ... } do
-        kills[#kills + 1] = ("kill -%s $P 2>/dev/null; sleep 0.05"):format(name)
-      end
-      os.execute(([[T=%s
-        $T -e %s >%s 2>&1 & P=$!
-        n=0; while [ ! -s %s ] && [ $n -lt 500 ]; do sleep 0.01; n=$((n+1)); done
+      for i, name in ipairs { ... } do kills[i] = ("printed %d; kill -%s $P"):format(i, name) end
+      os.execute(([[T=%s O=%s
+        printed() { # LINES: until there are as many, or the program has ended
+          while [ "$(wc -l <$O)" -lt "$1" ] && kill -0 $P 2>/dev/null; do sleep 0.01; done
+        }
+        $T -e %s >$O 2>&1 & P=$!
         %s
-        wait $P; echo $? >%s]]):format(quote(program), quote(code), out.path, out.path,
-        table.concat(kills, "\n"), status_file.path))
+        wait $P; echo $? >%s]]):format(quote(program), out.path, quote(code), table.concat(kills, "\n"), status_file.path))
       return tonumber(read_file(status_file.path)), read_file(out.path)
     end
 
@@ -213,6 +213,7 @@ describe("the program tide", function()
       io.stdout:setvbuf "line"
       local tide = require "tide"
       local _ <close> = setmetatable({}, { __close = function(_, err)
+        print "told"
         tide.shield(tide.sleep, %s)
         print("cleaned", err.kind, err.reason)
       end })
@@ -223,19 +224,19 @@ describe("the program tide", function()
     -- A shell starts background commands with SIGINT ignored; the program catches it all the same.
     it("SIGINT cancels the root, so that cleanup runs: 130", function()
       local status, out = signalled(waiting:format "0.001", "INT")
-      assert.are.equal("ready\ncleaned\tcancelled\tSIGINT\n", out)
+      assert.are.equal("ready\ntold\ncleaned\tcancelled\tSIGINT\n", out)
       assert.are.equal(130, status)
     end)
 
     it("SIGTERM does the same: 143", function()
       local status, out = signalled(waiting:format "0.001", "TERM")
-      assert.are.equal("ready\ncleaned\tcancelled\tSIGTERM\n", out)
+      assert.are.equal("ready\ntold\ncleaned\tcancelled\tSIGTERM\n", out)
       assert.are.equal(143, status)
     end)
 
     it("a second one leaves at once", function()
       local status, out = signalled(waiting:format "60", "INT", "INT")
-      assert.are.equal("ready\n", out)
+      assert.are.equal("ready\ntold\n", out)
       assert.are.equal(130, status)
     end)
 

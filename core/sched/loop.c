@@ -251,11 +251,25 @@ static void poll_blocking(tide_loop *loop) {
   poll_for(loop, when > loop->now ? when - loop->now : 0);
 }
 
-/* Whether the last poll found nothing, and for as long as must be nothing comes. What came may have
- * woken no task: bytes that are sent in the background. */
-static bool stays_quiet(tide_loop *loop) {
-  if (!loop->stirred && loop->watching > 0 && loop->threshold > 0) poll_for(loop, loop->threshold);
+/* Whether the last poll found nothing. What came may have woken no task: bytes that are sent in the
+ * background. */
+static bool is_quiet(const tide_loop *loop) {
   return !loop->stirred && tide_list_empty(&loop->ready);
+}
+
+/* Whether that holds for as long as it must. A poll may end before its time: a signal came, or the
+ * process was stopped, and then there may be something that it has not seen. */
+static bool stays_quiet(tide_loop *loop) {
+  if (loop->watching == 0 || loop->threshold == 0) return is_quiet(loop);
+  tide_time until = tide_time_add(tide_clock_monotonic(), loop->threshold);
+  for (tide_time now = 0; is_quiet(loop) && now < until && !loop->stopping;) {
+    now = tide_clock_monotonic();
+    if (now < until)
+      poll_for(loop, until - now);
+    else
+      ev_run(loop->ev, EVRUN_NOWAIT);
+  }
+  return is_quiet(loop);
 }
 
 static int poll_real(tide_loop *loop, bool block) {

@@ -233,6 +233,9 @@ static inline void turn(world *w) {
   strike_if_due(w);
 }
 
+/* Nanoseconds of real time that nothing takes but what never ends, however slow the machine. */
+static const tide_time FOR_EVER = (tide_time)60 * 1000000000;
+
 /* Turns until nothing can happen any more; time jumps. */
 static inline void settle(world *w) {
   for (int turns = 0; tide_loop_turn(w->loop, true) != TIDE_EDEADLOCK; turns++) {

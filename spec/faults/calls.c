@@ -12,7 +12,7 @@
 #include "../../core/io/faults.h"
 #include "sweep.h"
 
-enum { SECONDS_TO_END = 10, ERRORS_MAX = 8, SHORT = 0, END = -1 };
+enum { SECONDS_TO_END = 30, ERRORS_MAX = 8, SHORT = 0, END = -1 };
 
 typedef struct site {
   const char *name;

@@ -54,8 +54,9 @@ static bool fails(supply *self, void *block, size_t size) {
 }
 
 enum {
-  HEADER = 16,        /* before each block: its size */
-  SECONDS_TO_END = 1, /* of a scenario that waits for what does not come */
+  HEADER = 16,            /* before each block: its size */
+  SECONDS_OF_SILENCE = 1, /* of a scenario that waits for what does not come */
+  SECONDS_TO_END = 30,    /* where it does come */
 };
 
 static void *supply_resize(void *context, void *block, size_t old_size, size_t new_size) {
@@ -114,7 +115,7 @@ static void push_scenario(lua_State *L, const series *s) {
   lua_getfield(L, -1, "tide");
   lua_getfield(L, -1, "run");
   lua_getfield(L, -2, "timeout");
-  lua_pushinteger(L, SECONDS_TO_END);
+  lua_pushinteger(L, s->how == EVER ? SECONDS_OF_SILENCE : SECONDS_TO_END);
   load_scenarios(L, s->file);
   lua_getfield(L, -1, s->name);
   lua_remove(L, -2);

@@ -22,7 +22,7 @@
 #include "../../bindings/bindings.h"
 #include "../../bindings/tide_lua.h"
 
-enum { SECONDS_PER_POINT = 12 }; /* after those it hangs */
+enum { SECONDS_PER_POINT = 60 }; /* after those it hangs */
 
 /* What the child tells its parent, in memory that both have. */
 typedef struct progress {
