@@ -253,6 +253,24 @@ describe("an Iter", function()
     assert.are.equal(1, calls)
   end)
 
+  it("is closed by an error that is nil", run(function()
+    for _, call in ipairs {
+      function(iter) pcall(iter) end,
+      function(iter) pcall(function() for _ in iter:each() do error "not reached" end end) end,
+      function(iter) pcall(iter.collect, iter) end,
+    } do
+      local iter, seen = watched { 1, 2 }
+      local failing_one = iter:map(function(x)
+        turns(1)
+        if x == 1 then error(nil) end
+        return x
+      end)
+      call(failing_one)
+      assert.are.equal(1, seen.closed)
+      assert.is_nil(failing_one())
+    end
+  end))
+
   it("raises what its closing value raises", function()
     local iter = tide.iter(function() return 1 end, nil, nil, helper.closer(failing "closing failed"))
     assert.are.equal(1, iter())

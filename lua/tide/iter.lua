@@ -14,6 +14,7 @@ local check = require "tide.check"
 local tide = require "tide"
 
 local new_error, is = tide.error, tide.is
+local is_yieldable, running = tide.raw.coroutine.isyieldable, tide.raw.coroutine.running
 
 local Iter = { __name = "Iter" }
 Iter.__index = Iter
@@ -126,19 +127,36 @@ function Iter:__close(err)
   self:close()
 end
 
+-- True from just before a call returns until its guard is closed, which is the next thing that
+-- happens: what a guard is closed for without it is an error, and that may be nil.
+local returns = false
+
+-- Whether the caller's coroutine is being closed, by kill or coroutine.close, which give no error.
+local function is_being_closed()
+  local _, is_main = running()
+  return not is_main and not is_yieldable()
+end
+
 -- The to-be-closed value of a call: closes the Iter if the call raised.
 local Guard = {}
 
 function Guard:__close(err)
-  if err == nil or is_misuse(err) or is_interruption(err) then return end
-  self.iter:close()
+  if returns then
+    returns = false
+  elseif err == nil and is_being_closed() or is_misuse(err) or is_interruption(err) then
+    return -- it may go on
+  else
+    self.iter:close()
+  end
 end
 
 local function given(iter, first, ...)
   if first == nil then
     iter:close()
+    returns = true
     return nil
   end
+  returns = true
   return first, ...
 end
 
