@@ -22,7 +22,7 @@ void tide_iter_leave(tide_iter *iter, tide_task *task) {
 
 /* What the wait of the task, which is inside, ended with. TIDE_PENDING: its call begins. */
 static int go_on(tide_iter *iter, tide_task *task, bool closing) {
-  if (iter->place.task != task) return TIDE_PENDING;
+  if (task == NULL || iter->place.task != task) return TIDE_PENDING;
   tide_iter_leave(iter, task);
   return iter->closing == closing ? task->outcome : TIDE_PENDING;
 }
@@ -76,7 +76,7 @@ int tide_iter_close(tide_iter *iter, tide_task *task) {
     if (iter->closed) return TIDE_OK;
     if (iter->place.task != NULL && iter->ops->close != NULL) return TIDE_EBUSY;
     iter->closed = iter->over = true;
-    if (iter->ops->close == NULL) return TIDE_OK;
+    if (iter->ops->close == NULL || task == NULL) return TIDE_OK;
   }
   iter->closing = true;
   enter(iter, task, TIDE_SCOPE_SHIELD);

@@ -58,7 +58,8 @@ TIDE_API int tide_iter_next(tide_iter *iter, tide_task *task, tide_item *item);
 /* (waits) Closes it: then next gives the end. Called again as tide_iter_next is. It is not
  * cancellable, and harmless when repeated. TIDE_OK; TIDE_EBUSY: another task is inside, and what it
  * waits for would be taken from it (where nothing would be, it gets that); or an error of the
- * cleanup: it is closed nevertheless. */
+ * cleanup: it is closed nevertheless. `task` NULL: it does not wait, and what the iterator holds is
+ * let go of by tide_iter_free. */
 TIDE_API int tide_iter_close(tide_iter *iter, tide_task *task);
 
 /* The task does not make its call again: a call of next did not happen. Harmless where it is not

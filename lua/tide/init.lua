@@ -17,3 +17,5 @@ tide.join = nil
 tide.shielded_await = nil
 tide.shield_call = nil
 tide.generator_parts = nil
+tide.interval_parts = nil
+tide.iter_parts = nil

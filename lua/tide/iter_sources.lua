@@ -6,7 +6,7 @@ local tide = require "tide"
 local Iter, new, new_use, new_exclusive, nothing = iter.Iter, iter.new, iter.new_use, iter.new_exclusive, iter.nothing
 local bad, refuse = iter.bad, iter.refuse
 local INSIDE, INTERRUPTED, ENDED = iter.INSIDE, iter.INTERRUPTED, iter.ENDED
-local sleep, time = tide.sleep, tide.time
+local generator_parts, interval_parts, iter_parts = tide.generator_parts, tide.interval_parts, tide.iter_parts
 local raw_pcall = tide.raw.pcall
 
 local function has_metamethod(x, name)
@@ -92,19 +92,21 @@ local function from(source, ...)
     if select("#", ...) == 0 then return from_call(source) end
     return from_values(source, ...)
   end
-  if tide.type(source) == "Queue" then return from_queue(source) end
+  local class = tide.type(source)
+  if class == "Queue" then return from_queue(source) end
+  if class == "HostIter" then return new(iter_parts(source)) end
   if has_iter(source, kind) then return from(source:iter()) end
   if has_metamethod(source, "__call") then return from(function(...) return source(...) end, ...) end
   return kind == "table" and from_list(source) or nil
 end
 
--- tide.iter(source) -> Iter; source: a list, a Queue, an Iter, a function that gives the next value,
--- the values of a generic `for`, or an object with :iter()
+-- tide.iter(source) -> Iter; source: a list, a Queue, an Iter, a host's iterator, a function that gives
+-- the next value, the values of a generic `for`, or an object with :iter()
 function tide.iter(source, ...)
   return from(source, ...) or bad(1, "iter", "list, Queue, Iter, function or object with :iter()", source, 2)
 end
 
-local generator_parts = tide.generator_parts
+tide.set_hook("iter", tide.iter)
 
 -- tide.interval(seconds) -> Iter of 1, 2, 3 ..., one every so many seconds on the loop's clock from now
 -- on, the first after one period; ticks that were missed are left out, so that none comes late for long
@@ -113,14 +115,8 @@ function tide.interval(seconds)
   if seconds <= 0 or seconds ~= seconds then
     check.fail(1, "interval", "must be positive", 2)
   end
-  local began, tick = time(), 0
-  return new(function()
-    local passed = (time() - began) // seconds
-    local next_tick = (passed > tick and passed or tick) + 1
-    sleep(began + next_tick * seconds - time())
-    tick = next_tick
-    return math.tointeger(tick) or tick
-  end, nil, "interval")
+  local step, close = interval_parts(seconds)
+  return new(step, close, "interval")
 end
 
 -- tide.generator(function(yield) ... end) -> Iter of what the body gives to yield; the body may wait

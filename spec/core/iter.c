@@ -294,6 +294,24 @@ static void closed_it_gives_the_end_and_closing_it_again_is_harmless(void) {
   world_close(&w);
 }
 
+static void closed_by_no_task_it_does_not_wait(void) {
+  world w;
+  open_numbers(&w, 3);
+  take(&w, "a", &numbers.iter);
+  turn(&w);
+  CHECK_EQ(tide_iter_close(&numbers.iter, NULL), TIDE_EBUSY);
+  actor_kill(&w.actors[0]);
+  CHECK_EQ(tide_iter_close(&numbers.iter, NULL), TIDE_OK);
+  CHECK_EQ(tide_iter_close(&numbers.iter, NULL), TIDE_OK);
+  take(&w, "b", &numbers.iter);
+  settle(&w);
+  CHECK_LOG(&w, "b end");
+  CHECK_EQ(numbers.closings, 0);
+  tide_iter_free(&numbers.iter);
+  CHECK(numbers.freed);
+  world_close(&w);
+}
+
 static void an_error_of_closing_is_told_once(void) {
   world w;
   open_numbers(&w, 3);
@@ -669,6 +687,7 @@ int main(void) {
   RUN(a_task_may_leave_instead_of_calling_again);
   RUN(a_step_of_a_cancelled_task_asks_nobody);
   RUN(closed_it_gives_the_end_and_closing_it_again_is_harmless);
+  RUN(closed_by_no_task_it_does_not_wait);
   RUN(an_error_of_closing_is_told_once);
   RUN(closing_is_not_cancelled_with_its_task);
   RUN(a_task_that_is_cancelled_already_closes_all_the_same);

@@ -1,0 +1,880 @@
+/* iter.c: iterators across the border: Lua takes from C's, C takes from Lua's. */
+#include <errno.h>
+
+#include "host.h"
+
+#define STEP(call)                            \
+  for (;;) {                                  \
+    self->outcome = (call);                   \
+    if (self->outcome != TIDE_PENDING) break; \
+    self->at = __LINE__;                      \
+    return;                                   \
+  case __LINE__:;                             \
+  }
+
+/* An iterator of C's: 1, 2 ... each after a millisecond; closing takes one too. */
+
+typedef struct counter {
+  tide_iter iter;
+  tide_loop *loop; /* whose memory it is */
+  int count;       /* the last number given */
+  int last;        /* ends after this one */
+  int fails_at;    /* the step to this number fails; 0: none */
+} counter;
+
+static int closings, frees; /* of counters, so far */
+
+static tide_time soon(const tide_task *task) { return tide_loop_now(task->loop) + 1000000; }
+
+static int counter_next(tide_iter *iter, tide_task *task, int outcome, tide_item *item) {
+  counter *self = tide_container(iter, counter, iter);
+  if (outcome == TIDE_PENDING) return tide_task_sleep_until(task, soon(task));
+  if (outcome != TIDE_OK) return outcome;
+  if (self->count == self->last) return TIDE_EEOF;
+  if (self->count + 1 == self->fails_at) return TIDE_OS(ENOSPC);
+  item->number = (uint64_t)++self->count;
+  return TIDE_OK;
+}
+
+static int counter_close(tide_iter *iter, tide_task *task, int outcome) {
+  (void)iter;
+  if (outcome == TIDE_PENDING) return tide_task_sleep_until(task, soon(task));
+  closings++;
+  return outcome;
+}
+
+static void counter_free(tide_iter *iter) {
+  counter *self = tide_container(iter, counter, iter);
+  tide_free(tide_loop_allocator(self->loop), self, sizeof *self);
+  frees++;
+}
+
+static const tide_iter_ops counter_ops = {
+    .name = "counter", .next = counter_next, .close = counter_close, .free = counter_free};
+
+/* Two values: the number, and it as a text. */
+static int push_number(lua_State *L, tide_iter *iter, tide_item item) {
+  (void)iter;
+  lua_pushinteger(L, item.integer);
+  lua_pushfstring(L, "n%d", (int)item.integer);
+  return 2;
+}
+
+/* counter(last[, fails_at]) -> HostIter */
+static int new_counter(lua_State *L) {
+  tide_loop *loop = tide_lua_loop(L);
+  lua_Integer last = luaL_checkinteger(L, 1), fails_at = luaL_optinteger(L, 2, 0);
+  counter *self = tide_alloc(tide_loop_allocator(loop), sizeof *self);
+  if (self == NULL) return luaL_error(L, "not enough memory");
+  *self = (counter){.loop = loop, .last = (int)last, .fails_at = (int)fails_at};
+  tide_iter_init(&self->iter, &counter_ops);
+  tide_lua_push_iter(L, &self->iter, push_number);
+  return 1;
+}
+
+static void open_with_counter(host *h) {
+  closings = frees = 0;
+  host_open(h);
+  lua_register(h->L, "counter", new_counter);
+  host_do(h, "function say(...) log[#log + 1] = table.concat({...}, ' ') end\n"
+             "function kind(err) return type(err) == 'table' and err.kind or tostring(err) end\n"
+             "function run(f) return tide.testing.run(f) end\n"
+             "function closer(f) return setmetatable({}, { __close = f }) end\n"
+             "spawn, sleep = tide.spawn, tide.sleep");
+}
+
+/* Lua takes from C's. */
+
+static void lua_calls_it_for_the_values_of_the_next_step(void) {
+  host h;
+  open_with_counter(&h);
+  host_do(&h, "run(function()\n"
+              "  local it = counter(2)\n"
+              "  say(tostring(it), tide.type(it))\n"
+              "  say(it()) say(it()) say(tostring(it())) say(tostring(it()))\n"
+              "end)");
+  CHECK_LUA_LOG(&h, "HostIter(counter) HostIter, 1 n1, 2 n2, nil, nil");
+  host_collect_garbage(&h);
+  CHECK_EQ(closings, 0);
+  CHECK_EQ(frees, 1);
+  host_close(&h);
+}
+
+static void its_step_and_its_closing_wait_and_others_run(void) {
+  host h;
+  open_with_counter(&h);
+  host_do(
+      &h,
+      "run(function()\n"
+      "  local other = spawn(function() for i = 1, 3 do sleep(0.0007) say('other', i) end end)\n"
+      "  do local it <close> = counter(2)\n"
+      "    for x, text in it do say(x, text) end end\n"
+      "  say(math.floor(tide.time() * 1000 + 0.5) % 1000)\n"
+      "end)");
+  CHECK_LUA_LOG(&h, "other 1, 1 n1, other 2, 2 n2, other 3, 4");
+  CHECK_EQ(closings, 1);
+  host_close(&h);
+  CHECK_EQ(frees, 1);
+}
+
+static void tide_iter_takes_it_and_all_combinators(void) {
+  host h;
+  open_with_counter(&h);
+  host_do(&h,
+          "run(function()\n"
+          "  local function even(x) return x % 2 == 0 end\n"
+          "  local it = tide.iter(counter(9)):filter(even):map(function(x, t) return t, x end)\n"
+          "  say(tostring(it))\n"
+          "  for t, x in it:take(2):each() do say(t, x) end\n"
+          "  say(tide.iter(counter(4)):buffer(2):count(), tide.iter(counter(3)):chunk(2):count())\n"
+          "  say(tide.iter { counter(1), counter(2) }:flatten():count())\n"
+          "  say(tide.iter(counter(2)):merge(counter(3)):count())\n"
+          "  say(tide.iter(counter(3)):zip(counter(2)):count())\n"
+          "  say(tide.iter(counter(3)):map_concurrent(2, math.abs):count())\n"
+          "  for _ in tide.iter(counter(3)):each() do break end\n"
+          "end)");
+  CHECK_LUA_LOG(&h, "Iter(counter, filter, map), n2 2, n4 4, 4 2, 3, 5, 2, 3");
+  CHECK_EQ(closings, 11); /* each made was closed */
+  host_close(&h);
+  CHECK_EQ(frees, 11);
+}
+
+static void a_step_that_is_cancelled_did_not_happen(void) {
+  host h;
+  open_with_counter(&h);
+  host_do(
+      &h,
+      "run(function()\n"
+      "  local it = counter(2)\n"
+      "  say(tostring(tide.move_on_after(0.0005, it)))\n"
+      "  local chain = tide.iter(it):map(function(x) return x end)\n"
+      "  say(tostring(tide.move_on_after(0.0005, chain)))\n"
+      "  say(chain()) say(chain()) say(tostring(chain()))\n"
+      "  local task = spawn(function() tide.scope(function(scope) scope:cancel() it() end) end)\n"
+      "  task:await()\n"
+      "end)");
+  CHECK_LUA_LOG(&h, "false, false, 1, 2, nil");
+  host_close(&h);
+}
+
+static void an_error_of_c_is_raised_by_its_kind_and_ends_it(void) {
+  host h;
+  open_with_counter(&h);
+  host_do(&h, "run(function()\n"
+              "  local it = tide.iter(counter(5, 2))\n"
+              "  say((it()))\n"
+              "  local ok, err = pcall(it)\n"
+              "  say(tostring(ok), err.kind, err.code)\n"
+              "  say(tostring(it()))\n"
+              "end)");
+  CHECK_LUA_LOG(&h, "1, false os ENOSPC, nil");
+  CHECK_EQ(closings, 1);
+  host_close(&h);
+}
+
+static void a_second_task_inside_is_told_and_it_goes_on_for_the_first(void) {
+  host h;
+  open_with_counter(&h);
+  host_do(&h, "run(function()\n"
+              "  for _, make in ipairs { tide.iter, function(it) return it end } do\n"
+              "    local it = make(counter(2))\n"
+              "    local first = spawn(function() return (it()) end)\n"
+              "    sleep(0)\n"
+              "    local ok, err = pcall(it)\n"
+              "    say(tostring(ok), err.kind, (tostring(err):match 'used by two tasks at once'))\n"
+              "    ok, err = pcall(it.close, it)\n"
+              "    say(tostring(ok), err and err.kind)\n"
+              "    say(first:await())\n"
+              "  end\n"
+              "end)");
+  CHECK_LUA_LOG(&h, "false invalid_state used by two tasks at once, false invalid_state, 1, "
+                    "false invalid_state used by two tasks at once, false invalid_state, 1");
+  host_close(&h);
+}
+
+static void a_killed_task_leaves_its_place(void) {
+  host h;
+  open_with_counter(&h);
+  host_do(&h, "run(function()\n"
+              "  local it = counter(1)\n"
+              "  local task = spawn(function() local it <close> = it it() end)\n"
+              "  sleep(0)\n"
+              "  task:kill()\n"
+              "  say(tostring(it()), tostring(it))\n" /* its <close> could not wait */
+              "  local other = counter(1)\n"
+              "  task = spawn(other)\n"
+              "  sleep(0)\n"
+              "  task:kill()\n"
+              "  say(other())\n"
+              "end)");
+  CHECK_LUA_LOG(&h, "nil HostIter(counter; closed), 1 n1");
+  CHECK_EQ(closings, 0);
+  host_close(&h);
+  CHECK_EQ(frees, 2);
+}
+
+static void a_wait_that_a_foreign_resume_swallowed_is_no_step(void) {
+  host h;
+  open_with_counter(&h);
+  host_do(&h, "run(function()\n"
+              "  local it = counter(2)\n"
+              "  local co = tide.raw.coroutine.create(function() return it() end)\n"
+              "  tide.raw.coroutine.resume(co)\n"
+              "  local ok, err = pcall(sleep, 0)\n"
+              "  say(tostring(ok), err.kind)\n"
+              "  say(it())\n"
+              "  local other = spawn(it)\n"
+              "  say(other:await())\n"
+              "end)");
+  CHECK_LUA_LOG(&h, "false cannot_wait, 1 n1, 2 n2");
+  host_close(&h);
+}
+
+static void outside_of_tasks_it_can_be_closed_and_no_step_taken(void) {
+  host h;
+  open_with_counter(&h);
+  host_do(&h,
+          "local it = counter(2)\n"
+          "local ok, err = pcall(it)\n"
+          "say(tostring(ok), err.kind)\n"
+          "it:close() it:close()\n"
+          "run(function() say(tostring(it())) end)\n"
+          "ok, err = pcall(function() local close = getmetatable(it).__index.close close({}) end)\n"
+          "say((err:match 'bad.*'))");
+  CHECK_LUA_LOG(&h,
+                "false no_task, nil, bad argument #1 to 'close' (HostIter expected, got table)");
+  CHECK_EQ(closings, 0);
+  host_close(&h);
+  CHECK_EQ(frees, 1);
+}
+
+static void dropped_it_is_freed_and_not_closed(void) {
+  host h;
+  open_with_counter(&h);
+  host_do(&h, "run(function() counter(3)() tide.iter(counter(3))() end)");
+  host_collect_garbage(&h);
+  CHECK_EQ(frees, 2);
+  CHECK_EQ(closings, 0);
+  host_close(&h);
+}
+
+static void the_state_may_be_closed_while_tasks_are_inside(void) {
+  host h;
+  for (unsigned turns = 1; turns <= 3;
+       turns++) { /* in a step; ready to go on; in the second step */
+    open_with_counter(&h);
+    host_do(&h, "local a, b = counter(3), tide.iter(counter(3))\n"
+                "spawn(function() while a() do end end)\n"
+                "spawn(function() for _ in b:each() do end end)\n"
+                "spawn(function() sleep(0) counter(3):close() end)");
+    for (unsigned i = 0; i < turns; i++) CHECK_EQ(tide_loop_turn(h.w.loop, true), TIDE_OK);
+    host_close(&h);
+    CHECK(frees >= 2);
+  }
+}
+
+/* An iterator of C's over a queue of C's: whatever was delivered, and to whom, nothing is lost. */
+
+static tide_queue queue;
+
+static int push_slot(lua_State *L, tide_iter *iter, tide_item item) {
+  tide_queue_iter *self = tide_container(iter, tide_queue_iter, iter);
+  tide_queue_free(self->queue, (uint32_t)item.number);
+  lua_pushinteger(L, item.integer);
+  return 1;
+}
+
+static void put_one(void) {
+  uint32_t slot;
+  CHECK_EQ(tide_queue_reserve(&queue, &slot), TIDE_OK);
+  CHECK_EQ(tide_queue_try_put(&queue, slot, 0), TIDE_OK);
+}
+
+static void a_queue_of_c_gives_lua_its_items(void) {
+  host h;
+  tide_queue_iter items;
+  open_with_counter(&h);
+  tide_queue_init(&queue, h.w.loop, TIDE_FIFO, 0);
+  tide_queue_iter_init(&items, &queue);
+  tide_lua_push_iter(h.L, &items.iter, push_slot);
+  lua_setglobal(h.L, "items");
+  host_do(&h, "task = spawn(function() for slot in tide.iter(items):each() do say(slot) end say "
+              "'end' end)");
+  turn(&h.w);
+  put_one();
+  put_one();
+  turn(&h.w);
+  put_one();
+  host_do(&h, "task:kill()"); /* with the third delivered */
+  CHECK_EQ(queue.count, 1);
+  host_do(
+      &h,
+      "spawn(function() say('again', tostring(items())) end)"); /* it was closed with its Iter */
+  settle(&h.w);
+  CHECK_LUA_LOG(&h, "0, 1, again nil");
+  tide_queue_term(&queue);
+  host_close(&h);
+}
+
+/* C takes from Lua's. */
+
+static tide_iter *iter;
+static char texts[512]; /* of all items and errors that C was given */
+
+static void note(const char *text) {
+  size_t used = strlen(texts);
+  snprintf(texts + used, sizeof texts - used, "%s%s", used > 0 ? ", " : "", text);
+}
+
+#define CHECK_TEXTS(expected)    \
+  do {                           \
+    CHECK_TEXT(texts, expected); \
+    texts[0] = '\0';             \
+  } while (0)
+
+static host *host_of(actor *self) { return (host *)(void *)self->world; }
+
+static void note_item(actor *self) {
+  char text[64] = "";
+  lua_State *L = host_of(self)->L;
+  int top = lua_gettop(L);
+  int count = tide_lua_push_item(L, iter);
+  CHECK_EQ(lua_gettop(L), top + count);
+  for (int i = 1; i <= count; i++) {
+    size_t used = strlen(text);
+    snprintf(text + used, sizeof text - used, "%s%s", i > 1 ? " " : "",
+             luaL_tolstring(L, top + i, NULL));
+    lua_pop(L, 1);
+  }
+  lua_settop(L, top);
+  note(text);
+}
+
+static void note_error(actor *self) {
+  char text[160];
+  lua_State *L = host_of(self)->L;
+  tide_lua_push_error(L, iter);
+  snprintf(text, sizeof text, "%s: %s", tide_error_kind(self->outcome),
+           luaL_tolstring(L, -1, NULL));
+  lua_pop(L, 2);
+  note(text);
+}
+
+/* Takes all there is, then closes. */
+static void c_taker(actor *self) {
+  tide_item item;
+  BEGIN;
+  for (;;) {
+    STEP(tide_iter_next(iter, &self->task, &item));
+    if (self->outcome != TIDE_OK) break;
+    CHECK(item.pointer == iter);
+    note_item(self);
+  }
+  if (self->outcome == TIDE_EEOF)
+    note("end");
+  else
+    note_error(self);
+  STEP(tide_iter_close(iter, &self->task));
+  if (self->outcome != TIDE_OK) note_error(self);
+  END;
+}
+
+/* The value of the Lua expression as an iterator of C's. */
+static void take_from(host *h, const char *expression) {
+  char code[600];
+  snprintf(code, sizeof code, "return %s", expression);
+  host_do(h, code);
+  int top = lua_gettop(h->L);
+  iter = tide_lua_to_iter(h->L, -1);
+  CHECK_EQ(lua_gettop(h->L), top);
+  lua_settop(h->L, 0);
+}
+
+static void take_all_of(host *h, const char *expression) {
+  take_from(h, expression);
+  spawn(&h->w, "c", c_taker);
+  settle(&h->w);
+  tide_iter_free(iter);
+}
+
+static void c_takes_from_whatever_tide_iter_takes(void) {
+  host h;
+  open_with_counter(&h);
+  take_all_of(&h, "{ 'a', 'b' }");
+  CHECK_TEXTS("a, b, end");
+  take_all_of(
+      &h, "tide.generator(function(yield) for i = 1, 2 do sleep(1) yield(i, nil, i * i) end end)");
+  CHECK_TEXTS("1 nil 1, 2 nil 4, end");
+  take_all_of(&h, "(function() local q = tide.Queue() q:put_nowait(5) q:close() return q end)()");
+  CHECK_TEXTS("5, end");
+  take_all_of(&h, "coroutine.wrap(function() coroutine.yield(false) end)");
+  CHECK_TEXTS("false, end");
+  take_all_of(&h, "tide.iter { 1, 2, 3 }:map(function(x) sleep(1) return x * 2 end):buffer(2)");
+  CHECK_TEXTS("2, 4, 6, end");
+  take_all_of(&h, "counter(2)"); /* C, through Lua, from C */
+  CHECK_TEXTS("1 n1, 2 n2, end");
+  CHECK_EQ(closings, 1);
+  host_close(&h);
+}
+
+static int to_iter(lua_State *L) {
+  tide_lua_to_iter(L, 1);
+  return 0;
+}
+
+static void what_tide_iter_does_not_take_is_a_bad_argument(void) {
+  host h;
+  host_open(&h);
+  lua_pushcfunction(h.L, to_iter);
+  lua_pushboolean(h.L, 1);
+  CHECK_EQ(lua_pcall(h.L, 1, 0, 0), LUA_ERRRUN);
+  CHECK(strstr(lua_tostring(h.L, -1), "expected, got boolean") != NULL);
+  host_close(&h);
+}
+
+static void an_error_of_lua_has_a_number_and_is_there_itself(void) {
+  static const struct {
+    const char *code; /* raises */
+    const char *text; /* what C sees */
+    int number;
+  } cases[] = {
+      {"error('text', 0)", "failed: text", TIDE_EFAILED},
+      {"error({}, 0)", NULL, TIDE_EFAILED},
+      {"error(nil)", "failed: nil", TIDE_EFAILED},
+      {"error(tide.error('mine', 'm'))", "failed: mine: m", TIDE_EFAILED},
+      {"error(tide.error('closed', 'm'))", "closed: closed: m", TIDE_ECLOSED},
+      {"error(tide.error('invalid_state', 'm'))", "invalid_state: invalid_state: m",
+       TIDE_EINVALID_STATE},
+      {"error(tide.error('os', 'm', { errno = 28 }))", "os: os: m", TIDE_OS(28)},
+      {"tide.timeout(1, sleep, 2)", "timeout: timeout: timeout: the deadline passed",
+       TIDE_ETIMEOUT},
+      {"error('not enough memory', 0)", "limit: not enough memory", TIDE_ENOMEM},
+      {"tide.current_task():cancel('why') sleep(1)", "cancelled: cancelled: cancelled",
+       TIDE_ECANCELLED},
+  };
+  char code[200];
+  host h;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    open_with_counter(&h);
+    snprintf(check_state.context, sizeof check_state.context, "%s", cases[i].code);
+    snprintf(code, sizeof code, "function() sleep(1) %s end", cases[i].code);
+    take_from(&h, code);
+    actor *a = spawn(&h.w, "c", c_taker);
+    for (unsigned t = 0; a->outcome != cases[i].number && t < 100; t++)
+      if (tide_loop_turn(h.w.loop, true) != TIDE_OK || actor_ended(a)) break;
+    settle(&h.w);
+    CHECK(actor_ended(a));
+    if (cases[i].text != NULL) CHECK_TEXTS(cases[i].text);
+    texts[0] = '\0';
+    tide_iter_free(iter);
+    host_close(&h);
+  }
+  check_state.context[0] = '\0';
+}
+
+/* One step. */
+static void c_taker_of_one(actor *self) {
+  tide_item item;
+  BEGIN;
+  STEP(tide_iter_next(iter, &self->task, &item));
+  if (self->outcome == TIDE_OK)
+    note_item(self);
+  else
+    note(tide_error_kind(self->outcome));
+  END;
+}
+
+static void a_cancelled_step_cancels_luas_and_the_next_goes_on(void) {
+  host h;
+  open_with_counter(&h);
+  take_from(&h, "tide.iter(function()\n"
+                "  local _ <close> = closer(function(_, err) say(err and err.kind or 'left') end)\n"
+                "  sleep(1)\n"
+                "  return 'value'\n"
+                "end)");
+  actor *a = spawn(&h.w, "a", c_taker_of_one);
+  turn(&h.w);
+  turn(&h.w);
+  tide_task_cancel(&a->task);
+  settle(&h.w);
+  CHECK_LUA_LOG(&h, "cancelled");
+  CHECK(actor_failed_with(a, TIDE_ECANCELLED));
+  spawn(&h.w, "b", c_taker_of_one);
+  settle(&h.w);
+  CHECK_TEXTS("cancelled, value");
+  tide_iter_free(iter);
+  host_close(&h);
+}
+
+static void a_step_whose_taker_was_killed_is_the_next_takers(void) {
+  host h;
+  open_with_counter(&h);
+  take_from(&h, "tide.generator(function(yield) for i = 1, 3 do sleep(1) yield(i) end end)");
+  for (int done = 0; done <= 1; done++) { /* while Lua's step is on its way; when it is done */
+    actor *a = spawn(&h.w, "a", c_taker_of_one);
+    turn(&h.w);
+    actor_kill(a);
+    if (done) settle(&h.w);
+    spawn(&h.w, "b", c_taker_of_one);
+    settle(&h.w);
+  }
+  spawn(&h.w, "c", c_taker);
+  settle(&h.w);
+  CHECK_TEXTS("1, 2, 3, end");
+  tide_iter_free(iter);
+  host_close(&h);
+}
+
+static void c_closer(actor *self) {
+  BEGIN;
+  STEP(tide_iter_close(iter, &self->task));
+  note(self->outcome == TIDE_OK ? "closed" : tide_error_kind(self->outcome));
+  if (self->outcome < TIDE_OK) note_error(self);
+  END;
+}
+
+static const char generator[] =
+    "tide.generator(function(yield)\n"
+    "  local _ <close> = closer(function() sleep(1) say 'cleaned up' end)\n"
+    "  for i = 1, 9 do sleep(1) yield(i) end\n"
+    "end)";
+
+static void closing_waits_for_luas_cleanup_also_in_a_cancelled_task(void) {
+  host h;
+  open_with_counter(&h);
+  take_from(&h, generator);
+  spawn(&h.w, "a", c_taker_of_one);
+  settle(&h.w);
+  tide_time before = tide_loop_now(h.w.loop);
+  actor *b = spawn(&h.w, "b", c_closer);
+  turn(&h.w);
+  tide_task_cancel(&b->task);
+  settle(&h.w);
+  CHECK_EQ(tide_loop_now(h.w.loop) - before, 1000000000);
+  CHECK_LUA_LOG(&h, "cleaned up");
+  spawn(&h.w, "c", c_taker);
+  settle(&h.w);
+  CHECK_TEXTS("1, closed, end");
+  tide_iter_free(iter);
+  host_close(&h);
+}
+
+static void a_step_that_a_killed_task_left_is_cancelled_before_closing(void) {
+  host h;
+  open_with_counter(&h);
+  take_from(&h, generator);
+  actor *a = spawn(&h.w, "a", c_taker_of_one);
+  turn(&h.w);
+  turn(&h.w);
+  actor_kill(a);
+  spawn(&h.w, "b", c_closer);
+  settle(&h.w);
+  CHECK_TEXTS("closed");
+  tide_iter_free(iter);
+  host_close(&h);
+}
+
+static void an_error_of_luas_cleanup_is_closings(void) {
+  host h;
+  open_with_counter(&h);
+  take_from(
+      &h,
+      "tide.iter(function() return 1 end, nil, nil, closer(function() error('cleanup', 0) end))");
+  actor *a = spawn(&h.w, "a", c_closer);
+  settle(&h.w);
+  CHECK(actor_failed_with(a, TIDE_EFAILED));
+  CHECK_TEXTS("failed, failed: cleanup");
+  tide_iter_free(iter);
+  host_close(&h);
+}
+
+static void a_second_task_of_cs_is_told(void) {
+  host h;
+  open_with_counter(&h);
+  take_from(&h, "function() sleep(1) return 1 end");
+  spawn(&h.w, "a", c_taker_of_one);
+  actor *b = spawn(&h.w, "b", c_taker_of_one), *c = spawn(&h.w, "c", c_closer);
+  settle(&h.w);
+  CHECK(actor_failed_with(b, TIDE_EBUSY));
+  CHECK(actor_failed_with(c, TIDE_EBUSY));
+  CHECK_TEXTS("invalid_state, invalid_state, invalid_state: nil, 1");
+  tide_iter_free(iter);
+  host_close(&h);
+}
+
+static void freed_unclosed_it_is_left_to_the_collector_and_its_step_cancelled(void) {
+  host h;
+  open_with_counter(&h);
+  take_from(&h, "tide.iter(function()\n"
+                "  local _ <close> = closer(function(_, err) say(err.kind) end)\n"
+                "  sleep(9)\n"
+                "end)");
+  actor *a = spawn(&h.w, "a", c_taker_of_one);
+  turn(&h.w);
+  turn(&h.w);
+  actor_kill(a);
+  tide_iter_free(iter);
+  tide_time before = tide_loop_now(h.w.loop);
+  settle(&h.w);
+  CHECK_EQ(tide_loop_now(h.w.loop), before);
+  CHECK_LUA_LOG(&h, "cancelled");
+  take_from(&h, "counter(3)");
+  tide_iter_free(iter);
+  host_collect_garbage(&h);
+  CHECK_EQ(frees, 1);
+  host_close(&h);
+}
+
+static void the_state_may_go_before_the_iterator(void) {
+  host h;
+  for (unsigned turns = 0; turns < 3; turns++) { /* before a step; in it; when it is done */
+    open_with_counter(&h);
+    take_from(&h, "function() sleep(turns and 1 or 0) return 1 end");
+    actor *a = spawn(&h.w, "a", c_taker_of_one);
+    for (unsigned i = 0; i < turns; i++) turn(&h.w);
+    if (!actor_ended(a)) actor_kill(a);
+    host_close_state(&h);
+    tide_iter_free(iter);
+    host_close(&h);
+    texts[0] = '\0';
+  }
+}
+
+/* There and back: an iterator of C's over one of Lua's, for Lua. */
+
+typedef struct relay {
+  tide_iter iter;
+  tide_iter *source; /* owned */
+  tide_loop *loop;   /* whose memory it is */
+} relay;
+
+static int relay_next(tide_iter *self, tide_task *task, int outcome, tide_item *item) {
+  (void)outcome;
+  return tide_iter_next(tide_container(self, relay, iter)->source, task, item);
+}
+
+static int relay_close(tide_iter *self, tide_task *task, int outcome) {
+  (void)outcome;
+  return tide_iter_close(tide_container(self, relay, iter)->source, task);
+}
+
+static void relay_free(tide_iter *self) {
+  relay *whole = tide_container(self, relay, iter);
+  tide_iter_free(whole->source);
+  tide_free(tide_loop_allocator(whole->loop), whole, sizeof *whole);
+}
+
+static const tide_iter_ops relay_ops = {
+    .name = "relay", .next = relay_next, .close = relay_close, .free = relay_free};
+
+static int push_relayed(lua_State *L, tide_iter *self, tide_item item) {
+  (void)self;
+  return tide_lua_push_item(L, item.pointer);
+}
+
+/* relay(x) -> HostIter over tide.iter(x) */
+static int new_relay(lua_State *L) {
+  tide_loop *loop = tide_lua_loop(L);
+  tide_iter *source = tide_lua_to_iter(L, 1);
+  relay *self = tide_alloc(tide_loop_allocator(loop), sizeof *self);
+  if (self == NULL) {
+    tide_iter_free(source);
+    return luaL_error(L, "not enough memory");
+  }
+  *self = (relay){.source = source, .loop = loop};
+  tide_iter_init(&self->iter, &relay_ops);
+  tide_lua_push_iter(L, &self->iter, push_relayed);
+  return 1;
+}
+
+static const char there_and_back[] =
+    "run(function()\n"
+    "  for a, b in tide.iter(relay(tide.generator(function(yield)\n"
+    "    local _ <close> = closer(function() sleep(0) say 'cleaned up' end)\n"
+    "    for i = 1, 5 do sleep(i % 2) yield(i, 'v') end\n"
+    "  end))):map(function(x, v) return x * 2, v end):each() do\n"
+    "    say(a, b)\n"
+    "    if a == 6 then break end\n"
+    "  end\n"
+    "  local ok, err = pcall(relay(relay(function() sleep(0) tide.timeout(0.001, sleep, 1) end)))\n"
+    "  say(tostring(ok), kind(err))\n"
+    "  local queue = tide.Queue()\n"
+    "  local it = relay(relay(queue))\n"
+    "  say(tostring(tide.move_on_after(0.001, it)))\n"
+    "  queue:put(7) queue:close()\n"
+    "  say(it()) say(tostring(it()))\n"
+    "end)";
+
+static void open_with_relay(host *h) {
+  open_with_counter(h);
+  lua_register(h->L, "relay", new_relay);
+  host_do(h, "tide.on_failure(function() end)");
+}
+
+static void lua_takes_from_c_which_takes_from_lua(void) {
+  host h;
+  open_with_relay(&h);
+  host_do(&h, there_and_back);
+  CHECK_LUA_LOG(&h, "2 v, 4 v, 6 v, cleaned up, false timeout, false, 7, nil");
+  host_close(&h);
+}
+
+/* Blows: the victim takes from Lua's, another actor takes what it has left. */
+
+static host blown;
+
+static void victim_of_lua(actor *self) {
+  tide_item item;
+  BEGIN;
+  for (;;) {
+    STEP(tide_iter_next(iter, &self->task, &item));
+    if (self->outcome != TIDE_OK) break;
+    note_item(self);
+    WAIT(tide_task_yield(&self->task));
+    if (self->outcome != TIDE_OK) break;
+  }
+  END;
+}
+
+static void heir_of_lua(actor *self) {
+  BEGIN;
+  WAIT(tide_future_wait(&self->world->victim->task.future, &self->task, true));
+  self->body = c_taker;
+  self->at = 0;
+  self->outcome = TIDE_OK;
+  c_taker(self);
+  return;
+  END;
+}
+
+static bool play_on_lua(blow how, unsigned when) {
+  snprintf(check_state.context, sizeof check_state.context, "blow %d at suspension %u", (int)how,
+           when);
+  open_with_counter(&blown);
+  host_do(&blown,
+          "queue = tide.Queue()\n"
+          "spawn(function() for i = 1, 5 do queue:put(i) sleep(i % 3) end queue:close() end)");
+  take_from(&blown, "tide.iter(queue):map(function(x) return x end)");
+  world *w = &blown.w;
+  w->blow = how;
+  w->when = when;
+  w->victim = spawn(w, "v", victim_of_lua);
+  spawn(w, "h", heir_of_lua);
+  settle(w);
+  CHECK_TEXTS("1, 2, 3, 4, 5, end");
+  tide_iter_free(iter);
+  host_close(&blown);
+  return w->struck;
+}
+
+static void who_takes_from_lua_may_be_struck_at_any_wait_and_nothing_is_lost(void) {
+  for (blow how = 0; how < BLOWS; how++) {
+    unsigned when = 1;
+    while (play_on_lua(how, when)) when++;
+    CHECK(when > 1 || how >= READY_CANCEL);
+  }
+}
+
+/* Shortages: the scenarios raise or succeed, and nothing is left. */
+
+static void play_shortages(memory *(*of)(host *h), void (*open)(host *h), void (*play)(host *h)) {
+  host h;
+  memory *supply;
+  unsigned failing = 0;
+  do {
+    snprintf(check_state.context, sizeof check_state.context, "allocation %u fails", ++failing);
+    texts[0] = '\0';
+    open(&h);
+    supply = of(&h);
+    supply->fail_at = supply->allocations + failing;
+    play(&h);
+    check_all_ended(&h.w);
+    bool failed = supply->allocations >= supply->fail_at;
+    supply->fail_at = 0;
+    host_close(&h);
+    if (!failed) break;
+  } while (true);
+  CHECK(failing > 1);
+  texts[0] = '\0';
+}
+
+static memory *luas_of(host *h) { return &h->luas; }
+static memory *cores_of(host *h) { return &h->w.memory; }
+
+static void go_there_and_back(host *h) {
+  if (luaL_dostring(h->L, there_and_back) != LUA_OK) lua_settop(h->L, 0);
+}
+
+static void memory_may_run_short_on_the_way_there_and_back(void) {
+  play_shortages(luas_of, open_with_relay, go_there_and_back);
+  play_shortages(cores_of, open_with_relay, go_there_and_back);
+}
+
+static int to_iter_kept(lua_State *L) {
+  iter = tide_lua_to_iter(L, 1);
+  return 0;
+}
+
+static void bare_taker(actor *self) {
+  tide_item item;
+  BEGIN;
+  for (;;) {
+    STEP(tide_iter_next(iter, &self->task, &item));
+    if (self->outcome != TIDE_OK) break;
+  }
+  STEP(tide_iter_close(iter, &self->task));
+  self->outcome = TIDE_OK;
+  END;
+}
+
+static void take_bare(host *h) {
+  lua_pushcfunction(h->L, to_iter_kept);
+  lua_getglobal(h->L, "list");
+  if (lua_pcall(h->L, 1, 0, 0) == LUA_OK) {
+    spawn(&h->w, "c", bare_taker);
+    settle(&h->w);
+    tide_iter_free(iter);
+  }
+  lua_settop(h->L, 0);
+}
+
+static void open_with_list(host *h) {
+  open_with_counter(h);
+  host_do(h, "list = { 1, 2 } tide.on_failure(function() end)");
+}
+
+static void memory_of_lua_or_the_core_may_run_short_in_steps_of_c(void) {
+  play_shortages(luas_of, open_with_list, take_bare);
+  play_shortages(cores_of, open_with_list, take_bare);
+}
+
+int main(void) {
+  RUN(lua_calls_it_for_the_values_of_the_next_step);
+  RUN(its_step_and_its_closing_wait_and_others_run);
+  RUN(tide_iter_takes_it_and_all_combinators);
+  RUN(a_step_that_is_cancelled_did_not_happen);
+  RUN(an_error_of_c_is_raised_by_its_kind_and_ends_it);
+  RUN(a_second_task_inside_is_told_and_it_goes_on_for_the_first);
+  RUN(a_killed_task_leaves_its_place);
+  RUN(a_wait_that_a_foreign_resume_swallowed_is_no_step);
+  RUN(outside_of_tasks_it_can_be_closed_and_no_step_taken);
+  RUN(dropped_it_is_freed_and_not_closed);
+  RUN(the_state_may_be_closed_while_tasks_are_inside);
+  RUN(a_queue_of_c_gives_lua_its_items);
+  RUN(c_takes_from_whatever_tide_iter_takes);
+  RUN(what_tide_iter_does_not_take_is_a_bad_argument);
+  RUN(an_error_of_lua_has_a_number_and_is_there_itself);
+  RUN(a_cancelled_step_cancels_luas_and_the_next_goes_on);
+  RUN(a_step_whose_taker_was_killed_is_the_next_takers);
+  RUN(closing_waits_for_luas_cleanup_also_in_a_cancelled_task);
+  RUN(a_step_that_a_killed_task_left_is_cancelled_before_closing);
+  RUN(an_error_of_luas_cleanup_is_closings);
+  RUN(a_second_task_of_cs_is_told);
+  RUN(freed_unclosed_it_is_left_to_the_collector_and_its_step_cancelled);
+  RUN(the_state_may_go_before_the_iterator);
+  RUN(lua_takes_from_c_which_takes_from_lua);
+  RUN(who_takes_from_lua_may_be_struck_at_any_wait_and_nothing_is_lost);
+  RUN(memory_may_run_short_on_the_way_there_and_back);
+  RUN(memory_of_lua_or_the_core_may_run_short_in_steps_of_c);
+  return check_summary();
+}
