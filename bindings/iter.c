@@ -76,13 +76,11 @@ static int close(lua_State *L, tl_iter *self) {
   return closed(L, self, tide_iter_close(self->iter, task));
 }
 
-/* The end of the object. Somebody is inside only where the state is closed, or a killed task is not
- * quite gone: tasks that wait are taken out for good. */
+/* The end of the object. Somebody is inside only where a killed task is not quite gone, or the
+ * state is closed: then tasks that wait are taken out for good. */
 static void evict(tl_iter *self) {
   tide_task *task = tide_iter_user(self->iter);
-  if (task == NULL) return;
-  tide_iter_leave(self->iter, task);
-  if (task->state == TIDE_TASK_RUNNING || self->rt->loop == NULL) return;
+  if (task == NULL || task->state == TIDE_TASK_RUNNING) return;
   tide_task_detach(task);
   tide_task_finish(task, TIDE_FUTURE_CANCELLED);
 }

@@ -239,13 +239,14 @@ static void free_(tide_iter *iter) {
 static const tide_iter_ops lua_iter_ops = {
     .name = "Lua", .next = next, .close = close, .free = free_};
 
-/* The state is closed. */
+/* The state is closed, and the loop will be: a task of C's that waits is dropped with it. */
 static int anchor_gc(lua_State *L) {
   const tl_anchor *anchor = lua_touserdata(L, 1);
-  if (anchor->iter != NULL) {
-    anchor->iter->rt = NULL;
-    anchor->iter->worker = NULL;
-  }
+  lua_iter *self = anchor->iter;
+  if (self == NULL) return 0;
+  tide_iter_leave(&self->iter, tide_iter_user(&self->iter));
+  self->rt = NULL;
+  self->worker = NULL;
   return 0;
 }
 

@@ -86,5 +86,6 @@ int tide_iter_close(tide_iter *iter, tide_task *task) {
 }
 
 void tide_iter_free(tide_iter *iter) {
+  tide_scope_exit(&iter->place); /* of a task that is being killed */
   if (iter->ops->free != NULL) iter->ops->free(iter);
 }

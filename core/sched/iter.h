@@ -69,8 +69,8 @@ TIDE_API void tide_iter_leave(tide_iter *iter, tide_task *task);
 /* Who is inside and waits, or NULL. */
 static inline tide_task *tide_iter_user(const tide_iter *iter) { return iter->place.task; }
 
-/* Frees it, by its own function. Nobody may be inside. One that holds something is to be closed
- * before; where that was not possible it is let go of without waiting. */
+/* Frees it, by its own function. Nobody may wait inside, or still call from there. One that holds
+ * something is to be closed before; where that was not possible it is let go of without waiting. */
 TIDE_API void tide_iter_free(tide_iter *iter);
 
 TIDE_END_DECLS
