@@ -54,16 +54,15 @@ static int body(lua_State *L) {
   return body_ended(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 1, body_ended), 1);
 }
 
-/* A group's child: a failure goes into the list that is the group's user value. */
+/* A group's child: a failure goes to the group, which is at 2. */
 static int child_ended(lua_State *L, int status, lua_KContext before) {
+  int count = body_ended(L, status, before);
   const tl_runtime *rt = tl_runtime_find(L);
-  if (status != LUA_OK && status != LUA_YIELD && !tl_error_is(L, rt, -1, "cancelled")) {
-    lua_getiuservalue(L, 2, 1);
-    tl_error_value_push(L, -2);
-    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-    lua_pop(L, 1);
-  }
-  return body_ended(L, status, before);
+  if (rt->how != TL_FAILED) return count;
+  lua_rawgeti(L, -1, 1);
+  lua_rawgeti(L, -2, 2);
+  tl_group_add_failure(L, rt, 2);
+  return count;
 }
 
 static int child_body(lua_State *L) {
@@ -102,6 +101,7 @@ static lua_State *take_spare(tl_runtime *rt) {
   }
   rt->spare = lua_tothread(box, -1);
   lua_replace(box, SPARE);
+  if (rt->debugging) tl_debug_watch(rt->spare);
   return rt->spare;
 }
 
@@ -127,6 +127,7 @@ static void free_coroutine(tl_runtime *rt) {
 /* A hook that a task set is not for the next task in its coroutine; a host's own is. */
 static void reset_hook(const tl_runtime *rt, lua_State *co) {
   lua_sethook(co, lua_gethook(rt->main), lua_gethookmask(rt->main), lua_gethookcount(rt->main));
+  if (rt->debugging) tl_debug_watch(co);
 }
 
 static void note_failure(tl_runtime *rt, tl_task *task) {
@@ -291,8 +292,25 @@ static inline void step_one(tide_task *core) {
   }
 }
 
+/* In debug mode. The task is kept for the report: it may end. */
+static void step_watched(tide_task *core) {
+  const tl_task *task = tide_container(core, tl_task, task);
+  tl_runtime *rt = task->rt;
+  lua_State *L = rt->L;
+  int top = lua_gettop(L);
+  tl_task_push(L, task);
+  tl_debug_slice_begins(rt);
+  step_one(core);
+  tl_debug_slice_ended(L, rt, top + 1);
+  lua_settop(L, top);
+}
+
 static void step(tide_task *task, int outcome);
-static const tide_task_ops task_ops = {.step = step};
+static const tide_task_ops task_ops = {.name = "task", .step = step};
+
+tl_task *tl_task_of(tide_task *task) {
+  return task->ops == &task_ops ? tide_container(task, tl_task, task) : NULL;
+}
 
 /* Steps the task and those after it. A yield leaves by longjmp, after which every return is
  * mispredicted: the fewer there are per step the better. */
@@ -302,12 +320,22 @@ static void step(tide_task *task, int outcome) {
   const tl_nesting *nesting = rt->nesting; /* of who runs the loop */
   rt->nesting = NULL;
   (void)outcome;
-  do step_one(task);
-  while ((task = tide_task_next(loop, &task_ops)) != NULL);
+  do {
+    if (TL_UNLIKELY(rt->debugging))
+      step_watched(task);
+    else
+      step_one(task);
+  } while ((task = tide_task_next(loop, &task_ops)) != NULL);
   rt->nesting = nesting;
 }
 
 /* The start. */
+
+/* The new task, on top, gets what few have. */
+static void note_spawn(lua_State *L, tl_runtime *rt) {
+  if (rt->has_locals) tl_locals_inherit(L, rt, -1);
+  if (rt->debugging) tl_debug_spawned(L, rt, -1);
+}
 
 tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int group_index,
                        int function_index) {
@@ -329,9 +357,10 @@ tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int grou
   task->co = NULL;
   task->next_failed = 0;
   task->values = (uint16_t)count;
+  task->swallowed = 0;
   tide_task_init(&task->task, rt->loop, &task_ops);
   if (group_index != 0) task->task.future.user = TL_CHILD;
-  if (TL_UNLIKELY(rt->has_locals)) tl_locals_inherit(L, rt, -1);
+  if (TL_UNLIKELY(rt->has_locals || rt->debugging)) note_spawn(L, rt);
   task->slot = tl_slot_find(L, rt); /* after all that may collect, and so run finalizers */
   int error = tide_task_spawn(&task->task, group);
   if (TL_UNLIKELY(error != TIDE_OK)) tl_raise(L, rt, error);

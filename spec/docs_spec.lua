@@ -5,7 +5,8 @@ local helper = require "spec.helper"
 local tide = require "tide"
 
 local reference = {
-  "tide", "cancellation", "group", "sync", "iter", "errors", "coroutine", "net", "testing", "program", "c",
+  "tide", "cancellation", "group", "sync", "iter", "debug", "errors", "coroutine", "net", "testing",
+  "program", "c",
 }
 
 -- Constructors whose objects have another name in headings than their own in small letters.

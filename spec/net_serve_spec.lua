@@ -423,6 +423,29 @@ describe("server:close", function()
     tide.timeout(10, server.wait_closed, server)
   end))
 
+  it("may be called by a child of a handler, and a child of that", run(function()
+    local server
+    server = serve(function(stream)
+      stream:read_line()
+      tide.TaskGroup(function(group)
+        group:spawn(function()
+          tide.timeout(20, function()
+            local inner <close> = tide.TaskGroup()
+            inner:spawn(server.close, server)
+          end)
+        end)
+      end)
+      stream:write "closed"
+    end)
+    local one <close> = connect(server)
+    local idle <close> = connect(server)
+    await_count(server, 2)
+    one:write "\n"
+    assert.equal("closed", tide.timeout(10, one.read_all, one))
+    assert.is_true(hung_up(idle))
+    tide.timeout(10, server.wait_closed, server)
+  end))
+
   it("ends handlers that close it, when called from outside", run(function()
     local server
     server = serve(function(stream)

@@ -10,6 +10,7 @@ require "tide.iter_tasks"
 require "tide.iter_ends"
 require "tide.net"
 require "tide.testing"
+require "tide.tree"
 
 -- what only the parts need
 tide.set_hook = nil
@@ -19,3 +20,5 @@ tide.shield_call = nil
 tide.generator_parts = nil
 tide.interval_parts = nil
 tide.iter_parts = nil
+tide.tree_nodes = nil
+tide.enclosing_tasks = nil

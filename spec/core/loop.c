@@ -135,6 +135,32 @@ static void one_turn_steps_every_ready_task_once(void) {
   world_close(&w);
 }
 
+static void burner(actor *self) {
+  BEGIN;
+  TRY(tide_task_yield(&self->task));
+  tide_time until = tide_clock_monotonic() + 3000000;
+  while (tide_clock_monotonic() < until) continue;
+  CHECK(tide_loop_get_stats(self->world->loop).longest_slice >= 3000000);
+  TRY(tide_task_yield(&self->task));
+  END;
+}
+
+static void stats_tell_of_steps_and_of_the_longest(void) {
+  world w;
+  open_world(&w);
+  spawn(&w, "a", burner);
+  CHECK_EQ((int)tide_loop_get_stats(w.loop).steps, 0);
+  settle(&w);
+  CHECK_EQ((int)tide_loop_get_stats(w.loop).steps, 3);
+  tide_time longest = tide_loop_get_stats(w.loop).longest_slice;
+  CHECK(longest >= 3000000);
+  tide_time until = tide_clock_monotonic() + 2 * longest;
+  while (tide_clock_monotonic() < until) continue; /* the host is busy: that is no slice */
+  settle(&w);
+  CHECK(tide_loop_get_stats(w.loop).longest_slice == longest);
+  world_close(&w);
+}
+
 static void stats_tell_what_the_loop_holds(void) {
   world w;
   open_world(&w);
@@ -636,6 +662,7 @@ int main(void) {
   RUN(stop_ends_the_run_after_the_turn_and_it_can_go_on);
   RUN(one_turn_steps_every_ready_task_once);
   RUN(stats_tell_what_the_loop_holds);
+  RUN(stats_tell_of_steps_and_of_the_longest);
   RUN(the_next_deadline_is_known);
   RUN(a_turn_that_must_not_block_lets_no_virtual_time_pass);
   RUN(virtual_time_stands_still_while_a_task_is_ready);
