@@ -12,7 +12,7 @@ void tide_iter_init(tide_iter *iter, const tide_iter_ops *ops) {
 }
 
 static void enter(tide_iter *iter, tide_task *task, uint32_t flags) {
-  tide_scope_init(&iter->place, flags);
+  tide_scope_init(&iter->place, TIDE_SCOPE_ITER | flags);
   tide_scope_enter(&iter->place, task);
 }
 
