@@ -3,16 +3,6 @@
 
 #include "script.h"
 
-/* Calls what is called again whatever the outcome, until it is done. */
-#define STEP(call)                            \
-  for (;;) {                                  \
-    self->outcome = (call);                   \
-    if (self->outcome != TIDE_PENDING) break; \
-    self->at = __LINE__;                      \
-    return;                                   \
-  case __LINE__:;                             \
-  }
-
 static tide_item item;
 
 static void report_end(actor *self) {
