@@ -31,6 +31,8 @@ typedef enum tl_class {
   TL_SELECT, /* the record of a select: no metatable */
   TL_CASE,
   TL_GENERATOR,
+  TL_ITER,
+  TL_LUA_ITER, /* what Lua keeps of an iterator that C has: no methods */
   TL_LOCAL,
   TL_STREAM,
   TL_LISTENER,
@@ -222,13 +224,15 @@ int tl_raise_cancelled(lua_State *L, const tl_runtime *rt);
 int tl_raise_outcome(lua_State *L, tl_runtime *rt, int outcome);
 extern char tl_marker; /* its address on top of a coroutine says: this one waits */
 
+/* Whether there is a current task, and it may wait here. */
+static inline bool tl_can_wait(lua_State *L, const tl_runtime *rt) {
+  return rt->current != NULL && rt->current->task.state == TIDE_TASK_RUNNING &&
+         lua_isyieldable(L) && (rt->nesting == NULL || !rt->nesting->stuck);
+}
+
 /* The current task, which may wait here; or raises. */
 static inline tl_task *tl_enter(lua_State *L, const tl_runtime *rt) {
-  tl_task *task = rt->current;
-  if (TL_UNLIKELY(task == NULL || task->task.state != TIDE_TASK_RUNNING || !lua_isyieldable(L) ||
-                  (rt->nesting != NULL && rt->nesting->stuck)))
-    return tl_enter_failed(L, rt);
-  return task;
+  return TL_UNLIKELY(!tl_can_wait(L, rt)) ? tl_enter_failed(L, rt) : rt->current;
 }
 
 /* Suspends: `return tl_wait(L, ctx, k)`. */
@@ -398,6 +402,8 @@ void tl_queue_open(lua_State *L, tl_runtime *rt);
 void tl_join_open(lua_State *L, tl_runtime *rt);
 void tl_select_open(lua_State *L, tl_runtime *rt);
 void tl_generator_open(lua_State *L, tl_runtime *rt);
+void tl_iter_open(lua_State *L, tl_runtime *rt);
+void tl_lua_iter_open(lua_State *L, tl_runtime *rt);
 void tl_local_open(lua_State *L, tl_runtime *rt);
 void tl_stats_open(lua_State *L, tl_runtime *rt);
 void tl_tree_open(lua_State *L, tl_runtime *rt);

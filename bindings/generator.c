@@ -69,8 +69,8 @@ static bool occupied(tl_generator *self) {
 static void check_free(lua_State *L, tl_generator *self) {
   if (TL_UNLIKELY(occupied(self)))
     tl_raise_message(L, self->rt, TIDE_EINVALID_STATE,
-                     "somebody is inside this generator: only one task at a time can take its "
-                     "next value");
+                     "this generator is used by two tasks at once: one at a time can take its "
+                     "next value, or close it");
 }
 
 /* The coroutine has given `results`, or has ended. */

@@ -65,7 +65,7 @@ static void open_c_part(lua_State *L, tl_runtime *rt) {
       tl_lock_open,    tl_rwlock_open, tl_semaphore_open, tl_event_open,     tl_condition_open,
       tl_barrier_open, tl_queue_open,  tl_join_open,      tl_select_open,    tl_stats_open,
       tl_tree_open,    tl_debug_open,  tl_testing_open,   tl_net_open,       tl_generator_open,
-      tl_local_open,
+      tl_local_open,   tl_iter_open,   tl_lua_iter_open,
   };
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) parts[i](L, rt);
 }
@@ -113,6 +113,9 @@ PART(concurrent)
 PART(errors)
 PART(init)
 PART(iter)
+PART(iter_ends)
+PART(iter_lazy)
+PART(iter_sources)
 PART(iter_tasks)
 PART(net)
 PART(testing)

@@ -66,6 +66,8 @@ static void describe_scope(lua_State *L, const tide_scope *scope) {
   set_string(L, "kind", "scope");
   tide_time deadline = tl_scope_deadline(scope);
   if (deadline != TIDE_NEVER) set_seconds(L, "deadline", deadline);
+  if (scope->flags & TIDE_SCOPE_ITER)
+    set_string(L, "iterator", tide_container(scope, const tide_iter, place)->ops->name);
   if (scope->flags & TIDE_SCOPE_SHIELD) tl_set_boolean(L, "shield", true);
 }
 

@@ -1,5 +1,5 @@
 -- The manual against the program: every public name is documented and every documented name is there; every Lua
--- block runs, and prints what the `output` block behind it says.
+-- block, and every C block with a main, runs and prints what the `output` block behind it says.
 
 local helper = require "spec.helper"
 local tide = require "tide"
@@ -229,6 +229,18 @@ local function run(text, by)
   return output, tonumber(status)
 end
 
+local can_compile = os.execute "command -v cc pkg-config >/dev/null"
+
+-- A command that compiles the C program whose path is put behind it, and runs it; nil where that is not possible.
+local function c_command()
+  local build = os.getenv("TIDE_BUILD")
+  if not build or not can_compile then return nil end
+  return ([[sh -c 'cc -std=c11 -Wall -Wextra -Werror %s -x c "$0" -x none -o "$0.out" ]] ..
+    [[-Icore -Ibindings %s/libtide_lua.a %s/libtide.a $(pkg-config --cflags --libs lua5.4) -lev -lpthread -lm && ]] ..
+    [["$0.out"; code=$?; rm -f "$0.out"; exit $code']])
+    :format(build:find "asan$" and "-fsanitize=address,undefined" or "", build, build)
+end
+
 local pages = {
   "README.md", "docs/index.md", "docs/tutorial.md", "docs/cancellation.md", "docs/testing.md", "docs/design.md",
 }
@@ -243,6 +255,14 @@ for _, page in ipairs(pages) do
         it(("runs at line %d"):format(block.line), function()
           if block.text:find("tide%.net") and not tide.net then pending("no tide.net yet") end
           local output, status = run(block.text)
+          assert.equal(0, status, output)
+          if expected and expected.language == "output" then assert.equal(expected.text, output) end
+        end)
+      elseif block.language == "c" and block.text:find("int main", 1, true) then
+        it(("compiles and runs at line %d"):format(block.line), function()
+          local by = c_command()
+          if not by then return pending("no C compiler, or TIDE_BUILD names no build directory") end
+          local output, status = run(block.text, by)
           assert.equal(0, status, output)
           if expected and expected.language == "output" then assert.equal(expected.text, output) end
         end)

@@ -23,6 +23,7 @@ enum {
   TIDE_SCOPE_ENTERED = 16,    /* it is in the tree */
   TIDE_SCOPE_FRESH = 64,      /* CANCELLED came on, and its task is to be told */
   TIDE_SCOPE_GROUP = 32,      /* it is a group's: its child tasks count in the group */
+  TIDE_SCOPE_ITER = 128,      /* it is an iterator's: the place of who waits inside */
   TIDE_SCOPE_OWNER = 1 << 24, /* this bit and those above it are the owner's; the Lua bindings mark
                                 theirs with this one */
 };
@@ -56,8 +57,8 @@ TIDE_API bool tide_scope_uncancel(tide_scope *scope);
 
 /* The scope that follows in the tree below `top`: parents before what is inside, in the order in
  * which they were opened. NULL after the last. For looking at it: a task's own scope is
- * task->own of its `task`, that with TIDE_SCOPE_GROUP is a tide_group's first member. O(depth),
- * O(1) on average. */
+ * task->own of its `task`, that with TIDE_SCOPE_GROUP is a tide_group's first member, that with
+ * TIDE_SCOPE_ITER a tide_iter's `place`. O(depth), O(1) on average. */
 TIDE_API tide_scope *tide_scope_next(const tide_scope *top, const tide_scope *scope);
 
 static inline bool tide_scope_cancelled(const tide_scope *scope) {

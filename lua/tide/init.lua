@@ -4,7 +4,10 @@ local tide = require "tide"
 require "tide.errors"
 require "tide.concurrent"
 require "tide.iter"
+require "tide.iter_sources"
+require "tide.iter_lazy"
 require "tide.iter_tasks"
+require "tide.iter_ends"
 require "tide.net"
 require "tide.testing"
 require "tide.tree"
@@ -15,5 +18,7 @@ tide.join = nil
 tide.shielded_await = nil
 tide.shield_call = nil
 tide.generator_parts = nil
+tide.interval_parts = nil
+tide.iter_parts = nil
 tide.tree_nodes = nil
 tide.enclosing_tasks = nil

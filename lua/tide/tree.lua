@@ -38,6 +38,7 @@ end
 
 local function describe_scope(node, now)
   if node.deadline then return { ("timeout: %s left"):format(seconds(math.max(0, node.deadline - now))) } end
+  if node.iterator then return { ("iterator '%s'%s"):format(node.iterator, node.shield and ", closing" or "") } end
   return { node.shield and "shield" or "scope" }
 end
 

@@ -99,6 +99,16 @@ struct actor {
     }                               \
   } while (0)
 
+/* Calls what is called again whatever the outcome, until it is done. */
+#define STEP(call)                            \
+  for (;;) {                                  \
+    self->outcome = (call);                   \
+    if (self->outcome != TIDE_PENDING) break; \
+    self->at = __LINE__;                      \
+    return;                                   \
+  case __LINE__:;                             \
+  }
+
 static inline tide_future_state actor_state(const actor *self) {
   if (self->outcome == TIDE_OK) return TIDE_FUTURE_DONE;
   return self->outcome == TIDE_ECANCELLED ? TIDE_FUTURE_CANCELLED : TIDE_FUTURE_FAILED;
