@@ -571,6 +571,84 @@ describe("the lazy combinator", function()
     assert.are.equal(0, iter:filter(function() return false end):count())
   end)
 
+  describe("rows of map and filter", function()
+    local function add(n) return function(x) return x + n end end
+    local sources = {
+      list = function() return tide.iter { 1, 2, 3, 4, 5, 6 } end,
+      ["function"] = function()
+        local i = 0
+        return tide.iter(function()
+          i = i + 1
+          return i <= 6 and i or nil
+        end)
+      end,
+      queue = function()
+        local queue = tide.Queue()
+        for i = 1, 6 do queue:put_nowait(i) end
+        queue:close()
+        return tide.iter(queue)
+      end,
+    }
+    for name, source in pairs(sources) do
+      it("in any order, over a " .. name, run(function()
+        same({ 2, 4, 6 }, source():filter(is_even):collect())
+        same({ 2, 4, 6 }, source():map(add(1)):filter(is_even):collect())
+        same({ 3, 5, 7 }, source():filter(is_even):map(add(1)):collect())
+        same({ 4, 6, 8 }, source():filter(is_even):map(add(1)):map(add(1)):collect())
+        same({ 12, 14, 16 }, source():map(add(10)):filter(is_even):filter(function(x) return x < 100 end):collect())
+        same({ 4 }, source():map(add(1)):filter(is_even):map(add(-1)):filter(function(x) return x == 3 end)
+          :map(add(1)):collect())
+        same({}, source():filter(function() return false end):map(add(1)):collect())
+      end))
+
+      it("go on where their source, or a part of the row, was left, over a " .. name, run(function()
+        local base = source()
+        assert.are.equal(1, base())
+        local mapped = base:map(add(0))
+        assert.are.equal(2, mapped())
+        local filtered = mapped:filter(is_even)
+        assert.are.equal(4, filtered())
+        assert.are.equal(5, mapped())
+        assert.are.equal(6, base())
+        assert.is_nil(filtered())
+      end))
+
+      it("end when any part was closed, over a " .. name, run(function()
+        local base = source()
+        local mapped = base:map(add(0))
+        local filtered = mapped:filter(is_even)
+        mapped:close()
+        assert.is_nil(filtered())
+        assert.is_nil(mapped:map(add(1))())
+        assert.is_nil(base())
+      end))
+
+      it("refuse nil of each map, over a " .. name, run(function()
+        fails("bad result of the function given to 'map'", source():map(function() end):filter(is_even))
+        fails("bad result of the function given to 'map'", source():map(function() end):map(add(1)))
+        fails("bad result of the function given to 'map'", source():filter(is_even):map(function() end):map(add(1)))
+      end))
+    end
+
+    it("pass several values along", function()
+      same({ { 3, "c", 6 } }, steps_of(tide.iter(ipairs { "a", "b", "c" })
+        :map(function(i, v) return i, v, 2 * i end)
+        :filter(function(_, v) return v ~= "a" end)
+        :filter(function(_, _, double_i) return double_i > 4 end)))
+    end)
+
+    it("need no stack for what is dropped", function()
+      local list = {}
+      for i = 1, 300000 do list[i] = i end
+      assert.are.equal(0, tide.iter(list):map(add(0)):filter(function() return false end):count())
+      assert.are.equal(0, tide.iter(list):filter(function() return false end):map(add(0)):count())
+    end)
+
+    it("have names of their own", function()
+      assert.are.equal("Iter(list, map, filter)", tostring(tide.iter({}):map(add(1)):filter(is_even)))
+    end)
+  end)
+
   it("take gives the first n, pulls no more, and closes the source", function()
     local iter, seen = watched { 1, 2, 3 }
     local taken = iter:take(2)

@@ -64,7 +64,30 @@ local function from_list(list)
     i = i + 1
     return list[i]
   end
-  return new(step, function() list = {} end, "list")
+  local self = new(step, function() list = {} end, "list")
+  self.feed = {}
+
+  function self.feed.map(fn, next)
+    return function()
+      i = i + 1
+      local value = list[i]
+      if value == nil then return nil end
+      return next(fn(value))
+    end
+  end
+
+  function self.feed.filter(fn, next)
+    return function()
+      local value
+      repeat
+        i = i + 1
+        value = list[i]
+        if value == nil then return nil end
+      until fn(value)
+      return next(value)
+    end
+  end
+  return self
 end
 
 local function from_queue(queue)
