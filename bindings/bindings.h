@@ -51,7 +51,7 @@ typedef enum tl_table {
   TL_SITES,      /* task (weak) -> where it was spawned, in debug mode */
   TL_TRACEBACKS, /* coroutine (weak) -> {error, traceback} of the error on its way */
   TL_HOOKS,      /* what is given to the C part: functions "group_error", "deadlock", "report",
-                    "debug"; and "deadlock_message", the text about the last one */
+                    "debug", "loops", "iter"; and "deadlock_message", the text about the last one */
   TL_TABLE_COUNT,
 } tl_table;
 
@@ -123,6 +123,7 @@ struct tl_task {
   int slot;          /* in TL_LIVE; 0 once it has ended */
   int next_failed;   /* slot of the next task whose failure nobody saw yet */
   uint16_t values;   /* [group,] function and arguments: its user values before it begins */
+  bool loops;        /* it has loops over iterators that are to be closed */
   uint8_t swallowed; /* cancellations raised since it was last in no cancelled scope: debug.c */
 };
 

@@ -22,3 +22,4 @@ tide.interval_parts = nil
 tide.iter_parts = nil
 tide.tree_nodes = nil
 tide.enclosing_tasks = nil
+tide.mark_loops = nil

@@ -190,7 +190,7 @@ function Iter:flatten()
   local function closer()
     if inner then inner:close() end
   end
-  return new_exclusive(use, step, closer, "flatten", self)
+  return iter.holding(new_exclusive(use, step, closer, "flatten", self))
 end
 
 -- it:chunk(n) -> Iter of lists of n first values; the last may be shorter
@@ -251,7 +251,8 @@ function Iter:zip(other)
     first = nil
     return a, b
   end
-  return new_exclusive(use, step, function() second:close() end, "zip", self)
+  local zipped = new_exclusive(use, step, function() second:close() end, "zip", self)
+  return second.holds and iter.holding(zipped) or zipped
 end
 
 -- it:scan(fn[, init]) -> Iter of the running results acc = fn(acc, value); without init the first

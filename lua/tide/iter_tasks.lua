@@ -161,7 +161,7 @@ local function new(name, source, sources, ahead, work, ...)
     end
     return deliver(pipe, next_item(queue))
   end
-  return iter.new(step, function() crew:close() end, name, source)
+  return iter.holding(iter.new(step, function() crew:close() end, name, source))
 end
 
 -- ---- buffer
