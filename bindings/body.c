@@ -18,18 +18,18 @@ enum {
   SPARE_STACK = 12, /* values for which the box and every coroutine have room in any case */
 };
 
-/* The body of a task's coroutine. Its stack: the task (light), message handler, [group,] function,
- * arguments. What needs memory at the end happens in here, where an error has somewhere to go. */
+/* The body of a task's coroutine. Its stack: message handler, [group,] function, arguments.
+ * What needs memory at the end happens in here, where an error has somewhere to go. */
 
-enum { SELF = 1, HANDLER, GROUP }; /* on that stack */
-
-/* What is below the results or the error; the context of the continuations. */
-enum { BELOW = HANDLER, BELOW_CHILD = GROUP, BELOW_MASK = 3, HAS_FAILED = 4 };
-
-static tl_task *self_of(lua_State *L) { return lua_touserdata(L, SELF); }
+static int pack_results(lua_State *L, int first) {
+  tl_pack(L, first);
+  tl_runtime_find(L)->how = TL_PACKED;
+  return 1;
+}
 
 /* The error is on top. Of a cancellation only the reason is kept. */
-static int keep_failure(lua_State *L, tl_runtime *rt) {
+static int keep_failure(lua_State *L) {
+  tl_runtime *rt = tl_runtime_find(L);
   if (tl_error_is(L, rt, -1, "cancelled")) {
     lua_getfield(L, -1, "reason");
     rt->how = TL_STOPPED;
@@ -44,63 +44,51 @@ static int keep_failure(lua_State *L, tl_runtime *rt) {
   return 1;
 }
 
-/* A group is told of its child's failure, whose record is on top. */
-static void tell_group(lua_State *L, const tl_runtime *rt) {
-  if (rt->how != TL_FAILED) return;
+static int body_ended(lua_State *L, int status, lua_KContext before) {
+  if (status != LUA_OK && status != LUA_YIELD) return keep_failure(L);
+  int count = lua_gettop(L) - (int)before;
+  return count <= 1 ? count : pack_results(L, (int)before + 1);
+}
+
+static int body(lua_State *L) {
+  return body_ended(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 1, body_ended), 1);
+}
+
+/* A group's child: a failure goes to the group, which is at 2. */
+static int child_ended(lua_State *L, int status, lua_KContext before) {
+  int count = body_ended(L, status, before);
+  if (status == LUA_OK || status == LUA_YIELD) return count;
+  const tl_runtime *rt = tl_runtime_find(L);
+  if (rt->how != TL_FAILED) return count;
   lua_rawgeti(L, -1, 1);
   lua_rawgeti(L, -2, 2);
-  tl_group_add_failure(L, rt, GROUP);
+  tl_group_add_failure(L, rt, 2);
+  return count;
 }
 
-static int keep_end(lua_State *L, lua_KContext how) {
-  int below = (int)how & BELOW_MASK;
-  if (how & HAS_FAILED) {
-    tl_runtime *rt = self_of(L)->rt;
-    int count = keep_failure(L, rt);
-    if (below == BELOW_CHILD) tell_group(L, rt);
-    return count;
-  }
-  int count = lua_gettop(L) - below;
-  if (count <= 1) return count;
-  tl_pack(L, below + 1);
-  self_of(L)->rt->how = TL_PACKED;
-  return 1;
+static int child_body(lua_State *L) {
+  return child_ended(L, lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 1, 2, child_ended), 2);
 }
 
-static int loops_closed(lua_State *L, int status, lua_KContext how) {
-  if (status != LUA_OK && status != LUA_YIELD) {
-    int error = lua_gettop(L);
-    lua_pushliteral(L, "closing what a loop left open");
-    lua_pushnil(L);
-    tl_report(L, self_of(L)->rt, error + 1, error, error + 2);
-    lua_settop(L, error - 1);
-  }
-  return keep_end(L, how);
+/* What runs in the coroutine behind the body, for tasks with loops that may be open: those that
+ * were left by a `break` which, in Lua before 5.4.5, skips the closing value. */
+
+static int loops_closed(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  if (status == LUA_OK || status == LUA_YIELD) return 0;
+  int error = lua_gettop(L);
+  lua_pushliteral(L, "closing what a loop left open");
+  lua_pushnil(L);
+  tl_report(L, tl_runtime_find(L), error + 1, error, error + 2);
+  return 0;
 }
 
-/* Loops that the task did not leave by their end: in Lua before 5.4.5, those with a `break` that
- * skips the closing value. */
-static int close_loops(lua_State *L, tl_task *task, lua_KContext how) {
-  task->loops = false;
-  tl_hook_push(L, task->rt, "loops");
-  tl_task_push(L, task);
-  return loops_closed(L, lua_pcallk(L, 1, 0, 0, how, loops_closed), how);
+static int close_loops(lua_State *L) {
+  const tl_runtime *rt = tl_runtime_find(L);
+  tl_hook_push(L, rt, "loops");
+  tl_task_push(L, rt->current);
+  return loops_closed(L, lua_pcallk(L, 1, 0, 0, 0, loops_closed), 0);
 }
-
-static int body_ended(lua_State *L, int status, lua_KContext below) {
-  lua_KContext how = status == LUA_OK || status == LUA_YIELD ? below : below | HAS_FAILED;
-  tl_task *task = self_of(L);
-  return TL_UNLIKELY(task->loops) ? close_loops(L, task, how) : keep_end(L, how);
-}
-
-static int run_body(lua_State *L, int below) {
-  int arguments = lua_gettop(L) - below - 1;
-  return body_ended(L, lua_pcallk(L, arguments, LUA_MULTRET, HANDLER, below, body_ended), below);
-}
-
-static int body(lua_State *L) { return run_body(L, BELOW); }
-
-static int child_body(lua_State *L) { return run_body(L, BELOW_CHILD); }
 
 /* Coroutines. */
 
@@ -270,7 +258,7 @@ static void end_broken(tl_task *task, int message) {
 static bool fill(tl_task *task, lua_State *co) {
   lua_State *box = task->rt->box;
   int count = task->values;
-  if (count > SPARE_STACK && (!lua_checkstack(box, count + 3) || !lua_checkstack(co, count + 3)))
+  if (count > SPARE_STACK && (!lua_checkstack(box, count + 2) || !lua_checkstack(co, count + 2)))
     return false;
   lua_rawgeti(box, LIVE, task->slot);
   for (int i = 1; i <= count; i++) lua_getiuservalue(box, TASK, i);
@@ -280,7 +268,6 @@ static bool fill(tl_task *task, lua_State *co) {
   }
   bool child = (task->task.future.user & TL_CHILD) != 0;
   lua_pushcfunction(co, child ? child_body : body);
-  lua_pushlightuserdata(co, task);
   lua_pushcfunction(co, tl_message_handler);
   lua_xmove(box, co, count);
   lua_settop(box, SPARE);
@@ -303,18 +290,40 @@ static bool begin(tl_task *task) {
   return false;
 }
 
+/* The body, or what runs behind it, has returned: what the task is to end with stays on the
+ * coroutine's stack meanwhile. The status of what was resumed last. */
+TL_COLD static int go_on_behind(tl_task *task, int *results) {
+  tl_runtime *rt = task->rt;
+  int status = LUA_OK;
+  leave_wait(task);
+  if (task->loops == TL_OPEN && lua_checkstack(task->co, LUA_MINSTACK)) {
+    task->loops = TL_CLOSING;
+    task->how = rt->how;
+    task->kept = *results != 0;
+    rt->how = 0;
+    lua_pushcfunction(task->co, close_loops);
+    status = lua_resume(task->co, rt->L, 0, results);
+  }
+  if (status != LUA_OK || task->loops != TL_CLOSING) return status;
+  rt->how = task->how;
+  *results = task->kept ? 1 : 0;
+  return status;
+}
+
 static inline void step_one(tide_task *core) {
   tl_task *task = tide_container(core, tl_task, task);
   tl_runtime *rt = task->rt;
   int arguments = 0, results;
   if (TL_UNLIKELY(!(core->future.user & TL_BEGUN))) {
     if (!begin(task)) return;
-    arguments = task->values + 2;
+    arguments = task->values + 1;
   }
   lua_State *co = task->co;
   rt->current = task;
   rt->waking = arguments == 0;
   int status = lua_resume(co, rt->L, arguments, &results);
+  if (status == LUA_OK && TL_UNLIKELY(task->loops != TL_NO_LOOPS))
+    status = go_on_behind(task, &results);
   rt->current = NULL;
   if (status == LUA_YIELD && core->state != TIDE_TASK_RUNNING) {
     if (TL_UNLIKELY(co == rt->spare)) keep_coroutine(task);
@@ -326,25 +335,8 @@ static inline void step_one(tide_task *core) {
   }
 }
 
-/* In debug mode. The task is kept for the report: it may end. */
-static void step_watched(tide_task *core) {
-  const tl_task *task = tide_container(core, tl_task, task);
-  tl_runtime *rt = task->rt;
-  lua_State *L = rt->L;
-  int top = lua_gettop(L);
-  tl_task_push(L, task);
-  tl_debug_slice_begins(rt);
-  step_one(core);
-  tl_debug_slice_ended(L, rt, top + 1);
-  lua_settop(L, top);
-}
-
 static void step(tide_task *task, int outcome);
 static const tide_task_ops task_ops = {.name = "task", .step = step};
-
-tl_task *tl_task_of(tide_task *task) {
-  return task->ops == &task_ops ? tide_container(task, tl_task, task) : NULL;
-}
 
 /* Steps the task and those after it. A yield leaves by longjmp, after which every return is
  * mispredicted: the fewer there are per step the better. */
@@ -354,19 +346,43 @@ static void step(tide_task *task, int outcome) {
   const tl_nesting *nesting = rt->nesting; /* of who runs the loop */
   rt->nesting = NULL;
   (void)outcome;
-  do {
-    if (TL_UNLIKELY(rt->debugging))
-      step_watched(task);
-    else
-      step_one(task);
-  } while ((task = tide_task_next(loop, &task_ops)) != NULL);
+  do step_one(task);
+  while ((task = tide_task_next(loop, &task_ops)) != NULL);
   rt->nesting = nesting;
+}
+
+/* The same for one, in debug mode. The task is kept for the report: it may end. */
+static void step_watched(tide_task *core, int outcome) {
+  const tl_task *task = tide_container(core, tl_task, task);
+  tl_runtime *rt = task->rt;
+  lua_State *L = rt->L;
+  const tl_nesting *nesting = rt->nesting;
+  int top = lua_gettop(L);
+  rt->nesting = NULL;
+  (void)outcome;
+  tl_task_push(L, task);
+  tl_debug_slice_begins(rt);
+  step_one(core);
+  tl_debug_slice_ended(L, rt, top + 1);
+  lua_settop(L, top);
+  rt->nesting = nesting;
+}
+
+static const tide_task_ops watched_ops = {.name = "task", .step = step_watched};
+
+tl_task *tl_task_of(tide_task *task) {
+  bool ours = task->ops == &task_ops || task->ops == &watched_ops;
+  return ours ? tide_container(task, tl_task, task) : NULL;
+}
+
+void tl_task_watch(tl_task *task, bool watched) {
+  task->task.ops = watched ? &watched_ops : &task_ops;
 }
 
 /* The start. */
 
 /* The new task, on top, gets what few have. */
-static void note_spawn(lua_State *L, tl_runtime *rt) {
+TL_COLD static void note_spawn(lua_State *L, tl_runtime *rt) {
   if (rt->has_locals) tl_locals_inherit(L, rt, -1);
   if (rt->debugging) tl_debug_spawned(L, rt, -1);
 }
@@ -392,7 +408,7 @@ tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int grou
   task->next_failed = 0;
   task->values = (uint16_t)count;
   task->swallowed = 0;
-  task->loops = false;
+  task->loops = TL_NO_LOOPS;
   tide_task_init(&task->task, rt->loop, &task_ops);
   if (group_index != 0) task->task.future.user = TL_CHILD;
   if (TL_UNLIKELY(rt->has_locals || rt->debugging)) note_spawn(L, rt);

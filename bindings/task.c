@@ -243,7 +243,7 @@ static int enclosing_tasks(lua_State *L) {
 
 /* tide.mark_loops(): the hook "loops" is to be called when the current task ends */
 static int mark_loops(lua_State *L) {
-  tl_rt(L)->current->loops = true;
+  tl_rt(L)->current->loops = TL_OPEN;
   return 0;
 }
 
