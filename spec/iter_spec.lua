@@ -1155,6 +1155,27 @@ describe("a step that is cancelled", function()
     })
   end
 
+  it("of a generator at every suspension closes what its body has open", sweep.it {
+    setup = function(s)
+      s.open = 0
+      s.iter = tide.generator(function(yield)
+        s.open = s.open + 1
+        local _ <close> = helper.closer(function() s.open = s.open - 1 end)
+        for i = 1, 4 do
+          turns(1)
+          yield(i)
+        end
+      end)
+    end,
+    subject = function(s)
+      for _ in s.iter:each() do turns(1) end
+    end,
+    check = function(s)
+      s.iter:close()
+      assert.are.equal(0, s.open)
+    end,
+  })
+
   it("in a loop at every suspension closes the iterator", sweep.it {
     setup = function(s)
       s.closed = 0

@@ -37,7 +37,7 @@ Pipe.__index = Pipe
 
 -- At most `ahead` items are under way: from before they are pulled until they are taken out.
 local function new_pipe(ahead)
-  return setmetatable({
+  local self = setmetatable({
     queue = Queue(), -- of items; closed at the end
     permits = Semaphore(ahead),
     tasks = setmetatable({}, { __mode = "k" }), -- its tasks
@@ -46,7 +46,13 @@ local function new_pipe(ahead)
     failure = nil,
     closing = false, -- the consumer wants no more
     dropped = false, -- there is no consumer any more
+    never_began = nil, -- the leader's done callback, until it begins
   }, Pipe)
+  function self.never_began(leader)
+    local _, err = raw_pcall(leader.error, leader)
+    self:__close(err)
+  end
+  return self
 end
 
 -- Makes the tasks end; not for what they close.
@@ -90,6 +96,7 @@ end
 -- nobody to close it, the task fails and is reported.
 local function lead(pipe, source, work, ...)
   local _ <close> = pipe
+  current_task():remove_done_callback(pipe.never_began)
   local arguments = table.pack(...)
   local ok, err = raw_pcall(function()
     local _ <close> = source
@@ -106,6 +113,7 @@ function Crew:start()
   local pipe = self.pipe
   self.leader = spawn(lead, pipe, self.source, self.work, table.unpack(self.arguments, 1, self.arguments.n))
   self.leader:set_name("iter " .. self.name)
+  self.leader:add_done_callback(pipe.never_began)
   pipe.tasks[self.leader] = true
   self.source, self.work, self.arguments = nil, nil, nil
 end
