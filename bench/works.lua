@@ -33,6 +33,11 @@ local works = {
     size = function(k) return { 10000 * max(k, 1), 100 * k / max(k, 1) } end,
   },
   {
+    name = "million", title = "1,000,000 tasks asleep at once, CPU each", unit = "ns", at_most = 2,
+    limit = "limit_timers", tide = "timers.lua", tenfold = false,
+    size = function(k) return { 1000000 * k, 1, max(10 * k, 1) } end,
+  },
+  {
     name = "queue1024", title = "`Queue(1024)`, per item", unit = "ns", at_most = 1.35,
     limit = "queue.lua", tide = "queue.lua", peer = "queue",
     size = function(k) return { 1024, 5000000 * k } end,
@@ -46,6 +51,31 @@ local works = {
     name = "select", title = "`select` over 4 queues, per item, beside `get`", unit = "ns", at_most = 2,
     limit = "tide select.lua get", tide = "select.lua select",
     size = function(k) return { 1000000 * k } end,
+  },
+  {
+    name = "queue_iter", title = "`q:iter()`, per item, beside `q:get()` in a loop", unit = "ns", at_most = 1.1,
+    limit = "tide queue_iter.lua get", tide = "queue_iter.lua iter",
+    size = function(k) return { 5000000 * k } end,
+  },
+  {
+    name = "generator", title = "a step of a generator, beside Lua's `coroutine.wrap`", unit = "ns", at_most = 1.3,
+    limit = "tide generator.lua wrap", tide = "generator.lua generator",
+    size = function(k) return { 5000000 * k } end,
+  },
+  {
+    name = "chain_list", title = "`map():filter()` over a list, per value, beside a loop by hand", unit = "ns", at_most = 2,
+    limit = "tide chain.lua hand list", tide = "chain.lua chain list",
+    size = function(k) return { 5000000 * k } end,
+  },
+  {
+    name = "chain_function", title = "`map():filter()` over a function, per value, beside a loop by hand", unit = "ns", at_most = 2,
+    limit = "tide chain.lua hand function", tide = "chain.lua chain function",
+    size = function(k) return { 5000000 * k } end,
+  },
+  {
+    name = "timeout", title = "`tide.timeout(1, f)`, where `f` returns at once", unit = "ns", at_most_absolute = 400,
+    limit = "limit_timeout", tide = "timeout.lua",
+    size = function(k) return { 2000000 * k } end,
   },
   {
     name = "lock", title = "`Lock`, 100 tasks, `sleep(0)` inside, per acquire", unit = "ns", at_most = 0.7,

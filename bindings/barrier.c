@@ -45,6 +45,16 @@ static int barrier_waiting(lua_State *L) {
   return 1;
 }
 
+/* barrier:statistics() -> {parties=, broken=, tasks_waiting=} */
+static int barrier_statistics(lua_State *L) {
+  const tide_barrier *barrier = check_barrier(L);
+  lua_createtable(L, 0, 3);
+  tl_set_integer(L, "parties", (lua_Integer)barrier->parties);
+  tl_set_boolean(L, "broken", barrier->broken);
+  tl_set_integer(L, "tasks_waiting", (lua_Integer)barrier->waiting);
+  return 1;
+}
+
 static int barrier_tostring(lua_State *L) {
   const tide_barrier *barrier = check_barrier(L);
   lua_pushfstring(L, "Barrier(%d of %d waiting%s)", (int)barrier->waiting, (int)barrier->parties,
@@ -67,6 +77,7 @@ void tl_barrier_open(lua_State *L, tl_runtime *rt) {
                                      {"broken", barrier_broken},
                                      {"parties", barrier_parties},
                                      {"waiting", barrier_waiting},
+                                     {"statistics", barrier_statistics},
                                      {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", barrier_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_BARRIER, "Barrier", methods, metamethods);

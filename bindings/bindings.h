@@ -12,6 +12,7 @@
 #include "tide.h"
 
 #define TL_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define TL_COLD        __attribute__((cold, noinline)) /* keeps rare code out of its callers */
 
 typedef enum tl_class {
   TL_TASK,
@@ -31,6 +32,8 @@ typedef enum tl_class {
   TL_SELECT, /* the record of a select: no metatable */
   TL_CASE,
   TL_GENERATOR,
+  TL_ITER,
+  TL_LUA_ITER, /* what Lua keeps of an iterator that C has: no methods */
   TL_LOCAL,
   TL_STREAM,
   TL_LISTENER,
@@ -46,8 +49,10 @@ typedef enum tl_table {
   TL_REASONS,    /* light userdata of a cancelled scope -> the reason given */
   TL_NAMES,      /* task (weak) -> its name */
   TL_LOCALS,     /* task (weak) -> {local -> value} */
+  TL_SITES,      /* task (weak) -> where it was spawned, in debug mode */
   TL_TRACEBACKS, /* coroutine (weak) -> {error, traceback} of the error on its way */
-  TL_HOOKS,      /* what the Lua part gives to the C part: "group_error", "report" */
+  TL_HOOKS,      /* what is given to the C part: functions "group_error", "deadlock", "report",
+                    "debug", "loops", "iter"; and "deadlock_message", the text about the last one */
   TL_TABLE_COUNT,
 } tl_table;
 
@@ -67,9 +72,14 @@ typedef struct tl_runtime {
   lua_State *main;  /* the state's main thread */
   lua_State *L;     /* on whose stack the loop calls Lua: run's caller, or main */
   tl_task *current; /* the Lua task inside its step, or NULL */
+  int awaited;      /* the error being raised is of the Task at this index of who raises it; or 0 */
   bool rethrowing;  /* an error that was caught is being raised once more */
   bool has_locals;  /* a Local was set: spawned tasks inherit */
-  bool waking;      /* it was resumed after its wait, and nobody has taken the outcome yet */
+  bool debugging;   /* tide.debug(true) */
+  bool slice_told;  /* the task inside its step was reported as slow */
+  tide_time slow;   /* the span above which one is */
+  tide_time slice_began; /* when, by the real clock; only in debug mode */
+  bool waking;           /* it was resumed after its wait, and nobody has taken the outcome yet */
   const tl_nesting *nesting; /* of the coroutine that runs, or NULL: it is a task's own */
   tl_task *root;             /* the task of tide.run, or NULL */
   bool running;              /* the loop is being run */
@@ -107,13 +117,20 @@ enum {
   TL_CHILD = 64,    /* a task whose first value is its group, the second its function */
 };
 
+/* Of a task: whether its loops may have left iterators open, and whether these are being closed. */
+enum { TL_NO_LOOPS, TL_OPEN, TL_CLOSING };
+
 struct tl_task {
-  tide_task task;  /* first: the core's part */
-  tl_runtime *rt;  /* whose */
-  lua_State *co;   /* its coroutine; NULL before it begins and once it has ended */
-  int slot;        /* in TL_LIVE; 0 once it has ended */
-  int next_failed; /* slot of the next task whose failure nobody saw yet */
-  uint16_t values; /* [group,] function and arguments: its user values before it begins */
+  tide_task task;    /* first: the core's part */
+  tl_runtime *rt;    /* whose */
+  lua_State *co;     /* its coroutine; NULL before it begins and once it has ended */
+  int slot;          /* in TL_LIVE; 0 once it has ended */
+  int next_failed;   /* slot of the next task whose failure nobody saw yet */
+  uint16_t values;   /* [group,] function and arguments: its user values before it begins */
+  uint8_t loops;     /* TL_NO_LOOPS, TL_OPEN, TL_CLOSING */
+  uint8_t how;       /* while TL_CLOSING: of tl_runtime.how, what the body has left */
+  bool kept;         /* then: and whether it has left a value */
+  uint8_t swallowed; /* cancellations raised since it was last in no cancelled scope: debug.c */
 };
 
 typedef struct tl_future {
@@ -158,6 +175,11 @@ static inline void *tl_self(lua_State *L, const tl_runtime *rt, tl_class class) 
   return object;
 }
 
+/* Into the table on top. */
+void tl_set_integer(lua_State *L, const char *name, lua_Integer value);
+void tl_set_boolean(lua_State *L, const char *name, bool value);
+void tl_set_waiters(lua_State *L, const char *name, const tide_list *waiters); /* how many */
+
 void tl_pack(lua_State *L, int first); /* all from `first` on becomes a table {n=, ...} */
 void tl_functions(lua_State *L, tl_runtime *rt, const luaL_Reg *functions); /* into the top table */
 void tl_constructor(lua_State *L, tl_runtime *rt, const char *name, tl_class class,
@@ -187,12 +209,17 @@ void tl_error_value_push(lua_State *L, int index);
 
 bool tl_error_is(lua_State *L, const tl_runtime *rt, int index, const char *kind);
 bool tl_error_is_cancel(lua_State *L, const tl_runtime *rt, int index); /* of one's own scopes */
+/* Says more of the error on top where it is Lua's limit of nested C calls; [-1, +1, m] */
+void tl_error_explain(lua_State *L);
 int tl_message_handler(lua_State *L); /* keeps the traceback; for lua_pcallk */
 /* Raises the error on top, which was caught, once more: the traceback stays as it was. */
 int tl_rethrow(lua_State *L, tl_runtime *rt);
 /* Pushes the traceback of an error that this coroutine caught with the handler, or nil; it is then
  * forgotten. */
 void tl_traceback_take(lua_State *L, const tl_runtime *rt, int error_index);
+/* Keeps, for who raises it in L, the traceback of the error on top of a coroutine that has failed:
+ * before it is reset. Raises nothing. */
+void tl_traceback_capture(lua_State *L, lua_State *co);
 void tl_traceback_forget(lua_State *L, const tl_runtime *rt);
 void tl_error_open(lua_State *L, tl_runtime *rt);
 
@@ -204,13 +231,15 @@ int tl_raise_cancelled(lua_State *L, const tl_runtime *rt);
 int tl_raise_outcome(lua_State *L, tl_runtime *rt, int outcome);
 extern char tl_marker; /* its address on top of a coroutine says: this one waits */
 
+/* Whether there is a current task, and it may wait here. */
+static inline bool tl_can_wait(lua_State *L, const tl_runtime *rt) {
+  return rt->current != NULL && rt->current->task.state == TIDE_TASK_RUNNING &&
+         lua_isyieldable(L) && (rt->nesting == NULL || !rt->nesting->stuck);
+}
+
 /* The current task, which may wait here; or raises. */
 static inline tl_task *tl_enter(lua_State *L, const tl_runtime *rt) {
-  tl_task *task = rt->current;
-  if (TL_UNLIKELY(task == NULL || task->task.state != TIDE_TASK_RUNNING || !lua_isyieldable(L) ||
-                  (rt->nesting != NULL && rt->nesting->stuck)))
-    return tl_enter_failed(L, rt);
-  return task;
+  return TL_UNLIKELY(!tl_can_wait(L, rt)) ? tl_enter_failed(L, rt) : rt->current;
 }
 
 /* Suspends: `return tl_wait(L, ctx, k)`. */
@@ -286,19 +315,48 @@ lua_State *tl_generator_inside(lua_State *L,
 /* local.c */
 void tl_locals_inherit(lua_State *L, tl_runtime *rt, int task_index);
 
+/* The coroutine that a suspended one has resumed, and that waits for it; or NULL. */
+lua_State *tl_coroutine_inside(lua_State *co);
+lua_State *tl_coroutine_at(lua_State *co,
+                           int level); /* which the function there resumed, or NULL */
+
+/* debug.c: all but tl_debug_site_push only in debug mode. */
+void tl_debug_watch(lua_State *co); /* a coroutine that a task is going to run in */
+void tl_debug_slice_begins(tl_runtime *rt);
+void tl_debug_slice_ended(lua_State *L, const tl_runtime *rt, int index); /* of the task there */
+void tl_debug_spawned(lua_State *L, const tl_runtime *rt, int index);     /* the task there */
+void tl_debug_site_push(lua_State *L, const tl_runtime *rt, int index); /* where that was, or nil */
+void tl_debug_cancelled(lua_State *L, const tl_runtime *rt); /* that is about to be raised */
+void tl_debug_scope_left(const tl_runtime *rt);
+
 /* Closes the coroutines that wait inside a killed one. */
 void tl_coroutine_close_nested(lua_State *L, tl_runtime *rt, lua_State *co);
+
+/* place.c: where code is, across the coroutines inside a task. */
+void tl_place_push(lua_State *L, const tl_task *task); /* "file:line", or nil where it has none */
+void tl_place_here_push(lua_State *L, const tl_runtime *rt); /* the same of L, which runs */
+void tl_trace_push(lua_State *L, const tl_task *task);       /* a traceback, or nil */
+/* The traceback of L, which runs, from that level on, and of what it was resumed in. */
+void tl_trace_running_push(lua_State *L, const tl_runtime *rt, int level);
 
 /* body.c */
 tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int group_index,
                        int function_index); /* fn and all above it; [-0, +1, m e]: the Task */
 void tl_task_kill(lua_State *L, tl_task *task);
+tl_task *tl_task_of(tide_task *task);            /* NULL: it is not a Lua task */
+void tl_task_watch(tl_task *task, bool watched); /* whether debug.c is told of its steps */
 
 /* task.c */
 void tl_reason_set(lua_State *L, tl_runtime *rt, const tide_scope *scope, int index);
 void tl_reason_push(lua_State *L, const tl_runtime *rt, const tide_task *task); /* or nil */
 void tl_reason_clear(lua_State *L, tl_runtime *rt, const tide_scope *scope);
-void tl_task_push(lua_State *L, const tl_task *task); /* a live one's userdata */
+void tl_task_push(lua_State *L, const tl_task *task);                 /* a live one's userdata */
+void tl_task_name_push(lua_State *L, const tl_task *task, int index); /* which is at `index` */
+const char *tl_task_status(const tl_task *task);
+void tl_task_find(lua_State *L, tl_runtime *rt, uint64_t id); /* pushes a live one, or nil */
+
+/* lock.c, for condition.c */
+void tl_lock_statistics_push(lua_State *L, tl_runtime *rt, const tide_lock *lock);
 
 /* queue.c, for select.c. The queue is at `index`. */
 double tl_queue_check_item(lua_State *L, const tide_queue *queue); /* at 2, 3: its priority */
@@ -312,13 +370,27 @@ int tl_queue_putting(lua_State *L); /* select.c: Queue.putting */
 tide_future *tl_check_future(lua_State *L, const tl_runtime *rt, int index);
 int tl_result_push(lua_State *L, tl_runtime *rt, const tide_future *future, int index);
 /* of an ended one; raises its error */
+void tl_failure_push(lua_State *L, const tide_future *future, int index); /* the error */
+int tl_failure_trace_push(lua_State *L, const tide_future *future, int index);
+/* the traceback, or nil; its type */
+
+/* scope.c, group.c: of those that are ours; TIDE_NEVER or NULL for others. */
+tide_time tl_scope_deadline(const tide_scope *scope);
+const char *tl_group_name(const tide_group *group);
+/* Takes note, for the group at `index`, of the current child's failure: pops error and traceback.
+ */
+void tl_group_add_failure(lua_State *L, const tl_runtime *rt, int index);
 
 /* report.c */
 void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, int traceback_index);
+const char *tl_text_of(lua_State *L); /* of the error on top, in whose place it stays */
 void tl_report_failed(tide_defer *defer);
 #define TL_KILLED "the cleanup of a killed task"
 /* Closes what a coroutine has open; where that fails, it is told of `what`. */
 void tl_close_coroutine(lua_State *L, tl_runtime *rt, lua_State *co, const char *what);
+
+/* run.c: tells the task, which waits, that nothing can wake any; the error says who waits. */
+void tl_deadlock(lua_State *L, tl_runtime *rt, tl_task *task);
 
 /* Each of these adds its names to the module's table, which is on top. */
 void tl_class_open(lua_State *L, tl_runtime *rt);
@@ -338,8 +410,12 @@ void tl_queue_open(lua_State *L, tl_runtime *rt);
 void tl_join_open(lua_State *L, tl_runtime *rt);
 void tl_select_open(lua_State *L, tl_runtime *rt);
 void tl_generator_open(lua_State *L, tl_runtime *rt);
+void tl_iter_open(lua_State *L, tl_runtime *rt);
+void tl_lua_iter_open(lua_State *L, tl_runtime *rt);
 void tl_local_open(lua_State *L, tl_runtime *rt);
 void tl_stats_open(lua_State *L, tl_runtime *rt);
+void tl_tree_open(lua_State *L, tl_runtime *rt);
+void tl_debug_open(lua_State *L, tl_runtime *rt);
 void tl_testing_open(lua_State *L, tl_runtime *rt);
 void tl_net_open(lua_State *L, tl_runtime *rt);
 

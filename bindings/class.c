@@ -14,6 +14,20 @@ void tl_pack(lua_State *L, int first) {
   lua_setfield(L, first, "n");
 }
 
+void tl_set_integer(lua_State *L, const char *name, lua_Integer value) {
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, name);
+}
+
+void tl_set_boolean(lua_State *L, const char *name, bool value) {
+  lua_pushboolean(L, value);
+  lua_setfield(L, -2, name);
+}
+
+void tl_set_waiters(lua_State *L, const char *name, const tide_list *waiters) {
+  tl_set_integer(L, name, (lua_Integer)tide_list_length(waiters));
+}
+
 void tl_functions(lua_State *L, tl_runtime *rt, const luaL_Reg *functions) {
   lua_pushlightuserdata(L, rt);
   luaL_setfuncs(L, functions, 1);

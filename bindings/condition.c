@@ -84,6 +84,16 @@ static int condition_lock(lua_State *L) {
   return 1;
 }
 
+/* condition:statistics() -> {tasks_waiting=, lock={...}} */
+static int condition_statistics(lua_State *L) {
+  const tide_condition *condition = check_condition(L);
+  lua_createtable(L, 0, 2);
+  tl_set_waiters(L, "tasks_waiting", &condition->waiters);
+  tl_lock_statistics_push(L, tl_rt(L), condition->lock);
+  lua_setfield(L, -2, "lock");
+  return 1;
+}
+
 static int condition_tostring(lua_State *L) {
   lua_pushfstring(L, "Condition(%s)", check_condition(L)->lock->owner != 0 ? "locked" : "unlocked");
   return 1;
@@ -107,10 +117,13 @@ static int new_condition(lua_State *L) {
 }
 
 void tl_condition_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg methods[] = {
-      {"wait", condition_wait},     {"wait_for", condition_wait_for},
-      {"notify", condition_notify}, {"notify_all", condition_notify_all},
-      {"lock", condition_lock},     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"wait", condition_wait},
+                                     {"wait_for", condition_wait_for},
+                                     {"notify", condition_notify},
+                                     {"notify_all", condition_notify_all},
+                                     {"lock", condition_lock},
+                                     {"statistics", condition_statistics},
+                                     {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", condition_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_CONDITION, "Condition", methods, metamethods);
   tl_constructor(L, rt, "Condition", TL_CONDITION, new_condition);

@@ -133,6 +133,7 @@ static int co_resume(lua_State *L) {
 static int wrap_failed(lua_State *L, lua_State *co) {
   int state = lua_status(co);
   if (state != LUA_OK && state != LUA_YIELD) {
+    tl_traceback_capture(L, co);
     state = lua_resetthread(co); /* its <close> variables */
     lua_xmove(co, L, 1);
   }
@@ -229,8 +230,7 @@ static int co_close(lua_State *L) {
   return 2;
 }
 
-/* The coroutine that the function at `level` of `co` has resumed and waits for, or NULL. */
-static lua_State *resumed_at(lua_State *co, int level) {
+lua_State *tl_coroutine_at(lua_State *co, int level) {
   lua_Debug ar;
   lua_State *inner = NULL;
   if (!lua_getstack(co, level, &ar) || !lua_checkstack(co, 2)) return NULL;
@@ -250,9 +250,14 @@ static lua_State *resumed_at(lua_State *co, int level) {
   return inner;
 }
 
+lua_State *tl_coroutine_inside(lua_State *co) {
+  lua_State *inner = tl_coroutine_at(co, 0);
+  return inner != NULL && waits(inner) ? inner : NULL;
+}
+
 void tl_coroutine_close_nested(lua_State *L, tl_runtime *rt, lua_State *co) {
-  lua_State *inner = resumed_at(co, 0);
-  if (inner == NULL || !waits(inner)) return;
+  lua_State *inner = tl_coroutine_inside(co);
+  if (inner == NULL) return;
   tl_coroutine_close_nested(L, rt, inner);
   tl_close_coroutine(L, rt, inner, TL_KILLED);
 }

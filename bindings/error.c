@@ -3,7 +3,10 @@
 
 #include "bindings.h"
 
-enum { NAME_SIZE = 64 };
+enum {
+  NAME_SIZE = 64,
+  LONG_TRACE = 16384, /* bytes; a traceback that is longer grows no more */
+};
 
 /* Kinds that programs use to steer: no traceback is made for them. */
 static bool is_signal(int error) {
@@ -20,12 +23,21 @@ static bool is_signal(int error) {
   }
 }
 
+static void push_message(lua_State *L, const tl_runtime *rt, int error, const char *message) {
+  if (error == TIDE_EDEADLOCK) {
+    tl_hook_push(L, rt, "deadlock_message");
+    if (lua_isstring(L, -1)) return;
+    lua_pop(L, 1);
+  }
+  lua_pushstring(L, message != NULL ? message : tide_error_message(error));
+}
+
 void tl_error_push(lua_State *L, const tl_runtime *rt, int error, const char *message) {
   char name[NAME_SIZE];
   lua_createtable(L, 0, 6);
   lua_pushstring(L, tide_error_kind(error));
   lua_setfield(L, -2, "kind");
-  lua_pushstring(L, message != NULL ? message : tide_error_message(error));
+  push_message(L, rt, error, message);
   lua_setfield(L, -2, "message");
   if (tl_function_name(L, name, sizeof name) != NULL) {
     lua_pushstring(L, name);
@@ -95,47 +107,188 @@ int tl_rethrow(lua_State *L, tl_runtime *rt) {
   return lua_error(L);
 }
 
-/* Remembers the traceback of the error at 1 for this coroutine, unless it passed a handler further
- * in, which has done so. */
-static void remember_traceback(lua_State *L, tl_runtime *rt) {
-  bool again = rt->rethrowing;
-  rt->rethrowing = false;
+/* The traceback of an error is made where it is raised, by the first handler that it passes, and
+ * kept with the error for the coroutine that it goes through: in TL_TRACEBACKS, until its task has
+ * ended. What is kept may begin further away, in a task that was awaited and failed, or in a
+ * coroutine that was resumed. An error of tide's has in its field `traceback` where it was raised
+ * first. */
+
+/* Pushes TL_TRACEBACKS and, as its key, `co`. */
+static void push_place(lua_State *L, const tl_runtime *rt, lua_State *co) {
   tl_table_push(L, rt, TL_TRACEBACKS);
-  lua_pushthread(L);
-  if (again && lua_rawget(L, -2) == LUA_TTABLE) {
+  lua_pushthread(co);
+  if (co != L) lua_xmove(co, L, 1);
+}
+
+/* Whether the error at 1 has a traceback for this coroutine. */
+static bool is_kept(lua_State *L, const tl_runtime *rt) {
+  push_place(L, rt, L);
+  bool kept = lua_rawget(L, -2) == LUA_TTABLE;
+  if (kept) {
     lua_rawgeti(L, -1, 1);
-    if (lua_rawequal(L, -1, 1)) return;
+    kept = lua_rawequal(L, -1, 1);
   }
-  lua_settop(L, 2);
-  lua_pushthread(L);
+  lua_settop(L, 1);
+  return kept;
+}
+
+/* Keeps the traceback on top for the error at 1, which goes through `co`. */
+static void keep_traceback(lua_State *L, const tl_runtime *rt, lua_State *co) {
+  int traceback = lua_gettop(L);
+  push_place(L, rt, co);
   lua_createtable(L, 2, 0);
   lua_pushvalue(L, 1);
   lua_rawseti(L, -2, 1);
-  luaL_traceback(L, L, NULL, 1);
+  lua_pushvalue(L, traceback);
   lua_rawseti(L, -2, 2);
   lua_rawset(L, -3);
+  lua_settop(L, traceback);
+}
+
+/* Pushes the task of which the function of `ar` has just got the error at 1, or nothing. */
+static const tl_task *push_failed_task(lua_State *L, tl_runtime *rt, lua_State *co, lua_Debug *ar) {
+  int index = rt->awaited;
+  rt->awaited = 0;
+  if (index == 0 || lua_getlocal(co, ar, index) == NULL) return NULL;
+  if (co != L) lua_xmove(co, L, 1);
+  const tl_task *task = tl_test(L, rt, -1, TL_TASK);
+  if (task != NULL && task->task.future.state == TIDE_FUTURE_FAILED) {
+    tl_failure_push(L, &task->task.future, -1);
+    bool same = lua_rawequal(L, -1, 1);
+    lua_pop(L, 1);
+    if (same) return task;
+  }
+  lua_pop(L, 1);
+  return NULL;
+}
+
+/* Makes of the failed task on top the traceback that it left, and who awaited it; whether there is
+ * one. */
+static bool describe_task(lua_State *L, const tl_runtime *rt, const tl_task *failed) {
+  int task = lua_gettop(L);
+  bool known = tl_failure_trace_push(L, &failed->task.future, task) == LUA_TSTRING;
+  if (known && lua_rawlen(L, -1) >= LONG_TRACE) {
+    lua_replace(L, task);
+  } else if (known) {
+    tl_task_name_push(L, failed, task);
+    lua_pushfstring(L, "%s\nin task '%s'", lua_tostring(L, -2), lua_tostring(L, -1));
+    if (rt->current != NULL) {
+      tl_task_push(L, rt->current);
+      tl_task_name_push(L, rt->current, lua_gettop(L));
+      lua_pushfstring(L, "%s, awaited by '%s'", lua_tostring(L, -3), lua_tostring(L, -1));
+    }
+    lua_replace(L, task);
+  }
+  lua_settop(L, known ? task : task - 1);
+  return known;
+}
+
+/* Pushes the traceback of a coroutine that has failed, which the function at the level has resumed;
+ * whether there is one. */
+static bool push_inner(lua_State *L, const tl_runtime *rt, lua_State *co, int level) {
+  lua_State *inner = tl_coroutine_at(co, level);
+  if (inner == NULL) return false;
+  int top = lua_gettop(L);
+  push_place(L, rt, inner);
+  bool known = lua_rawget(L, -2) == LUA_TTABLE;
+  if (known) {
+    lua_rawgeti(L, -1, 2);
+    lua_pushliteral(L, "\nin a coroutine resumed at");
+    lua_concat(L, 2);
+    lua_replace(L, top + 1);
+  }
+  lua_settop(L, known ? top + 1 : top);
+  return known;
+}
+
+/* Pushes where the error at 1 comes from, which the function at the level of `co` raises, where
+ * that is further away; or pushes nothing. */
+static bool push_origin(lua_State *L, tl_runtime *rt, lua_State *co, int level) {
+  lua_Debug ar;
+  if (!lua_getstack(co, level, &ar) || !lua_checkstack(co, 2)) return false;
+  const tl_task *failed = push_failed_task(L, rt, co, &ar);
+  return failed != NULL ? describe_task(L, rt, failed) : push_inner(L, rt, co, level);
+}
+
+/* Pushes the traceback of `co` from the level on, behind the origin on top, which it replaces. */
+static void add_traceback(lua_State *L, lua_State *co, int level) {
+  if (lua_rawlen(L, -1) >= LONG_TRACE) return;
+  lua_pushliteral(L, "\n");
+  luaL_traceback(L, co, NULL, level);
+  lua_concat(L, 3);
+}
+
+/* Lua's message names neither the limit nor a way around it. */
+void tl_error_explain(lua_State *L) {
+  static const char bare[] = "C stack overflow";
+  size_t length;
+  if (lua_type(L, -1) != LUA_TSTRING) return;
+  const char *message = lua_tolstring(L, -1, &length);
+  if (length < sizeof bare - 1 || strcmp(message + length - (sizeof bare - 1), bare) != 0) return;
+  lua_pushfstring(L,
+                  "%s: Lua allows about 200 nested calls of C functions that call back, such as "
+                  "pcall, coroutine.wrap, tide.timeout(s, f), tide.scope(f) and tide.TaskGroup(f); "
+                  "block forms nest deeper: local _ <close> = tide.timeout(s)",
+                  message);
+  lua_replace(L, -2);
 }
 
 int tl_message_handler(lua_State *L) {
   tl_runtime *rt = tl_runtime_find(L);
+  bool again = rt->rethrowing;
   lua_settop(L, 1);
-  if (is_error(L, rt, 1)) {
-    rt->rethrowing = false;
-    if (tl_error_is(L, rt, 1, "cancelled")) return 1;
-    if (raw_field(L, 1, "traceback") == LUA_TNIL) {
-      luaL_traceback(L, L, NULL, 1);
-      lua_setfield(L, 1, "traceback");
-    }
-  } else {
-    remember_traceback(L, rt);
+  tl_error_explain(L);
+  rt->rethrowing = false;
+  if (tl_error_is(L, rt, 1, "cancelled") || tl_generator_exits(L, 1)) return 1;
+  if (again && is_kept(L, rt)) return 1;
+  bool ours = is_error(L, rt, 1);
+  bool placed = ours && raw_field(L, 1, "traceback") != LUA_TNIL;
+  lua_settop(L, 1);
+  bool far = push_origin(L, rt, L, 1);
+  if (far)
+    add_traceback(L, L, 1);
+  else if (!placed)
+    luaL_traceback(L, L, NULL, 1);
+  if (ours && !placed) {
+    lua_pushvalue(L, -1);
+    lua_setfield(L, 1, "traceback");
   }
+  if (far || !ours) keep_traceback(L, rt, L);
   lua_settop(L, 1);
   return 1;
 }
 
+/* In protected mode: keeps the traceback of the coroutine, a light userdata at 2, that failed with
+ * the error at 1. */
+static int capture(lua_State *L) {
+  tl_runtime *rt = tl_runtime_find(L);
+  lua_State *co = lua_touserdata(L, 2);
+  lua_settop(L, 1);
+  if (tl_error_is(L, rt, 1, "cancelled")) {
+    push_place(L, rt, co);
+    lua_pushnil(L);
+    lua_rawset(L, -3);
+    return 0;
+  }
+  if (push_origin(L, rt, co, 0))
+    add_traceback(L, co, 0);
+  else
+    luaL_traceback(L, co, NULL, 0);
+  keep_traceback(L, rt, co);
+  return 0;
+}
+
+void tl_traceback_capture(lua_State *L, lua_State *co) {
+  if (!lua_checkstack(L, 3) || !lua_checkstack(co, 1)) return;
+  lua_pushcfunction(L, capture);
+  lua_pushvalue(co, -1);
+  lua_xmove(co, L, 1);
+  lua_pushlightuserdata(L, co);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1); /* no memory: the error has no origin */
+}
+
 void tl_traceback_forget(lua_State *L, const tl_runtime *rt) {
-  tl_table_push(L, rt, TL_TRACEBACKS);
-  lua_pushthread(L);
+  push_place(L, rt, L);
   lua_pushnil(L);
   lua_rawset(L, -3);
   lua_pop(L, 1);
@@ -143,14 +296,9 @@ void tl_traceback_forget(lua_State *L, const tl_runtime *rt) {
 
 void tl_traceback_take(lua_State *L, const tl_runtime *rt, int error_index) {
   error_index = lua_absindex(L, error_index);
-  if (is_error(L, rt, error_index)) {
-    raw_field(L, error_index, "traceback");
-    return;
-  }
   int top = lua_gettop(L);
   lua_pushnil(L);
-  tl_table_push(L, rt, TL_TRACEBACKS);
-  lua_pushthread(L);
+  push_place(L, rt, L);
   if (lua_rawget(L, -2) == LUA_TTABLE) {
     lua_rawgeti(L, -1, 1);
     lua_rawgeti(L, -2, 2);
@@ -159,6 +307,9 @@ void tl_traceback_take(lua_State *L, const tl_runtime *rt, int error_index) {
     tl_traceback_forget(L, rt);
   }
   lua_settop(L, top + 1);
+  if (!lua_isnil(L, -1) || !is_error(L, rt, error_index)) return;
+  lua_pop(L, 1);
+  raw_field(L, error_index, "traceback");
 }
 
 /* err:__tostring: "op: message (code)", with the kind where nothing else tells it. */

@@ -33,6 +33,15 @@ static int event_wait(lua_State *L) {
   return tl_finish(L, rt, tide_event_wait(event, &task->task), 0, waited);
 }
 
+/* event:statistics() -> {is_set=, tasks_waiting=} */
+static int event_statistics(lua_State *L) {
+  const tide_event *event = check_event(L);
+  lua_createtable(L, 0, 2);
+  tl_set_boolean(L, "is_set", event->is_set);
+  tl_set_waiters(L, "tasks_waiting", &event->waiters);
+  return 1;
+}
+
 static int event_tostring(lua_State *L) {
   lua_pushfstring(L, "Event(%s)", check_event(L)->is_set ? "set" : "clear");
   return 1;
@@ -45,11 +54,9 @@ static int new_event(lua_State *L) {
 }
 
 void tl_event_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg methods[] = {{"set", event_set},
-                                     {"clear", event_clear},
-                                     {"is_set", event_is_set},
-                                     {"wait", event_wait},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"set", event_set},   {"clear", event_clear},           {"is_set", event_is_set},
+      {"wait", event_wait}, {"statistics", event_statistics}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", event_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_EVENT, "Event", methods, metamethods);
   tl_constructor(L, rt, "Event", TL_EVENT, new_event);

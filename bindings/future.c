@@ -21,11 +21,25 @@ tide_future *tl_check_future(lua_State *L, const tl_runtime *rt, int index) {
   return future;
 }
 
-static void push_error_value(lua_State *L, const tide_future *future, int index) {
+/* What a failed future keeps: field 1 the error, 2 the traceback. */
+static void push_record(lua_State *L, const tide_future *future, int index, int field) {
   lua_getiuservalue(L, index, 1);
-  if (future->user & TL_BARE) return;
-  lua_rawgeti(L, -1, 1);
+  if (future->user & TL_BARE) {
+    if (field == 1) return;
+    lua_pushnil(L);
+  } else {
+    lua_rawgeti(L, -1, field);
+  }
   lua_remove(L, -2);
+}
+
+void tl_failure_push(lua_State *L, const tide_future *future, int index) {
+  push_record(L, future, index, 1);
+}
+
+int tl_failure_trace_push(lua_State *L, const tide_future *future, int index) {
+  push_record(L, future, index, 2);
+  return lua_type(L, -1);
 }
 
 /* Awaiting something that was cancelled raises `cancelled`, marked with the task; where this task
@@ -49,7 +63,8 @@ int tl_result_push(lua_State *L, tl_runtime *rt, const tide_future *future, int 
     lua_getiuservalue(L, index, 1);
     break;
   case TIDE_FUTURE_FAILED:
-    push_error_value(L, future, index);
+    rt->awaited = lua_absindex(L, index);
+    tl_failure_push(L, future, index);
     return lua_error(L);
   case TIDE_FUTURE_CANCELLED:
     return raise_foreign_cancel(L, rt, index);
@@ -135,11 +150,19 @@ static int future_error(lua_State *L) {
   tide_future *future = tl_check_future(L, rt, 1);
   if (tide_future_ended(future)) future->observed = true;
   if (future->state == TIDE_FUTURE_FAILED)
-    push_error_value(L, future, 1);
+    tl_failure_push(L, future, 1);
   else if (future->state == TIDE_FUTURE_DONE)
     lua_pushnil(L);
   else
     return tl_result_push(L, rt, future, 1);
+  return 1;
+}
+
+/* future:statistics() -> {tasks_waiting=} */
+static int future_statistics(lua_State *L) {
+  const tide_future *future = tl_check_future(L, tl_rt(L), 1);
+  lua_createtable(L, 0, 1);
+  tl_set_waiters(L, "tasks_waiting", &future->waiters);
   return 1;
 }
 
@@ -198,9 +221,13 @@ static int new_future(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg reading[] = {{"await", future_await},         {"done", future_done},
-                                   {"cancelled", future_cancelled}, {"result", future_result},
-                                   {"error", future_error},         {NULL, NULL}};
+static const luaL_Reg reading[] = {{"await", future_await},
+                                   {"done", future_done},
+                                   {"cancelled", future_cancelled},
+                                   {"result", future_result},
+                                   {"error", future_error},
+                                   {"statistics", future_statistics},
+                                   {NULL, NULL}};
 
 static void add_reading_half(lua_State *L, tl_runtime *rt, tl_class class) {
   tl_class_push(L, rt, class);

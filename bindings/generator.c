@@ -30,7 +30,11 @@ static int body_left(lua_State *L, int status, lua_KContext ctx) {
 }
 
 /* Protected, so that what the body has open may wait while an error leaves it. */
-static int run_body(lua_State *L) { return body_left(L, lua_pcallk(L, 1, 0, 0, 0, body_left), 0); }
+static int run_body(lua_State *L) {
+  lua_pushcfunction(L, tl_message_handler);
+  lua_insert(L, 1);
+  return body_left(L, lua_pcallk(L, 1, 0, 1, 0, body_left), 0);
+}
 
 static int yielded(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
@@ -65,8 +69,8 @@ static bool occupied(tl_generator *self) {
 static void check_free(lua_State *L, tl_generator *self) {
   if (TL_UNLIKELY(occupied(self)))
     tl_raise_message(L, self->rt, TIDE_EINVALID_STATE,
-                     "somebody is inside this generator: only one task at a time can take its "
-                     "next value");
+                     "this generator is used by two tasks at once: one at a time can take its "
+                     "next value, or close it");
 }
 
 /* The coroutine has given `results`, or has ended. */

@@ -1,11 +1,19 @@
-/* group.c: TaskGroup. The list of failures is the group's user value. */
+/* group.c: TaskGroup. */
 #include "bindings.h"
+
+enum {
+  ERRORS = 1, /* user values: the list of failures */
+  NAME,       /* a string, or nil */
+  TRACES,     /* how the first of the failures came about: one text, or nil */
+  USER_VALUES = TRACES,
+  LONG_TRACES = 65536, /* bytes; that text grows no more */
+};
 
 typedef struct tl_group {
   tide_group group; /* first */
   tl_runtime *rt;   /* whose */
+  const char *name; /* the second user value, or NULL */
   bool cancelled;   /* by group:cancel() */
-  bool waited;      /* children were live when the body ended */
   bool refused;     /* the body was left by the `closed` of its own spawn: as if cancelled */
   bool deadlocked;  /* nothing could wake the children: they were cancelled for it */
   bool own;         /* the last of the failures is the body's */
@@ -13,10 +21,41 @@ typedef struct tl_group {
 
 static tl_group *check_group(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_GROUP); }
 
+const char *tl_group_name(const tide_group *group) {
+  if (!(group->scope.flags & TIDE_SCOPE_OWNER)) return NULL;
+  return tide_container(group, const tl_group, group)->name;
+}
+
+/* Adds to the group's traces the traceback on top, which is popped, and `where` it belongs. */
+static void add_trace(lua_State *L, int index, const char *where) {
+  if (lua_getiuservalue(L, index, TRACES) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "");
+  }
+  if (lua_isstring(L, -2) && lua_rawlen(L, -1) < LONG_TRACES) {
+    lua_pushfstring(L, "%s%s\n%s\n", lua_tostring(L, -1), lua_tostring(L, -2), where);
+    lua_setiuservalue(L, index, TRACES);
+  }
+  lua_pop(L, 2);
+}
+
+void tl_group_add_failure(lua_State *L, const tl_runtime *rt, int index) {
+  int trace = lua_gettop(L), error = trace - 1;
+  lua_getiuservalue(L, index, ERRORS);
+  tl_error_value_push(L, error);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  tl_task_push(L, rt->current);
+  tl_task_name_push(L, rt->current, lua_gettop(L));
+  const char *where = lua_pushfstring(L, "in task '%s', of this group:", lua_tostring(L, -1));
+  lua_pushvalue(L, trace);
+  add_trace(L, index, where);
+  lua_settop(L, error - 1);
+}
+
 /* Adds the body's error at 2 to the failures, unless it is a child's that the body awaited. */
 static void add_failure(lua_State *L, tl_group *group) {
   int top = lua_gettop(L);
-  lua_getiuservalue(L, 1, 1);
+  lua_getiuservalue(L, 1, ERRORS);
   lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
   for (lua_Integer i = 1; i <= count; i++) {
     lua_rawgeti(L, top + 1, i);
@@ -26,13 +65,15 @@ static void add_failure(lua_State *L, tl_group *group) {
   }
   lua_pushvalue(L, 2);
   lua_rawseti(L, top + 1, count + 1);
-  lua_settop(L, top);
   group->own = true;
+  tl_traceback_take(L, group->rt, 2);
+  add_trace(L, 1, "in the body of this group:");
+  lua_settop(L, top);
 }
 
 /* Children that had no memory left to put their error into the list are in it together. */
 static lua_Integer count_failures(lua_State *L, const tl_group *group) {
-  lua_getiuservalue(L, 1, 1);
+  lua_getiuservalue(L, 1, ERRORS);
   lua_Integer listed = (lua_Integer)lua_rawlen(L, -1);
   if ((lua_Integer)group->group.failed > listed - (group->own ? 1 : 0)) {
     lua_pushliteral(L, "a task failed, and its error could not be kept; it was reported");
@@ -60,14 +101,16 @@ static tl_group *open_group(lua_State *L, tl_runtime *rt, int index) {
     named = lua_getfield(L, index, "name") != LUA_TNIL;
     luaL_argcheck(L, !named || lua_isstring(L, -1), index, "field 'name' must be a string");
   }
-  tl_group *group = tl_object_new(L, rt, TL_GROUP, sizeof *group, 2);
+  tl_group *group = tl_object_new(L, rt, TL_GROUP, sizeof *group, USER_VALUES);
   group->rt = rt;
   tide_group_init(&group->group, rt->loop, max, true);
+  group->group.scope.flags |= TIDE_SCOPE_OWNER;
   lua_newtable(L);
-  lua_setiuservalue(L, -2, 1);
+  lua_setiuservalue(L, -2, ERRORS);
   if (named) {
     lua_getfield(L, index, "name");
-    lua_setiuservalue(L, -2, 2);
+    group->name = lua_tostring(L, -1);
+    lua_setiuservalue(L, -2, NAME);
   }
   tide_group_enter(&group->group, &task->task);
   return group;
@@ -75,15 +118,25 @@ static tl_group *open_group(lua_State *L, tl_runtime *rt, int index) {
 
 /* Waiting for the children at the end, with the group at 1 and the body's error, or nil, at 2. */
 
-static int raise_group(lua_State *L, const tl_runtime *rt, bool has_name) {
+static int raise_group(lua_State *L, const tl_runtime *rt) {
   tl_hook_push(L, rt, "group_error");
-  lua_getiuservalue(L, 1, 1);
-  if (has_name)
-    lua_getiuservalue(L, 1, 2);
-  else
-    lua_pushnil(L);
+  lua_getiuservalue(L, 1, ERRORS);
+  lua_getiuservalue(L, 1, NAME);
   lua_call(L, 2, 1);
+  if (lua_getiuservalue(L, 1, TRACES) == LUA_TSTRING) {
+    luaL_traceback(L, L, NULL, 0);
+    lua_concat(L, 2);
+    lua_setfield(L, -2, "traceback");
+  } else {
+    lua_pop(L, 1);
+  }
   return lua_error(L);
+}
+
+/* Whether what is around the group is cancelled, seen by the task that leaves it, like the end of
+ * any wait: children may have been cancelled, or never begun. Who was killed cannot wait. */
+static bool is_cancelled_outside(lua_State *L, const tl_runtime *rt) {
+  return rt->current != NULL && lua_isyieldable(L) && tide_task_cancelled(&rt->current->task);
 }
 
 /* All children have ended. Raises, or returns 0 where the body's own end stands. With
@@ -95,13 +148,14 @@ static int left(lua_State *L, bool *caught) {
   *caught = false;
   tl_reason_clear(L, rt, &group->group.scope);
   tide_group_exit(&group->group);
-  if (count_failures(L, group) > 0) return raise_group(L, rt, true);
+  if (TL_UNLIKELY(rt->debugging)) tl_debug_scope_left(rt);
+  if (count_failures(L, group) > 0) return raise_group(L, rt);
   if (group->deadlocked) return tl_raise(L, rt, TIDE_EDEADLOCK);
   if (!lua_isnil(L, 2)) {
     *caught = catches && tl_error_is_cancel(L, rt, 2);
     return 0;
   }
-  if (group->waited && tide_task_cancelled(&rt->current->task)) return tl_raise_cancelled(L, rt);
+  if (is_cancelled_outside(L, rt)) return tl_raise_cancelled(L, rt);
   return 0;
 }
 
@@ -118,7 +172,6 @@ static bool is_refusal(lua_State *L, const tl_group *group) {
 
 /* The body has ended: its failure counts like a child's and cancels them. */
 static void body_over(lua_State *L, tl_group *group) {
-  group->waited = group->group.live > 0;
   if (lua_isnil(L, 2)) return;
   if (is_refusal(L, group)) {
     tl_cancelled_push(L, group->rt);
@@ -270,7 +323,7 @@ static int group_len(lua_State *L) {
 static void report_failures(lua_State *L, tl_runtime *rt) {
   lua_settop(L, 1);
   lua_pushliteral(L, "a child of a TaskGroup that was dropped");
-  lua_getiuservalue(L, 1, 1);
+  lua_getiuservalue(L, 1, ERRORS);
   lua_Integer count = lua_istable(L, 3) ? (lua_Integer)lua_rawlen(L, 3) : 0;
   lua_pushnil(L);
   for (lua_Integer i = 1; i <= count; i++) {
@@ -288,20 +341,34 @@ static int group_gc(lua_State *L) {
   return 0;
 }
 
+/* group:statistics() -> {running=, held=, failed=, max=, open=} */
+static int group_statistics(lua_State *L) {
+  const tide_group *group = &check_group(L)->group;
+  lua_createtable(L, 0, 5);
+  tl_set_integer(L, "running", group->live - group->held);
+  tl_set_integer(L, "held", group->held);
+  tl_set_integer(L, "failed", group->failed);
+  if (group->max > 0) tl_set_integer(L, "max", group->max);
+  tl_set_boolean(L, "open", tide_group_open(group) && (group->scope.flags & TIDE_SCOPE_ENTERED));
+  return 1;
+}
+
 static int group_tostring(lua_State *L) {
   const tl_group *group = check_group(L);
   const char *state = !(group->group.scope.flags & TIDE_SCOPE_ENTERED)  ? "ended"
                       : group->group.scope.flags & TIDE_SCOPE_CANCELLED ? "cancelled"
                                                                         : "open";
-  bool named = lua_getiuservalue(L, 1, 2) == LUA_TSTRING;
-  lua_pushfstring(L, "TaskGroup(%s%s%d running, %s)", named ? lua_tostring(L, -1) : "",
-                  named ? ", " : "", (int)group->group.live, state);
+  lua_pushfstring(L, "TaskGroup(%s%s%d running, %s)", group->name != NULL ? group->name : "",
+                  group->name != NULL ? ", " : "", (int)group->group.live, state);
   return 1;
 }
 
 void tl_group_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg methods[] = {
-      {"spawn", group_spawn}, {"cancel", group_cancel}, {"close", group_close}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"spawn", group_spawn},
+                                     {"cancel", group_cancel},
+                                     {"close", group_close},
+                                     {"statistics", group_statistics},
+                                     {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__close", group_close},
                                          {"__len", group_len},
                                          {"__gc", group_gc},

@@ -60,7 +60,7 @@ static void step(tide_task *task, int outcome) {
   if (handle->slot != 0) end_handle(handle);
 }
 
-static const tide_task_ops handle_ops = {.step = step};
+static const tide_task_ops handle_ops = {.name = "callback", .step = step};
 
 /* Makes a handle for the function at `index` and all above it, and leaves it on top. */
 static tl_handle *new_handle(lua_State *L, tl_runtime *rt, int index) {

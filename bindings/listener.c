@@ -70,6 +70,16 @@ static int listener_address(lua_State *L) {
   return result == TIDE_OK ? tl_address_push(L, &address) : tl_raise(L, tl_rt(L), result);
 }
 
+/* listener:statistics() -> {accepting=, paused=, closed=} */
+static int listener_statistics(lua_State *L) {
+  const tide_listener *listener = check_listener(L);
+  lua_createtable(L, 0, 3);
+  tl_set_boolean(L, "accepting", listener->acceptor != NULL);
+  tl_set_boolean(L, "paused", listener->paused != NULL);
+  tl_set_boolean(L, "closed", listener->fd.fd < 0);
+  return 1;
+}
+
 static int listener_tostring(lua_State *L) {
   char text[TIDE_ADDRESS_TEXT];
   tide_address address;
@@ -83,11 +93,10 @@ static int listener_tostring(lua_State *L) {
 }
 
 void tl_listener_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg methods[] = {{"accept", listener_accept},
-                                     {"iter", listener_iter},
-                                     {"close", listener_close},
-                                     {"address", listener_address},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"accept", listener_accept},         {"iter", listener_iter},
+      {"close", listener_close},           {"address", listener_address},
+      {"statistics", listener_statistics}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__close", listener_close},
                                          {"__gc", listener_close},
                                          {"__tostring", listener_tostring},

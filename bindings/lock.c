@@ -79,6 +79,20 @@ static int lock_with(lua_State *L) {
   return tl_finish(L, rt, result, 0, with_acquired);
 }
 
+void tl_lock_statistics_push(lua_State *L, tl_runtime *rt, const tide_lock *lock) {
+  lua_createtable(L, 0, 3);
+  tl_set_boolean(L, "locked", lock->owner != 0);
+  tl_set_waiters(L, "tasks_waiting", &lock->waiters);
+  tl_task_find(L, rt, lock->owner);
+  lua_setfield(L, -2, "owner");
+}
+
+/* lock:statistics() -> {locked=, owner=, tasks_waiting=} */
+static int lock_statistics(lua_State *L) {
+  tl_lock_statistics_push(L, tl_rt(L), check_lock(L));
+  return 1;
+}
+
 static int lock_tostring(lua_State *L) {
   lua_pushfstring(L, "Lock(%s)", check_lock(L)->owner != 0 ? "locked" : "unlocked");
   return 1;
@@ -92,9 +106,13 @@ static int new_lock(lua_State *L) {
 }
 
 void tl_lock_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg methods[] = {{"acquire", lock_acquire}, {"try_acquire", lock_try_acquire},
-                                     {"release", lock_release}, {"locked", lock_locked},
-                                     {"with", lock_with},       {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"acquire", lock_acquire},
+                                     {"try_acquire", lock_try_acquire},
+                                     {"release", lock_release},
+                                     {"locked", lock_locked},
+                                     {"with", lock_with},
+                                     {"statistics", lock_statistics},
+                                     {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
       {"__close", lock_close}, {"__tostring", lock_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_LOCK, "Lock", methods, metamethods);

@@ -29,7 +29,7 @@ static void keep_originals(lua_State *L) {
 /* Runs the embedded chunk as a module of its name. [-0, +1, e] */
 static int load_embedded(lua_State *L) {
   const struct tl_embedded *part = lua_touserdata(L, lua_upvalueindex(1));
-  lua_pushfstring(L, "@%s", part->name);
+  lua_pushfstring(L, "=%s", part->name);
   if (luaL_loadbufferx(L, part->source, part->size, lua_tostring(L, -1), "t") != LUA_OK)
     return lua_error(L);
   lua_pushstring(L, part->name);
@@ -64,7 +64,8 @@ static void open_c_part(lua_State *L, tl_runtime *rt) {
       tl_future_open,  tl_handle_open, tl_run_open,       tl_scope_open,     tl_group_open,
       tl_lock_open,    tl_rwlock_open, tl_semaphore_open, tl_event_open,     tl_condition_open,
       tl_barrier_open, tl_queue_open,  tl_join_open,      tl_select_open,    tl_stats_open,
-      tl_testing_open, tl_net_open,    tl_generator_open, tl_local_open,
+      tl_tree_open,    tl_debug_open,  tl_testing_open,   tl_net_open,       tl_generator_open,
+      tl_local_open,   tl_iter_open,   tl_lua_iter_open,
   };
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) parts[i](L, rt);
 }
@@ -112,6 +113,10 @@ PART(concurrent)
 PART(errors)
 PART(init)
 PART(iter)
+PART(iter_ends)
+PART(iter_lazy)
+PART(iter_sources)
 PART(iter_tasks)
 PART(net)
 PART(testing)
+PART(tree)

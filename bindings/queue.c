@@ -226,6 +226,21 @@ static int queue_closed(lua_State *L) {
   return 1;
 }
 
+/* queue:statistics() -> {size=, maxsize=, unfinished=, closed=, getters_waiting=,
+ * putters_waiting=, joiners_waiting=} */
+static int queue_statistics(lua_State *L) {
+  const tide_queue *queue = check_queue(L);
+  lua_createtable(L, 0, 7);
+  tl_set_integer(L, "size", (lua_Integer)queue->count);
+  tl_set_integer(L, "maxsize", (lua_Integer)queue->max);
+  tl_set_integer(L, "unfinished", (lua_Integer)queue->unfinished);
+  tl_set_boolean(L, "closed", queue->closed);
+  tl_set_waiters(L, "getters_waiting", &queue->getters);
+  tl_set_waiters(L, "putters_waiting", &queue->putters);
+  tl_set_waiters(L, "joiners_waiting", &queue->joiners);
+  return 1;
+}
+
 static int queue_tostring(lua_State *L) {
   static const char *const names[] = {"Queue", "LifoQueue", "PriorityQueue"};
   const tide_queue *queue = check_queue(L);
@@ -273,6 +288,7 @@ void tl_queue_open(lua_State *L, tl_runtime *rt) {
                                      {"empty", queue_empty},
                                      {"full", queue_full},
                                      {"maxsize", queue_maxsize},
+                                     {"statistics", queue_statistics},
                                      {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__len", queue_len},
                                          {"__close", queue_scope_end},

@@ -8,10 +8,17 @@ static const char break_hint[] =
     "\nhint: Lua before 5.4.5 miscompiles `break` out of a loop with a closing value whose body "
     "captures one of its locals in a closure; pass the local as an argument, or use goto";
 
+/* Whether that may be how such a loop ends: the closing value is gone. Where a function of C's is
+ * the one to look for it, Lua does not say what it is. */
+static bool may_be_break(const char *error) {
+  return strstr(error, "metamethod 'close'") != NULL ||
+         strcmp(error, "attempt to call a nil value") == 0;
+}
+
 /* The default: stderr. Arguments: what, error, traceback. */
 static int to_stderr(lua_State *L) {
   const char *error = luaL_tolstring(L, 2, NULL);
-  const char *hint = strstr(error, "metamethod 'close'") != NULL ? break_hint : "";
+  const char *hint = may_be_break(error) ? break_hint : "";
   fprintf(stderr, "tide: %s failed: %s%s\n", lua_tostring(L, 1), error, hint);
   if (lua_isstring(L, 3)) fprintf(stderr, "%s\n", lua_tostring(L, 3));
   return 0;
@@ -21,6 +28,13 @@ static int to_stderr(lua_State *L) {
 static int to_text(lua_State *L) {
   luaL_tolstring(L, 1, NULL);
   return 1;
+}
+
+const char *tl_text_of(lua_State *L) {
+  lua_pushcfunction(L, to_text);
+  lua_insert(L, -2);
+  return lua_pcall(L, 1, 1, 0) == LUA_OK ? lua_tostring(L, -1)
+                                         : "with an error whose __tostring failed";
 }
 
 void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, int traceback_index) {
@@ -34,11 +48,7 @@ void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, in
   lua_pushvalue(L, error_index);
   lua_pushvalue(L, traceback_index);
   if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
-    lua_pushcfunction(L, to_text);
-    lua_insert(L, -2);
-    bool has_text = lua_pcall(L, 1, 1, 0) == LUA_OK;
-    fprintf(stderr, "tide: the failure report failed: %s\n",
-            has_text ? lua_tostring(L, -1) : "with an error whose __tostring failed");
+    fprintf(stderr, "tide: the failure report failed: %s\n", tl_text_of(L));
   }
   lua_settop(L, top);
 }
@@ -53,6 +63,18 @@ void tl_close_coroutine(lua_State *L, tl_runtime *rt, lua_State *co, const char 
   lua_settop(L, top);
 }
 
+/* Adds to the traceback on top where the task at 1 was spawned, if that is known. */
+static void add_site(lua_State *L, const tl_runtime *rt) {
+  tl_debug_site_push(L, rt, 1);
+  if (lua_isstring(L, -1)) {
+    bool has_trace = lua_isstring(L, -2);
+    lua_pushfstring(L, "%s%sspawned at %s", has_trace ? lua_tostring(L, -2) : "",
+                    has_trace ? "\n" : "", lua_tostring(L, -1));
+    lua_replace(L, -3);
+  }
+  lua_pop(L, 1);
+}
+
 /* In protected mode: reports the failed task at 1, unless somebody came to see it. */
 static int report_task(lua_State *L) {
   tl_runtime *rt = tl_runtime_find(L);
@@ -64,14 +86,9 @@ static int report_task(lua_State *L) {
   lua_call(L, 1, 1);
   lua_pushfstring(L, "task '%s'", lua_tostring(L, -1));
   lua_replace(L, 2);
-  lua_getiuservalue(L, 1, 1);
-  if (task->task.future.user & TL_BARE) {
-    lua_pushnil(L);
-  } else {
-    lua_rawgeti(L, 3, 2);
-    lua_rawgeti(L, 3, 1);
-    lua_replace(L, 3);
-  }
+  tl_failure_push(L, &task->task.future, 1);
+  tl_failure_trace_push(L, &task->task.future, 1);
+  add_site(L, rt);
   tl_report(L, rt, 2, 3, 4);
   return 0;
 }

@@ -44,12 +44,35 @@ static void end(tl_runtime *rt) {
   rt->L = rt->main;
 }
 
+/* In protected mode: makes the message of the error `deadlock`. */
+static int describe_deadlock(lua_State *L) {
+  tl_runtime *rt = tl_runtime_find(L);
+  tl_hook_push(L, rt, "deadlock");
+  lua_pushstring(L, tide_error_message(TIDE_EDEADLOCK));
+  lua_call(L, 1, 1);
+  tl_table_push(L, rt, TL_HOOKS);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "deadlock_message");
+  return 0;
+}
+
+/* Takes note of who waits for what, while they still do. Without memory the error says less. */
+static void note_deadlock(lua_State *L) {
+  lua_pushcfunction(L, describe_deadlock);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+void tl_deadlock(lua_State *L, tl_runtime *rt, tl_task *task) {
+  note_deadlock(L);
+  tide_loop_interrupt(tl_loop(L, rt), &task->task, TIDE_EDEADLOCK);
+}
+
 /* Runs until the root task has ended. Where nothing can wake it, it is told so; where it does not
  * listen, or only to wait again for ever, all is killed, and the answer is true. */
 static bool run_root(lua_State *L, tl_runtime *rt, tl_task *root) {
   for (int told = 0; !tide_future_ended(&root->task.future);) {
     if (tide_loop_run(rt->loop, &root->task.future) != TIDE_EDEADLOCK) continue;
-    tide_loop_interrupt(rt->loop, &root->task, TIDE_EDEADLOCK);
+    tl_deadlock(L, rt, root);
     if (++told > DEADLOCKS_MAX || tide_loop_deadline(rt->loop) == TIDE_NEVER) {
       kill_all(L, rt);
       return true;
@@ -73,9 +96,8 @@ static int run(lua_State *L) {
   drain(L, rt);
   end(rt);
   if (deadlocked) return tl_raise(L, rt, TIDE_EDEADLOCK);
-  if (root->task.future.state == TIDE_FUTURE_FAILED && !(root->task.future.user & TL_BARE)) {
-    lua_getiuservalue(L, 1, 1); /* where it failed, for whoever prints it */
-    lua_rawgeti(L, -1, 2);
+  if (root->task.future.state == TIDE_FUTURE_FAILED) {
+    tl_failure_trace_push(L, &root->task.future, 1); /* for whoever prints it */
     lua_setfield(L, LUA_REGISTRYINDEX, "tide.traceback");
     lua_settop(L, 1);
   }
@@ -90,6 +112,7 @@ static int run_forever(lua_State *L) {
   rt->running_forever = true;
   int error = tide_loop_run(rt->loop, NULL);
   if (tide_loop_background(rt->loop)->live == 0) error = TIDE_OK; /* nothing is left to run */
+  if (error == TIDE_EDEADLOCK) note_deadlock(L);
   drain(L, rt);
   end(rt);
   return error == TIDE_OK ? 0 : tl_raise(L, rt, error);

@@ -78,6 +78,7 @@ tl_runtime *tl_runtime_open(lua_State *L) {
   new_table(L, rt, TL_REASONS, NULL);
   new_table(L, rt, TL_NAMES, "k");
   new_table(L, rt, TL_LOCALS, "k");
+  new_table(L, rt, TL_SITES, "k");
   new_table(L, rt, TL_TRACEBACKS, "k");
   new_table(L, rt, TL_HOOKS, NULL);
   lua_pushliteral(L, "not enough memory");

@@ -50,6 +50,18 @@ static int guard_tostring(lua_State *L) {
   return 1;
 }
 
+/* rwlock:statistics() -> {readers=, writing=, readers_waiting=, writers_waiting=} */
+static int rwlock_statistics(lua_State *L) {
+  const tide_rwlock *lock = check_rwlock(L);
+  size_t writers = tide_rwlock_writers_waiting(lock);
+  lua_createtable(L, 0, 4);
+  tl_set_integer(L, "readers", (lua_Integer)lock->readers);
+  tl_set_boolean(L, "writing", lock->writing);
+  tl_set_integer(L, "readers_waiting", (lua_Integer)(tide_list_length(&lock->waiters) - writers));
+  tl_set_integer(L, "writers_waiting", (lua_Integer)writers);
+  return 1;
+}
+
 static int rwlock_tostring(lua_State *L) {
   const tide_rwlock *lock = check_rwlock(L);
   if (lock->writing)
@@ -66,7 +78,10 @@ static int new_rwlock(lua_State *L) {
 }
 
 void tl_rwlock_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg methods[] = {{"read", rwlock_read}, {"write", rwlock_write}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"read", rwlock_read},
+                                     {"write", rwlock_write},
+                                     {"statistics", rwlock_statistics},
+                                     {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", rwlock_tostring}, {NULL, NULL}};
   static const luaL_Reg guard_methods[] = {
       {"release", guard_release}, {"close", guard_release}, {NULL, NULL}};

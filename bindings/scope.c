@@ -13,9 +13,14 @@ typedef enum { TIMEOUT, MOVE_ON, SCOPE, SHIELD } form;
 static tl_scope *new_scope(lua_State *L, tl_runtime *rt, uint32_t flags) {
   tl_scope *scope = tl_object_new(L, rt, TL_SCOPE, sizeof *scope, 0);
   scope->rt = rt;
-  tide_scope_init(&scope->scope, flags);
+  tide_scope_init(&scope->scope, flags | TIDE_SCOPE_OWNER);
   tide_deadline_init(&scope->deadline, &scope->scope, rt->loop);
   return scope;
+}
+
+tide_time tl_scope_deadline(const tide_scope *scope) {
+  if (!(scope->flags & TIDE_SCOPE_OWNER)) return TIDE_NEVER;
+  return tide_container(scope, const tl_scope, scope)->deadline.when;
 }
 
 static void open_scope(lua_State *L, tl_scope *scope, tl_task *task, tide_time when) {
@@ -29,7 +34,9 @@ static void open_scope(lua_State *L, tl_scope *scope, tl_task *task, tide_time w
 static int close_scope(lua_State *L, tl_scope *scope) {
   tide_deadline_stop(&scope->deadline);
   tl_reason_clear(L, scope->rt, &scope->scope);
-  return tide_scope_exit(&scope->scope);
+  int error = tide_scope_exit(&scope->scope);
+  if (TL_UNLIKELY(scope->rt->debugging)) tl_debug_scope_left(scope->rt);
+  return error;
 }
 
 static tl_task *enter_any(lua_State *L, tl_runtime *rt) {

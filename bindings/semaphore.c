@@ -42,6 +42,16 @@ static int semaphore_value(lua_State *L) {
   return 1;
 }
 
+/* semaphore:statistics() -> {value=, bound=, tasks_waiting=} */
+static int semaphore_statistics(lua_State *L) {
+  const tide_semaphore *semaphore = check_semaphore(L);
+  lua_createtable(L, 0, 3);
+  tl_set_integer(L, "value", (lua_Integer)semaphore->permits);
+  if (semaphore->bound < SIZE_MAX) tl_set_integer(L, "bound", (lua_Integer)semaphore->bound);
+  tl_set_waiters(L, "tasks_waiting", &semaphore->waiters);
+  return 1;
+}
+
 static int semaphore_tostring(lua_State *L) {
   const tide_semaphore *semaphore = check_semaphore(L);
   lua_pushfstring(L, "%sSemaphore(%I free)", semaphore->bound < SIZE_MAX ? "Bounded" : "",
@@ -62,10 +72,13 @@ static int new_semaphore(lua_State *L) { return make(L, false); }
 static int new_bounded_semaphore(lua_State *L) { return make(L, true); }
 
 void tl_semaphore_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg methods[] = {
-      {"acquire", semaphore_acquire}, {"try_acquire", semaphore_try_acquire},
-      {"release", semaphore_release}, {"locked", semaphore_locked},
-      {"value", semaphore_value},     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"acquire", semaphore_acquire},
+                                     {"try_acquire", semaphore_try_acquire},
+                                     {"release", semaphore_release},
+                                     {"locked", semaphore_locked},
+                                     {"value", semaphore_value},
+                                     {"statistics", semaphore_statistics},
+                                     {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
       {"__close", semaphore_release}, {"__tostring", semaphore_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_SEMAPHORE, "Semaphore", methods, metamethods);

@@ -1,4 +1,4 @@
-/* stats.c: tide.stats: what the runtime holds at the moment. */
+/* stats.c: tide.stats: what the runtime holds at the moment, and what it has done. */
 #include "bindings.h"
 
 /* How many live tasks and handles there are. */
@@ -15,24 +15,24 @@ static void count_live(lua_State *L, const tl_runtime *rt, lua_Integer *tasks,
   lua_pop(L, 1);
 }
 
-static void set_count(lua_State *L, const char *name, lua_Integer count) {
-  lua_pushinteger(L, count);
-  lua_setfield(L, -2, name);
-}
-
-/* tide.stats() -> {tasks=, handles=, ready=, timers=, watching=, turns=}. O(slots for tasks). */
+/* tide.stats() -> {tasks=, handles=, ready=, timers=, watching=, pool=, turns=, resumes=,
+ * longest_slice=}. O(slots for tasks). */
 static int stats(lua_State *L) {
   const tl_runtime *rt = tl_rt(L);
   lua_Integer tasks, handles;
   tide_loop_stats now = tide_loop_get_stats(tl_loop(L, rt));
   count_live(L, rt, &tasks, &handles);
-  lua_createtable(L, 0, 6);
-  set_count(L, "tasks", tasks);
-  set_count(L, "handles", handles);
-  set_count(L, "ready", now.ready);
-  set_count(L, "timers", now.timers);
-  set_count(L, "watching", now.watching);
-  set_count(L, "turns", (lua_Integer)now.turns);
+  lua_createtable(L, 0, 9);
+  tl_set_integer(L, "tasks", tasks);
+  tl_set_integer(L, "handles", handles);
+  tl_set_integer(L, "ready", now.ready);
+  tl_set_integer(L, "timers", now.timers);
+  tl_set_integer(L, "watching", now.watching);
+  tl_set_integer(L, "pool", rt->pool_count + (rt->spare != NULL ? 1 : 0));
+  tl_set_integer(L, "turns", (lua_Integer)now.turns);
+  tl_set_integer(L, "resumes", (lua_Integer)now.steps);
+  lua_pushnumber(L, tide_time_to_seconds(now.longest_slice));
+  lua_setfield(L, -2, "longest_slice");
   return 1;
 }
 

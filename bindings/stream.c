@@ -316,6 +316,18 @@ static int stream_set_marks(lua_State *L) {
   return 0;
 }
 
+/* stream:statistics() -> {unread=, unsent=, reading=, writing=, closed=}, the first two in bytes */
+static int stream_statistics(lua_State *L) {
+  const tide_stream *stream = check_stream(L);
+  lua_createtable(L, 0, 5);
+  tl_set_integer(L, "unread", (lua_Integer)tide_buffer_size(&stream->input));
+  tl_set_integer(L, "unsent", (lua_Integer)tide_stream_unsent(stream));
+  tl_set_boolean(L, "reading", stream->reader != NULL);
+  tl_set_boolean(L, "writing", stream->writer != NULL);
+  tl_set_boolean(L, "closed", tide_stream_closed(stream));
+  return 1;
+}
+
 static int push_address(lua_State *L, int result, const tide_address *address) {
   return result == TIDE_OK ? tl_address_push(L, address) : tl_raise(L, tl_rt(L), result);
 }
@@ -365,6 +377,7 @@ void tl_stream_open(lua_State *L, tl_runtime *rt) {
                                      {"set_marks", stream_set_marks},
                                      {"address", stream_address},
                                      {"peer", stream_peer},
+                                     {"statistics", stream_statistics},
                                      {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__close", stream_close},
                                          {"__gc", stream_gc},

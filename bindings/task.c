@@ -17,6 +17,19 @@ void tl_task_push(lua_State *L, const tl_task *task) {
   lua_remove(L, -2);
 }
 
+void tl_task_find(lua_State *L, tl_runtime *rt, uint64_t id) {
+  tl_table_push(L, rt, TL_LIVE);
+  for (int slot = 1; slot <= rt->slot_capacity; slot++, lua_pop(L, 1)) {
+    lua_rawgeti(L, -1, slot);
+    const tl_task *task = tl_test(L, rt, -1, TL_TASK);
+    if (task == NULL || task->task.id != id) continue;
+    lua_remove(L, -2);
+    return;
+  }
+  lua_pop(L, 1);
+  lua_pushnil(L);
+}
+
 /* Sleeping. */
 
 static int slept(lua_State *L, int status, lua_KContext ctx) {
@@ -80,7 +93,10 @@ static int task_uncancel(lua_State *L) {
   tl_task *task = check_task(L);
   tl_loop(L, task->rt);
   tide_task_uncancel(&task->task);
-  if (task->task.own.requests == 0) tl_reason_clear(L, task->rt, &task->task.own);
+  if (task->task.own.requests == 0) {
+    tl_reason_clear(L, task->rt, &task->task.own);
+    task->swallowed = 0;
+  }
   lua_pushinteger(L, task->task.own.requests);
   return 1;
 }
@@ -95,19 +111,21 @@ static int task_id(lua_State *L) {
   return 1;
 }
 
-static void push_name(lua_State *L, const tl_task *task, int index) {
+void tl_task_name_push(lua_State *L, const tl_task *task, int index) {
   if (task->task.future.user & TL_NAMED) {
     tl_table_push(L, task->rt, TL_NAMES);
     lua_pushvalue(L, index);
     lua_rawget(L, -2);
     lua_remove(L, -2);
+  } else if (task == task->rt->root) {
+    lua_pushliteral(L, "main");
   } else {
     lua_pushfstring(L, "task-%I", (lua_Integer)task->task.id);
   }
 }
 
 static int task_name(lua_State *L) {
-  push_name(L, check_task(L), 1);
+  tl_task_name_push(L, check_task(L), 1);
   return 1;
 }
 
@@ -124,7 +142,7 @@ static int task_set_name(lua_State *L) {
   return 1;
 }
 
-static const char *status_name(const tl_task *task) {
+const char *tl_task_status(const tl_task *task) {
   switch (task->task.future.state) {
   case TIDE_FUTURE_DONE:
     return "done";
@@ -140,7 +158,7 @@ static const char *status_name(const tl_task *task) {
 }
 
 static int task_status(lua_State *L) {
-  lua_pushstring(L, status_name(check_task(L)));
+  lua_pushstring(L, tl_task_status(check_task(L)));
   return 1;
 }
 
@@ -148,10 +166,9 @@ static int task_status(lua_State *L) {
 static int task_traceback(lua_State *L) {
   tl_task *task = check_task(L);
   if (task->co != NULL) {
-    luaL_traceback(L, task->co, NULL, task->co == L ? 1 : 0);
-  } else if (task->task.future.state == TIDE_FUTURE_FAILED && !(task->task.future.user & TL_BARE)) {
-    lua_getiuservalue(L, 1, 1);
-    lua_rawgeti(L, -1, 2);
+    tl_trace_push(L, task);
+  } else if (task->task.future.state == TIDE_FUTURE_FAILED) {
+    tl_failure_trace_push(L, &task->task.future, 1);
   } else {
     lua_pushnil(L);
   }
@@ -172,9 +189,9 @@ static int task_kill(lua_State *L) {
 
 static int task_tostring(lua_State *L) {
   tl_task *task = check_task(L);
-  push_name(L, task, 1);
+  tl_task_name_push(L, task, 1);
   const char *waits_for = tide_task_waits_for(&task->task);
-  lua_pushfstring(L, "Task(%s, %s%s%s)", lua_tostring(L, -1), status_name(task),
+  lua_pushfstring(L, "Task(%s, %s%s%s)", lua_tostring(L, -1), tl_task_status(task),
                   waits_for != NULL ? ": " : "", waits_for != NULL ? waits_for : "");
   return 1;
 }
@@ -207,11 +224,36 @@ static int all_tasks(lua_State *L) {
   return 1;
 }
 
+/* tide.enclosing_tasks() -> list: the current task, the one whose group it is a child of, and so on
+ */
+static int enclosing_tasks(lua_State *L) {
+  const tl_runtime *rt = tl_rt(L);
+  lua_newtable(L);
+  if (rt->current == NULL) return 1;
+  const tide_scope *scope = &rt->current->task.own;
+  for (int count = 0; scope != NULL; scope = scope->parent) {
+    tl_task *task = scope->task != NULL ? tl_task_of(scope->task) : NULL;
+    if (task == NULL) continue;
+    tl_task_push(L, task);
+    lua_rawseti(L, -2, ++count);
+    scope = &task->task.own;
+  }
+  return 1;
+}
+
+/* tide.mark_loops(): the hook "loops" is to be called when the current task ends */
+static int mark_loops(lua_State *L) {
+  tl_rt(L)->current->loops = TL_OPEN;
+  return 0;
+}
+
 void tl_task_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg functions[] = {{"spawn", spawn},
                                        {"sleep", sleep_},
                                        {"current_task", current_task},
                                        {"all_tasks", all_tasks},
+                                       {"enclosing_tasks", enclosing_tasks},
+                                       {"mark_loops", mark_loops},
                                        {NULL, NULL}};
   static const luaL_Reg methods[] = {{"cancel", task_cancel},
                                      {"uncancel", task_uncancel},

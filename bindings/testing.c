@@ -57,9 +57,9 @@ static int live(lua_State *L) {
 
 /* deadlock(task): ends the task's wait with the error that the root of a deadlocked run gets */
 static int deadlock(lua_State *L) {
-  const tl_runtime *rt = tl_rt(L);
+  tl_runtime *rt = tl_rt(L);
   tl_task *task = tl_check(L, rt, 1, TL_TASK);
-  tide_loop_interrupt(tl_loop(L, rt), &task->task, TIDE_EDEADLOCK);
+  tl_deadlock(L, rt, task);
   return 0;
 }
 

@@ -31,6 +31,40 @@ TIDE_API tide_loop *tide_lua_loop(lua_State *L);
  * does. From the loop's thread. False where none runs. */
 TIDE_API bool tide_lua_cancel_main(lua_State *L, const char *reason);
 
+/* Iterators (sched/iter.h), from C to Lua and from Lua to C. */
+
+/* Pushes the values of an item that `iter` has just given, and gives their number: one at least,
+ * the first not nil. It takes over what the item stands for, and may raise. It must not wait. */
+typedef int (*tide_lua_item_fn)(lua_State *L, tide_iter *iter, tide_item item);
+
+/* Pushes an object over an iterator of C's: it is called for the values of the next step, or nil at
+ * the end; has `close`, which waits; is a to-be-closed value; and tide.iter takes it. The iterator
+ * is Lua's from now on: tide_iter_free is called when the object is collected, the state is closed,
+ * or this raises; nobody is inside then, but it may not have been closed. Needs three places on the
+ * stack. Raises `not enough memory`: call it in protected mode. [-0, +1, m] */
+TIDE_API void tide_lua_push_iter(lua_State *L, tide_iter *iter, tide_lua_item_fn push);
+
+/* Makes an iterator of the core, in the state's loop, of the Lua value at `index`: any that
+ * tide.iter takes. Each step runs in a Lua task of its own; who is cancelled cancels that one and
+ * waits until it has ended. What a task that was killed did not take, the next step gives.
+ * `item.pointer` is the iterator, for tide_lua_push_item. An error is told by its number: that of
+ * its kind, TIDE_OS(errno), TIDE_ENOMEM, or TIDE_EFAILED where it has none; and tide_lua_push_error
+ * has the value.
+ *
+ * tide_iter_close closes the Lua iterator, whose cleanup may wait. The caller frees it by
+ * tide_iter_free, before lua_close or after; unclosed it is left to the garbage collector. After
+ * lua_close nothing else may be called. Its memory is from the loop's allocator. Raises a bad
+ * argument and `not enough memory`: call it in protected mode. [-0, +0, e] */
+TIDE_API tide_iter *tide_lua_to_iter(lua_State *L, int index);
+
+/* Pushes the values of the item that such an iterator gave last, until it is called again; gives
+ * their number. Raises `not enough memory`. [-0, +n, m] */
+TIDE_API int tide_lua_push_item(lua_State *L, const tide_iter *iter);
+
+/* Pushes the error that the last call on such an iterator failed with, until it is called again;
+ * nil where there is none. Raises `not enough memory`. [-0, +1, m] */
+TIDE_API void tide_lua_push_error(lua_State *L, const tide_iter *iter);
+
 TIDE_END_DECLS
 
 #endif

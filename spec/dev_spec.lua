@@ -7,6 +7,7 @@ local stubs = [=[
   stub "$dir/bin/apt-get" 'echo apt-get "$@"'
   stub "$dir/bin/dpkg-query" 'shift 3; printf "installed %s\n" "$@"'
   stub "$dir/bin/lua5.4" 'echo lua5.4 "$@"'
+  stub "$dir/build/release/tide" 'echo tide "$@"'
   stub "$dir/bench/peers/install.sh" 'echo peers; exit ${PEERS_STATUS-0}'
   PATH=$dir/bin:$PATH; export PATH
   cd "$dir"
@@ -28,5 +29,12 @@ describe("./dev bench", function()
   it("goes on where not all peers can be had", function()
     assert.equal("peers\nnot all peers could be installed\nlua5.4 bench/run.lua --peers\n",
       dev "PEERS_STATUS=1 ./dev bench --peers")
+  end)
+end)
+
+describe("./dev soak", function()
+  it("runs the soak for so long, with its options", function()
+    assert.equal("tide bench/soak.lua\n", dev "./dev soak")
+    assert.equal("tide bench/soak.lua 5 --seed 1\n", dev "./dev soak 5 --seed 1")
   end)
 end)

@@ -1,11 +1,12 @@
 -- The manual against the program: every public name is documented and every documented name is there; every Lua
--- block runs, and prints what the `output` block behind it says.
+-- block, and every C block with a main, runs and prints what the `output` block behind it says.
 
 local helper = require "spec.helper"
 local tide = require "tide"
 
 local reference = {
-  "tide", "cancellation", "group", "sync", "iter", "errors", "coroutine", "net", "testing", "program", "c",
+  "tide", "cancellation", "group", "sync", "iter", "debug", "errors", "coroutine", "net", "testing",
+  "program", "c",
 }
 
 -- Constructors whose objects have another name in headings than their own in small letters.
@@ -177,31 +178,72 @@ end)
 
 -- Blocks.
 
--- The program, or an interpreter with the module: a command to put a script's path behind.
-local function command()
+-- Run a script in virtual time: what it prints does not depend on the machine's speed. The tree shows
+-- the task that this takes; who draws it is run as it is.
+local virtually = [[-e 'require "tide".testing.run(assert(loadfile((...) or arg[1])))']]
+local as_it_is = [[-e 'require "tide".run(assert(loadfile(arg[1])))']]
+
+-- The program, or an interpreter with the module.
+local function interpreter()
   local build = os.getenv("TIDE_BUILD")
   local lowest = 0
   while arg and arg[lowest - 1] do lowest = lowest - 1 end
-  local interpreter = arg and lowest < 0 and arg[lowest] or "lua5.4"
-  if interpreter:find("tide$") then return interpreter end
-  if build and not interpreter:find("lua") then return build .. "/tide" end
-  return interpreter .. [[ -e 'require "tide".run(assert(loadfile(arg[1])))' /dev/null]]
+  local lowest_argument = arg and lowest < 0 and arg[lowest] or "lua5.4"
+  return build and not lowest_argument:find("lua") and build .. "/tide" or lowest_argument
 end
+
+-- A command to put the script's path behind.
+local function command(text)
+  local path, draws = interpreter(), text:find("tide%.tree")
+  if path:find("tide$") then return draws and path or path .. " " .. virtually end
+  return path .. " " .. (draws and as_it_is or virtually) .. " /dev/null"
+end
+
+describe("the reference of iterators", function()
+  it("has an example of each method, which is run below", function()
+    local examples, without = {}, {}
+    for _, block in ipairs(blocks_of "docs/reference/iter.md") do
+      if block.language == "lua" then examples[#examples + 1] = block.text end
+    end
+    local text = table.concat(examples)
+    for name, value in pairs(getmetatable(tide.iter {}).__index) do
+      local called = text:find(":" .. name .. "[ (]")
+      if is_public(name) and type(value) == "function" and not called then without[#without + 1] = name end
+    end
+    assert.equal("", sorted(without))
+  end)
+end)
 
 -- Runs the text by a command (this interpreter's) to which its path is added.
 local function run(text, by)
-  local path = os.tmpname()
+  local reserved = os.tmpname()
+  local path = reserved .. ".lua" -- busted loads no other files
   local file = assert(io.open(path, "w"))
   file:write(text)
   file:close()
-  local pipe = assert(io.popen(("timeout 60 %s %s 2>&1; echo \"status $?\""):format(by or command(), path)))
+  local pipe = assert(io.popen(("timeout 60 %s %s 2>&1; echo \"status $?\""):format(by or command(text), path)))
   local output, status = pipe:read("a"):match("^(.*)status (%d+)\n$")
   pipe:close()
   os.remove(path)
+  os.remove(reserved)
   return output, tonumber(status)
 end
 
-local pages = { "README.md", "docs/index.md", "docs/tutorial.md", "docs/testing.md", "docs/design.md" }
+local can_compile = os.execute "command -v cc pkg-config >/dev/null"
+
+-- A command that compiles the C program whose path is put behind it, and runs it; nil where that is not possible.
+local function c_command()
+  local build = os.getenv("TIDE_BUILD")
+  if not build or not can_compile then return nil end
+  return ([[sh -c 'cc -std=c11 -Wall -Wextra -Werror %s -x c "$0" -x none -o "$0.out" ]] ..
+    [[-Icore -Ibindings %s/libtide_lua.a %s/libtide.a $(pkg-config --cflags --libs lua5.4) -lev -lpthread -lm && ]] ..
+    [["$0.out"; code=$?; rm -f "$0.out"; exit $code']])
+    :format(build:find "asan$" and "-fsanitize=address,undefined" or "", build, build)
+end
+
+local pages = {
+  "README.md", "docs/index.md", "docs/tutorial.md", "docs/cancellation.md", "docs/testing.md", "docs/design.md",
+}
 for _, page in ipairs(reference) do pages[#pages + 1] = "docs/reference/" .. page .. ".md" end
 
 for _, page in ipairs(pages) do
@@ -216,10 +258,19 @@ for _, page in ipairs(pages) do
           assert.equal(0, status, output)
           if expected and expected.language == "output" then assert.equal(expected.text, output) end
         end)
+      elseif block.language == "c" and block.text:find("int main", 1, true) then
+        it(("compiles and runs at line %d"):format(block.line), function()
+          local by = c_command()
+          if not by then return pending("no C compiler, or TIDE_BUILD names no build directory") end
+          local output, status = run(block.text, by)
+          assert.equal(0, status, output)
+          if expected and expected.language == "output" then assert.equal(expected.text, output) end
+        end)
       elseif block.language == "lua busted" then
         it(("has specs that pass at line %d"):format(block.line), function()
-          local output, status = run(block.text, 'lua5.4 "$(command -v busted)" --pattern=.')
+          local output, status = run(block.text, interpreter() .. ' "$(command -v busted)" --pattern=.')
           assert.equal(0, status, output)
+          assert.matches("[1-9]%d* success", output)
         end)
       end
     end

@@ -314,6 +314,47 @@ describe("a TaskGroup", function()
       assert.are.same({ "cleanup" }, raises("group", task.await, task).errors)
     end))
 
+    it("raises `cancelled` also where the children never began", run(function()
+      local begun, task = false, nil
+      task = tide.spawn(function()
+        return tide.TaskGroup(function(g)
+          turns(1)
+          for _ = 1, 3 do g:spawn(function() begun = true end) end
+          task:cancel() -- the children end in this turn, before the body
+          tide.raw.pcall(tide.sleep, 0)
+          return "results"
+        end)
+      end)
+      raises("cancelled", task.await, task)
+      assert.is_true(task:cancelled())
+      assert.is_false(begun)
+    end))
+
+    it("raises `cancelled` at the end of the block, which waits like any other", run(function()
+      local task = tide.spawn(function()
+        do
+          local _ <close> = tide.TaskGroup()
+          tide.current_task():cancel()
+        end
+        error "never reached"
+      end)
+      raises("cancelled", task.await, task)
+      assert.is_true(task:cancelled())
+    end))
+
+    it("has nothing to say in a task that is killed besides", run(function()
+      local failures = helper.collect_failures()
+      local task = tide.spawn(function()
+        local _ <close> = tide.TaskGroup()
+        tide.sleep(5)
+      end)
+      turns(1)
+      task:cancel()
+      task:kill()
+      turns(1)
+      assert.are.same({}, failures)
+    end))
+
     it("ends within the timeout around it", run(function()
       raises("timeout", tide.timeout, 0.002, tide.TaskGroup, function(g)
         for _ = 1, 3 do g:spawn(tide.sleep, 5) end

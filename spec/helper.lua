@@ -60,14 +60,60 @@ function helper.leaked(before, after)
   return #lines > 0 and table.concat(lines, ", ") or nil
 end
 
+-- ---- a spec that does not end
+
+-- Seconds until a spec is said to hang and the process is killed: TIDE_SPEC_SECONDS, or enough for
+-- any machine.
+local limit = tonumber(os.getenv "TIDE_SPEC_SECONDS")
+  or (os.getenv "TIDE_BUILD" or ""):find "asan" and 360 or 120
+
+local where_we_are = os.tmpname() -- the file that tells the watchdog
+local count = 0
+
+-- Tells the watchdog what begins.
+local function now_begins(what)
+  local file <close> = io.open(where_we_are, "w")
+  count = count + 1
+  if file then file:write(("%s (%d)\n"):format(what:gsub("\n", " "), count)) end
+end
+
+local inside = {} -- the names of the file and the `describe`s that we are in
+
+local function enters(element)
+  inside[#inside + 1] = element.name
+  return nil, true
+end
+
+local function leaves()
+  inside[#inside] = nil
+  return nil, true
+end
+
+for _, kind in ipairs { "file", "describe" } do
+  busted.subscribe({ kind, "start" }, enters)
+  busted.subscribe({ kind, "end" }, leaves)
+end
+
+local function name_of(test)
+  return table.concat(inside, " ") .. " " .. test.name
+end
+
+now_begins "the first spec"
+os.execute(("'%s/watchdog.sh' $PPID '%s' %d </dev/null >/dev/null &"):format(
+  debug.getinfo(1, "S").source:match "^@(.*)/[^/]*$" or ".", where_we_are, limit))
+
+-- ---- around each spec
+
 local before
 
-busted.subscribe({ "test", "start" }, function()
+busted.subscribe({ "test", "start" }, function(test)
+  now_begins(name_of(test))
   before = helper.holdings_now()
   return nil, true
 end)
 
-busted.subscribe({ "test", "end" }, function()
+busted.subscribe({ "test", "end" }, function(test)
+  now_begins("what comes after " .. name_of(test))
   tide.on_failure(nil)
   local leak = helper.leaked(before, helper.holdings_now()) -- collecting garbage takes longer than most specs
   leak = leak and helper.leaked(before, helper.holdings())

@@ -423,6 +423,29 @@ describe("server:close", function()
     tide.timeout(10, server.wait_closed, server)
   end))
 
+  it("may be called by a child of a handler, and a child of that", run(function()
+    local server
+    server = serve(function(stream)
+      stream:read_line()
+      tide.TaskGroup(function(group)
+        group:spawn(function()
+          tide.timeout(20, function()
+            local inner <close> = tide.TaskGroup()
+            inner:spawn(server.close, server)
+          end)
+        end)
+      end)
+      stream:write "closed"
+    end)
+    local one <close> = connect(server)
+    local idle <close> = connect(server)
+    await_count(server, 2)
+    one:write "\n"
+    assert.equal("closed", tide.timeout(10, one.read_all, one))
+    assert.is_true(hung_up(idle))
+    tide.timeout(10, server.wait_closed, server)
+  end))
+
   it("ends handlers that close it, when called from outside", run(function()
     local server
     server = serve(function(stream)
@@ -592,6 +615,7 @@ end)
 
 -- In a process of its own: the limit is for the whole process.
 local program = os.getenv "TIDE_BUILD" and os.getenv "TIDE_BUILD" .. "/tide"
+local function quote(s) return "'" .. s:gsub("'", "'\\''") .. "'" end
 local has_nc = os.execute "nc -h 2>&1 | grep -q OpenBSD"
 
 describe("where no descriptors are left", function()
@@ -607,8 +631,12 @@ describe("where no descriptors are left", function()
     ]]
     local script = ([[
       dir=$(mktemp -d) && cd "$dir" || exit 1
-      (ulimit -n 16; exec '%s' -e '%s' >port) & server=$!
-      until [ -s port ]; do sleep 0.02; done
+      trap 'kill $server 2>/dev/null; rm -rf "$dir"' EXIT
+      (ulimit -n 16; exec '%s' -e '%s' >port 2>log) & server=$!
+      until [ -s port ]; do
+        kill -0 $server 2>/dev/null || { echo "no server:"; cat log; exit 1; }
+        sleep 0.02
+      done
       clients=
       for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24; do
         (sleep 0.5; echo $i) | nc -N 127.0.0.1 "$(cat port)" >$i.out & clients="$clients $!"
@@ -617,9 +645,8 @@ describe("where no descriptors are left", function()
       cat *.out | sort -n | tr '\n' ' '
       kill $server; wait $server
       echo "status $?"
-      cd / && rm -rf "$dir"
     ]]):format(program, server)
-    local pipe <close> = assert(io.popen("exec 2>&1; " .. script))
+    local pipe <close> = assert(io.popen("exec timeout -k 10 100 sh -c " .. quote(script) .. " 2>&1"))
     local numbers = {}
     for i = 1, 24 do numbers[i] = i end
     assert.equal(table.concat(numbers, " ") .. " status 143\n", pipe:read "a")

@@ -35,16 +35,21 @@ end
 
 local hung_up, max_fds = helper.hung_up, helper.max_fds
 
+-- A connection that is accepted at once, or nil. Three times: a machine that pauses is no full backlog.
+local function connect_at_once(listener)
+  for _ = 1, 3 do
+    local done, stream = tide.move_on_after(0.02, net.connect, listener:address())
+    if done then return stream end
+  end
+end
+
 -- Connections until one is not accepted at once: the listener's backlog is full.
 local function fill_backlog(listener)
   local streams = setmetatable({}, { __close = function(list)
     for _, stream in ipairs(list) do stream:close() end
   end })
-  while true do
-    local done, stream = tide.move_on_after(0.02, net.connect, listener:address())
-    if not done then return streams end
-    streams[#streams + 1] = stream
-  end
+  for stream in connect_at_once, listener do streams[#streams + 1] = stream end
+  return streams
 end
 
 local function command_output(command)
@@ -133,16 +138,24 @@ describe("net.connect", function()
     local host, port = listener:address()
     local stream <close> = net.connect(host, port)
     local accepted <close> = listener:accept()
-    local began = tide.time()
-    for _ = 1, 20 do -- with Nagle's rule each would wait 40 ms for an acknowledgement
-      stream:write "1"
-      stream:flush()
-      stream:write "2"
-      assert.equal("12", accepted:read_exactly(2))
-      accepted:write "3"
-      assert.equal("3", stream:read(1))
+    local function exchange()
+      local began = tide.time()
+      for _ = 1, 20 do -- with Nagle's rule each would wait 40 ms for an acknowledgement
+        stream:write "1"
+        stream:flush()
+        stream:write "2"
+        assert.equal("12", accepted:read_exactly(2))
+        accepted:write "3"
+        assert.equal("3", stream:read(1))
+      end
+      return tide.time() - began
     end
-    assert.is_true(tide.time() - began < 0.4)
+    local fastest = math.huge -- a slow machine gets several tries
+    for _ = 1, 20 do
+      fastest = math.min(fastest, exchange())
+      if fastest < 0.4 then break end
+    end
+    assert.is_true(fastest < 0.4, fastest)
     local slow <close> = net.connect(host, port, { nodelay = false })
     slow:write "x"
     local other <close> = listener:accept()
@@ -584,18 +597,16 @@ describe("where no descriptors are left, accept", function()
         print("connect", select(2, tide.try(net.connect, listener:address())).code)
         print("pair", select(2, tide.try(net.pair)).code)
         local accepting = tide.spawn(listener.accept, listener)
-        local cpu, began = os.clock(), tide.time()
-        tide.sleep(0.45)
+        tide.sleep(0.45) -- if it tried on and on, time would not jump
         print("waits", accepting:status())
-        print("idle", os.clock() - cpu < 0.1)
         print("cancelled", (tide.move_on_after(0.01, accepting.await, accepting)))
         print("and", accepting:status())
         accepting = tide.spawn(listener.accept, listener)
         tide.sleep(0.05)
         for i = 1, 5 do hoard[i]:close() end
-        began = tide.time()
+        local began = tide.time()
         local other <close> = tide.timeout(10, accepting.await, accepting)
-        print("soon", tide.time() - began < 0.5)
+        print("soon", tide.time() - began <= 0.1)
         second:write "hello"
         print("works", other:read_exactly(5))
         for i = 6, #hoard do hoard[i]:close() end
@@ -608,11 +619,11 @@ describe("where no descriptors are left, accept", function()
         print("closed", select(2, tide.try(accepting.await, accepting)).kind)
         accepted:close()
       end
-      if tide.current_task() then main() else tide.run(main) end
+      tide.testing.run(main)
     ]]
-    local output = command_output(("ulimit -n 40; exec timeout 60 %s -e %s 2>&1"):format(quote(interpreter), quote(script)))
+    local output = command_output(("ulimit -n 40; exec timeout -k 10 100 %s -e %s 2>&1"):format(quote(interpreter), quote(script)))
     assert.equal(table.concat({
-      "connect\tEMFILE", "pair\tEMFILE", "waits\twaiting", "idle\ttrue", "cancelled\tfalse", "and\tcancelled",
+      "connect\tEMFILE", "pair\tEMFILE", "waits\twaiting", "cancelled\tfalse", "and\tcancelled",
       "soon\ttrue", "works\thello", "closed\tclosed", "",
     }, "\n"), output)
   end)
@@ -623,7 +634,7 @@ end)
 -- Runs the shell command beside this process; call the result for its output. The loop must have
 -- nothing to do for it any more by then.
 local function beside(command)
-  local pipe = assert(io.popen("exec 2>&1; exec timeout 60 sh -c " .. quote(command)))
+  local pipe = assert(io.popen("exec 2>&1; exec timeout -k 10 100 sh -c " .. quote(command)))
   return function()
     local output = pipe:read "a"
     pipe:close()
@@ -717,8 +728,11 @@ describe("Python", function()
   local with_python = needs(python, "python3")
 
   with_python("connects as an asyncio client, and gets a megabyte back", run(function()
+    local ended = tide.Event()
     local server <close> = net.serve(function(stream)
-      for data in stream:chunks() do stream:write(data) stream:flush() end
+      for data in stream:chunks() do stream:write(data) end
+      stream:flush()
+      ended:set()
     end, "127.0.0.1", 0)
     local output, pipe = python_beside([[
 import asyncio, sys
@@ -736,8 +750,8 @@ async def main():
 asyncio.run(main())
 print("over", flush=True)
 ]], server:address())
-    while #server == 0 do sleep(0.005) end
-    while #server > 0 do sleep(0.005) end
+    tide.timeout(60, ended.wait, ended)
+    while #server > 0 do sleep(0) end
     assert.equal("same\nover\n", output())
     assert.equal("closed file", io.type(pipe))
   end))

@@ -275,9 +275,9 @@ if not helper.inside then
         tide.sleep(5)
       end)
       tide.call_later(0.001, tide.stop)
-      local cpu = os.clock()
+      local turns_before = tide.stats().turns
       tide.run_forever()
-      assert.is_true(os.clock() - cpu < 0.03)
+      assert.is_true(tide.stats().turns - turns_before < 50)
     end)
 
     it("ends tasks that shield themselves for ever", function()
@@ -319,11 +319,11 @@ end
 
 describe("tide.time", function()
   it("is monotonic, in seconds", helper.run(function()
-    local before = tide.time()
+    local began, before = os.time(), tide.time()
     assert.are.equal("float", math.type(before))
-    tide.sleep(0.002)
+    tide.sleep(0.01)
     local lasted = tide.time() - before
-    assert.is_true(lasted >= 0.002 and lasted < 1)
+    assert.is_true(lasted >= 0.01 and lasted < os.time() - began + 1)
   end))
 end)
 

@@ -436,15 +436,15 @@ describe("fairness:", function()
   end))
 
   it("equal sleeps begun in one turn end in one turn, in order", run(function()
-    local log, marks = helper.log(), {}
+    local log, marks, tasks = helper.log(), {}, {}
     for i = 1, 20 do
-      tide.spawn(function()
+      tasks[i] = tide.spawn(function()
         tide.sleep(0.002)
         log(i)
         marks[tide.stats().turns] = true
       end)
     end
-    tide.sleep(0.005)
+    tide.wait(tasks)
     local count, expected = 0, {}
     for _ in pairs(marks) do count = count + 1 end
     for i = 1, 20 do expected[i] = i end

@@ -187,7 +187,7 @@ describe("testing.run restores the clock", function()
       assert.is_true(inner:cancelled())
       local before = tide.time()
       sleep(0.002)
-      assert.is_true(tide.time() - before < 1)
+      assert.is_true(tide.time() - before < 60)
     end
   end))
 

@@ -1,17 +1,18 @@
 /* Limit of a sleep: one ev_timer per coroutine, armed at each yield, its callback resumes. timers
- * [tasks] [sleeps] */
+ * [tasks] [sleeps] [least]; least: seconds, to which each sleep adds up to 10 ms */
 #define _GNU_SOURCE
 #include "measure.h"
 #include <ev.h>
 
 static const char BODY[] =
-    "local wait, random = ..., math.random\n"
+    "local wait, least = ...\n"
+    "local random = math.random\n"
     "math.randomseed(42)\n"
-    "return function(sleeps) for _ = 1, sleeps do wait(random() * 0.01) end end";
+    "return function(sleeps) for _ = 1, sleeps do wait(least + random() * 0.01) end end";
 
 struct sleeper {
   ev_timer timer; /* pending while the coroutine waits; its data is L, the state resumed from */
-  lua_State *co;  /* anchored on L's stack */
+  lua_State *co;  /* anchored in the table at L's index 2 */
 };
 
 static int wait_seconds(lua_State *L) { return lua_yield(L, 1); }
@@ -33,9 +34,10 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents) {
   step(loop, (struct sleeper *)timer, 0);
 }
 
-/* Starts a coroutine of the body at L's index 1, up to its first sleep. */
-static void start(struct ev_loop *loop, lua_State *L, struct sleeper *s, long sleeps) {
+/* Starts the i-th coroutine, of the body at L's index 1, up to its first sleep. */
+static void start(struct ev_loop *loop, lua_State *L, struct sleeper *s, long i, long sleeps) {
   s->co = lua_newthread(L);
+  lua_rawseti(L, 2, i + 1);
   ev_init(&s->timer, on_timer);
   s->timer.data = L;
   lua_pushvalue(L, 1);
@@ -46,15 +48,17 @@ static void start(struct ev_loop *loop, lua_State *L, struct sleeper *s, long sl
 
 int main(int argc, char **argv) {
   long tasks = argument(argc, argv, 1, 10000), sleeps = argument(argc, argv, 2, 100);
+  long least = argc > 3 ? argument(argc, argv, 3, 0) : 0;
   struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
   struct sleeper *sleepers = calloc((size_t)tasks, sizeof *sleepers);
   lua_State *L = new_state();
-  if (loop == NULL || sleepers == NULL || !lua_checkstack(L, (int)tasks + 10))
-    fail("no memory for the coroutines");
+  if (loop == NULL || sleepers == NULL) fail("no memory for the coroutines");
   lua_pushcfunction(L, wait_seconds);
-  run_source(L, BODY, 1);
+  lua_pushinteger(L, least);
+  run_source(L, BODY, 2);
+  lua_newtable(L);
   double began = cpu_ns();
-  for (long i = 0; i < tasks; i++) start(loop, L, &sleepers[i], sleeps);
+  for (long i = 0; i < tasks; i++) start(loop, L, &sleepers[i], i, sleeps);
   ev_run(loop, 0);
   printf("ns %.1f\n", (cpu_ns() - began) / (double)(tasks * sleeps));
   lua_close(L);

@@ -25,7 +25,8 @@ TIDE_BEGIN_DECLS
   X(NOMEM, 14, "limit", "out of memory")                                           \
   X(CANNOT_WAIT, 15, "cannot_wait", "cannot wait here")                            \
   X(BUSY, 16, "invalid_state", "another task is already doing this on the object") \
-  X(DNS, 17, "dns", "the name could not be resolved")
+  X(DNS, 17, "dns", "the name could not be resolved")                              \
+  X(FAILED, 18, "failed", "it failed with an error that is not the core's")
 
 enum {
   TIDE_OK = 0,

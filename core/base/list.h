@@ -56,4 +56,11 @@ static inline void tide_list_splice(tide_list *to, tide_list *from) {
   tide_list_init(from);
 }
 
+/* How many links there are besides the head. O(n). */
+static inline size_t tide_list_length(const tide_list *head) {
+  size_t length = 0;
+  for (const tide_list *link = head->next; link != head; link = link->next) length++;
+  return length;
+}
+
 #endif

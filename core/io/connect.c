@@ -63,10 +63,11 @@ static int park(tide_connect *self, tide_task *task) {
 }
 
 int tide_connect_wait(tide_connect *self, tide_task *task) {
+  if (self->paused == &task->wait) self->paused = NULL;
   int result = tide__wait_try(task, &connect_ops, &self->fd);
   if (result != TIDE_OK) return result;
   if (self->fd.fd < 0) return TIDE_ECLOSED;
-  self->paused = NULL;
+  if (self->paused != NULL) return TIDE_EBUSY;
   if (self->waited && under_way(self->result))
     self->result = tide__sys_connect(self->fd.fd, &self->address);
   if (self->result == 0 || self->result == -EISCONN) return TIDE_OK;
@@ -76,6 +77,7 @@ int tide_connect_wait(tide_connect *self, tide_task *task) {
 int tide_connect_take(tide_connect *self) {
   int fd = self->fd.fd;
   if (self->paused != NULL) tide__task_interrupt(self->paused->task, TIDE_ECLOSED);
+  self->paused = NULL;
   tide_fd_term(&self->fd);
   return fd;
 }

@@ -62,9 +62,7 @@ int tide__fd_wait(tide_fd *self, tide_wait *wait, int events) {
 
 int tide__fd_park(tide_fd *self, tide_task *task, int events) {
   int error = tide__fd_wait(self, &task->wait, events);
-  if (error != TIDE_OK) return error;
-  task->state = TIDE_TASK_WAITING;
-  return TIDE_PENDING;
+  return error == TIDE_OK ? tide__task_park(task) : error;
 }
 
 int tide_fd_wait(tide_fd *self, tide_task *task, int events) {

@@ -153,9 +153,9 @@ static int try_accept(tide_listener *listener, tide_task *task, int *fd) {
 }
 
 int tide_listener_accept(tide_listener *listener, tide_task *task, int *fd) {
+  if (listener->paused == &task->wait) listener->paused = NULL;
   int result = tide__recall_enter(&listener->fd, &listener->acceptor, task, &accept_ops);
   if (result != TIDE_OK) return result;
-  listener->paused = NULL;
   return tide__recall_leave(&listener->acceptor, task, try_accept(listener, task, fd));
 }
 

@@ -33,8 +33,7 @@ static int enter(tide_stream *stream, tide_task *task, const tide_wait_ops *ops)
 static int park(tide_stream *stream, tide_task *task, size_t mark) {
   stream->output->writer = &task->wait;
   stream->output->mark = mark;
-  task->state = TIDE_TASK_WAITING;
-  return TIDE_PENDING;
+  return tide__task_park(task);
 }
 
 static int shut(tide_stream *stream) {

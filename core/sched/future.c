@@ -49,6 +49,12 @@ int tide_future_wait(tide_future *future, tide_task *task, bool shielded) {
   return tide__wait_park(task, &future->waiters);
 }
 
+tide_future *tide_task_awaits(const tide_task *task) {
+  const tide_wait *wait = &task->wait;
+  if (tide_task_waits_for(task) == NULL) return NULL;
+  return wait->ops == &await_ops || wait->ops == &shielded_await_ops ? wait->source : NULL;
+}
+
 /* As a case of select. */
 
 static int attempt(tide_case *self) {

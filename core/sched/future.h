@@ -19,6 +19,7 @@ typedef struct tide_future {
   bool observed;     /* somebody waited when it ended, or came later: a failure is seen */
   bool is_task;      /* it is the first member of a tide_task */
   uint8_t user;      /* free for the owner */
+  uint32_t parked;   /* a task's: when its wait began, in units of 2^20 ns, modulo 2^32 */
 } tide_future;
 
 TIDE_API void tide_future_init(tide_future *future);
@@ -40,6 +41,9 @@ TIDE_API bool tide_future_cancel(tide_future *future);
  * the others cancel the future, and go on waiting for it to end. TIDE_EINVALID_STATE where a task
  * would wait for itself. */
 TIDE_API int tide_future_wait(tide_future *future, tide_task *task, bool shielded);
+
+/* The future whose end the task waits for (not as a case of select), or NULL. */
+TIDE_API tide_future *tide_task_awaits(const tide_task *task);
 
 /* A case of select (select.h): that the future has ended. It is not cancelled with the waiter. */
 TIDE_API void tide_case_future(tide_case *self, tide_future *future);

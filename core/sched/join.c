@@ -72,7 +72,7 @@ static const tide_wait_ops wait_ops = {
 static int hand_on(tide_join *join, tide_task *task) {
   task->wait.ops = &wait_ops;
   task->wait.source = join;
-  task->state = TIDE_TASK_WAITING;
+  tide__task_park(task);
   join->waiter = &task->wait;
   tide__wait_forwards(&task->wait, TIDE_ECANCELLED);
   tide__cancel_forward(task->loop);
@@ -87,8 +87,7 @@ int tide_join_wait(tide_join *join, tide_task *task) {
   if (join->taken < join->ended) return tide__wait_skip(task);
   if (join->ended == join->count) return TIDE_EINVALID_STATE;
   join->waiter = &task->wait;
-  task->state = TIDE_TASK_WAITING;
-  return TIDE_PENDING;
+  return tide__task_park(task);
 }
 
 void tide_join_term(tide_join *join) {

@@ -8,7 +8,7 @@
 
 /* While only ready tasks keep the loop busy, it is polled at the first turn's end after this many
  * nanoseconds. Reading the clock costs as much as half a step: it is read every so many steps, and
- * every turn again once steps have proved slow. */
+ * before each once steps have proved slow. */
 static const tide_time POLL_INTERVAL = 200000;
 enum { MAX_STRIDE = 32 };
 
@@ -118,18 +118,16 @@ tide_time tide_loop_deadline(const tide_loop *loop) {
   return loop->timers.count > 0 ? loop->timers.entries[0].key : TIDE_NEVER;
 }
 
-static uint32_t list_length(const tide_list *list) {
-  uint32_t length = 0;
-  for (const tide_list *link = list->next; link != list; link = link->next) length++;
-  return length;
-}
-
 uint64_t tide_loop_turns(const tide_loop *loop) { return loop->turns; }
 
 tide_loop_stats tide_loop_get_stats(const tide_loop *loop) {
+  tide_time present =
+      loop->turning && loop->left < loop->stride ? tide_clock_monotonic() - loop->checked : 0;
   return (tide_loop_stats){
       .turns = loop->turns,
-      .ready = list_length(&loop->ready) + list_length(&loop->batch),
+      .steps = loop->steps + loop->stride - loop->left,
+      .longest_slice = present > loop->longest ? present : loop->longest,
+      .ready = (uint32_t)(tide_list_length(&loop->ready) + tide_list_length(&loop->batch)),
       .timers = (uint32_t)loop->timers.count,
       .watching = loop->watching,
   };
@@ -187,6 +185,18 @@ void tide_watcher_set(tide_watcher *watcher, tide_loop *loop, int events) {
 
 /* Turns. */
 
+/* Steps have been made since the clock was looked at last: the longest slice is one of them, or at
+ * most all of them. */
+__attribute__((noinline)) static void look_at_clock(tide_loop *loop) {
+  tide_time now = tide_clock_monotonic();
+  tide_time span = now - loop->checked;
+  if (span > loop->longest) loop->longest = span;
+  loop->steps += loop->stride - loop->left;
+  loop->left = loop->stride = span < POLL_INTERVAL ? MAX_STRIDE : 1;
+  loop->checked = now;
+  if (now - loop->polled >= POLL_INTERVAL) loop->due = true;
+}
+
 /* Takes a task out of the batch and makes it the running one. */
 static tide_task *begin_step(tide_loop *loop, tide_list *link) {
   tide_task *task = tide_container(link, tide_task, wait.in.link);
@@ -197,7 +207,8 @@ static tide_task *begin_step(tide_loop *loop, tide_list *link) {
   }
   task->state = TIDE_TASK_RUNNING;
   loop->current = task;
-  loop->runs++;
+  if (loop->left == 0) look_at_clock(loop);
+  loop->left--;
   return task;
 }
 
@@ -216,19 +227,9 @@ static void run_batch(tide_loop *loop) {
   loop->current = NULL;
 }
 
-static bool clock_says_poll(tide_loop *loop) {
-  tide_time now = tide_clock_monotonic();
-  loop->stride = now - loop->checked < POLL_INTERVAL ? MAX_STRIDE : 1;
-  loop->runs = 0;
-  loop->checked = now;
-  return now - loop->polled >= POLL_INTERVAL;
-}
-
 static inline bool poll_is_due(tide_loop *loop) {
-  if (!loop->due)
-    loop->due =
-        tide_list_empty(&loop->ready) || (loop->runs >= loop->stride && clock_says_poll(loop));
-  return loop->due;
+  if (!loop->due && loop->left == 0) look_at_clock(loop);
+  return loop->due || tide_list_empty(&loop->ready);
 }
 
 /* Waits in libev for an event, at most so long. */
@@ -250,11 +251,25 @@ static void poll_blocking(tide_loop *loop) {
   poll_for(loop, when > loop->now ? when - loop->now : 0);
 }
 
-/* Whether the last poll found nothing, and for as long as must be nothing comes. What came may have
- * woken no task: bytes that are sent in the background. */
-static bool stays_quiet(tide_loop *loop) {
-  if (!loop->stirred && loop->watching > 0 && loop->threshold > 0) poll_for(loop, loop->threshold);
+/* Whether the last poll found nothing. What came may have woken no task: bytes that are sent in the
+ * background. */
+static bool is_quiet(const tide_loop *loop) {
   return !loop->stirred && tide_list_empty(&loop->ready);
+}
+
+/* Whether that holds for as long as it must. A poll may end before its time: a signal came, or the
+ * process was stopped, and then there may be something that it has not seen. */
+static bool stays_quiet(tide_loop *loop) {
+  if (loop->watching == 0 || loop->threshold == 0) return is_quiet(loop);
+  tide_time until = tide_time_add(tide_clock_monotonic(), loop->threshold);
+  for (tide_time now = 0; is_quiet(loop) && now < until && !loop->stopping;) {
+    now = tide_clock_monotonic();
+    if (now < until)
+      poll_for(loop, until - now);
+    else
+      ev_run(loop->ev, EVRUN_NOWAIT);
+  }
+  return is_quiet(loop);
 }
 
 static int poll_real(tide_loop *loop, bool block) {
@@ -280,12 +295,24 @@ static int poll_virtual(tide_loop *loop, bool block) {
 
 static int poll(tide_loop *loop, bool block) {
   block = block && tide_list_empty(&loop->ready);
+  if (loop->left < loop->stride) look_at_clock(loop);
   int error = loop->virtual_clock ? poll_virtual(loop, block) : poll_real(loop, block);
   loop->due = false;
-  loop->polled = tide_clock_monotonic();
+  loop->polled = loop->checked = tide_clock_monotonic();
   if (!loop->virtual_clock) loop->now = loop->polled + loop->ahead;
   tide__timers_fire(loop);
   return error;
+}
+
+/* What the host does between turns is no slice. */
+static void begin_turning(tide_loop *loop) {
+  loop->turning = true;
+  loop->checked = tide_clock_monotonic();
+}
+
+static void end_turning(tide_loop *loop) {
+  if (loop->left < loop->stride) look_at_clock(loop);
+  loop->turning = false;
 }
 
 static void run_turn(tide_loop *loop) {
@@ -296,10 +323,10 @@ static void run_turn(tide_loop *loop) {
 
 int tide_loop_turn(tide_loop *loop, bool block) {
   if (loop->turning) return TIDE_EALREADY_RUNNING;
-  loop->turning = true;
+  begin_turning(loop);
   run_turn(loop);
   int error = poll_is_due(loop) ? poll(loop, block) : TIDE_OK;
-  loop->turning = false;
+  end_turning(loop);
   return error;
 }
 
@@ -325,14 +352,15 @@ tide_task *tide_task_next(tide_loop *loop, const tide_task_ops *ops) {
 int tide_loop_run(tide_loop *loop, const tide_future *until) {
   int error = TIDE_OK;
   if (loop->turning) return TIDE_EALREADY_RUNNING;
-  loop->turning = true;
+  begin_turning(loop);
   loop->until = until;
   loop->rolling = true;
   while (error == TIDE_OK && !run_is_over(loop)) {
     run_turn(loop);
     if (poll_is_due(loop)) error = poll(loop, !run_is_over(loop));
   }
-  loop->turning = loop->rolling = loop->stopping = false;
+  end_turning(loop);
+  loop->rolling = loop->stopping = false;
   loop->until = NULL;
   return error;
 }

@@ -88,7 +88,11 @@ TIDE_API uint64_t tide_loop_turns(const tide_loop *loop);
 
 /* What the loop holds at the moment. */
 typedef struct tide_loop_stats {
-  uint64_t turns;    /* completed since the loop was made */
+  uint64_t turns; /* completed since the loop was made */
+  uint64_t steps; /* of tasks, begun since then */
+  tide_time
+      longest_slice; /* of all those steps, also the present one. The real clock is read before
+                        each while they are slow, else once in 32, which then count as one */
   uint32_t ready;    /* tasks that will be stepped without further waiting */
   uint32_t timers;   /* deadlines ahead: sleeps, timeouts */
   uint32_t watching; /* descriptor waits that are pending */

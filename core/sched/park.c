@@ -6,8 +6,7 @@
 
 int tide__wait_park(tide_task *task, tide_list *waiters) {
   tide_list_append(waiters, &task->wait.in.link);
-  task->state = TIDE_TASK_WAITING;
-  return TIDE_PENDING;
+  return tide__task_park(task);
 }
 
 void tide__wait_unlink(tide_wait *wait) { tide_list_remove(&wait->in.link); }

@@ -28,9 +28,11 @@ struct tide_loop {
   bool rolling;        /* inside tide_loop_run: a turn may follow the last without return */
   bool due;            /* the loop is to be polled at this turn's end */
   const tide_future *until; /* whose end ends tide_loop_run, or NULL */
-  uint32_t runs;            /* steps since the clock was last checked */
-  uint32_t stride;          /* steps after which it is checked again */
-  tide_time checked;        /* when that was */
+  uint32_t stride;          /* steps between two looks at the clock */
+  uint32_t left;            /* of those, to the next */
+  tide_time checked;        /* when it was looked at last */
+  tide_time longest;        /* span between two looks with steps in between */
+  uint64_t steps;           /* made before the last look */
   tide_time polled;         /* when the last poll ended, by the real clock */
   uint32_t watching;        /* descriptor waits that are pending */
   uint64_t last_id;         /* of a task */
@@ -58,6 +60,15 @@ bool tide__wait_forwards(tide_wait *wait, int outcome); /* a `cancel` for ops wi
 /* task.c */
 void tide__task_wake(tide_task *task, int outcome);
 void tide__task_interrupt(tide_task *task, int outcome);
+
+enum { TIDE__PARKED_SHIFT = 20 }; /* of nanoseconds, for tide_future.parked */
+
+/* The running task's wait is in its source. Always TIDE_PENDING. */
+static inline int tide__task_park(tide_task *task) {
+  task->state = TIDE_TASK_WAITING;
+  task->future.parked = (uint32_t)(task->loop->now >> TIDE__PARKED_SHIFT);
+  return TIDE_PENDING;
+}
 
 /* Begins a wait of the running task. False: its scope is cancelled, and it will be told at its
  * next step; the caller returns TIDE_PENDING and changes nothing. */

@@ -55,3 +55,10 @@ int tide_rwlock_release(tide_rwlock *lock, bool write) {
   wake_waiters(lock);
   return TIDE_OK;
 }
+
+size_t tide_rwlock_writers_waiting(const tide_rwlock *lock) {
+  size_t writers = 0;
+  for (tide_list *link = lock->waiters.next; link != &lock->waiters; link = link->next)
+    writers += (size_t)tide_container(link, tide_wait, in.link)->value.number;
+  return writers;
+}

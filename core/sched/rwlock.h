@@ -21,6 +21,9 @@ TIDE_API int tide_rwlock_acquire(tide_rwlock *lock, tide_task *task, bool write)
 /* Ends one holder's reading or writing. TIDE_EINVALID_STATE where nobody does. */
 TIDE_API int tide_rwlock_release(tide_rwlock *lock, bool write);
 
+/* How many of those who wait want to write. O(waiters). */
+TIDE_API size_t tide_rwlock_writers_waiting(const tide_rwlock *lock);
+
 TIDE_END_DECLS
 
 #endif

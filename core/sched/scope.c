@@ -133,6 +133,13 @@ bool tide__wait_forwards(tide_wait *wait, int outcome) {
   return true;
 }
 
+tide_scope *tide_scope_next(const tide_scope *top, const tide_scope *scope) {
+  if (!tide_list_empty(&scope->children))
+    return tide_container(scope->children.next, tide_scope, link);
+  while (scope != top && scope->link.next == &scope->parent->children) scope = scope->parent;
+  return scope == top ? NULL : tide_container(scope->link.next, tide_scope, link);
+}
+
 static void deadline_fire(tide_timer *timer) {
   tide_deadline *deadline = tide_container(timer, tide_deadline, timer);
   if (!(deadline->scope->flags & TIDE_SCOPE_CALLED)) deadline->scope->flags |= TIDE_SCOPE_EXPIRED;

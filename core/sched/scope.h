@@ -16,13 +16,16 @@ typedef struct tide_task tide_task;
 typedef struct tide_scope tide_scope;
 
 enum {
-  TIDE_SCOPE_CALLED = 1,    /* cancel was called on this very scope */
-  TIDE_SCOPE_CANCELLED = 2, /* it, or an ancestor seen through no shield, was cancelled */
-  TIDE_SCOPE_SHIELD = 4,    /* the parent's cancellation does not reach in here */
-  TIDE_SCOPE_EXPIRED = 8,   /* its deadline cancelled it */
-  TIDE_SCOPE_ENTERED = 16,  /* it is in the tree */
-  TIDE_SCOPE_FRESH = 64,    /* CANCELLED came on, and its task is to be told */
-  TIDE_SCOPE_GROUP = 32,    /* it is a group's: its child tasks count in the group */
+  TIDE_SCOPE_CALLED = 1,      /* cancel was called on this very scope */
+  TIDE_SCOPE_CANCELLED = 2,   /* it, or an ancestor seen through no shield, was cancelled */
+  TIDE_SCOPE_SHIELD = 4,      /* the parent's cancellation does not reach in here */
+  TIDE_SCOPE_EXPIRED = 8,     /* its deadline cancelled it */
+  TIDE_SCOPE_ENTERED = 16,    /* it is in the tree */
+  TIDE_SCOPE_FRESH = 64,      /* CANCELLED came on, and its task is to be told */
+  TIDE_SCOPE_GROUP = 32,      /* it is a group's: its child tasks count in the group */
+  TIDE_SCOPE_ITER = 128,      /* it is an iterator's: the place of who waits inside */
+  TIDE_SCOPE_OWNER = 1 << 24, /* this bit and those above it are the owner's; the Lua bindings mark
+                                theirs with this one */
 };
 
 struct tide_scope {
@@ -34,7 +37,7 @@ struct tide_scope {
   uint32_t requests;  /* how often cancel was called, less the uncancels */
 };
 
-/* A scope outside the tree. `flags`: 0 or TIDE_SCOPE_SHIELD. */
+/* A scope outside the tree. `flags`: TIDE_SCOPE_SHIELD or 0, and bits of the owner's. */
 TIDE_API void tide_scope_init(tide_scope *scope, uint32_t flags);
 
 /* Opens the scope inside the task's innermost one. */
@@ -51,6 +54,12 @@ TIDE_API void tide_scope_cancel(tide_scope *scope, tide_loop *loop);
 
 /* Takes one cancel back; at zero the scope is live again. True if a request was there. */
 TIDE_API bool tide_scope_uncancel(tide_scope *scope);
+
+/* The scope that follows in the tree below `top`: parents before what is inside, in the order in
+ * which they were opened. NULL after the last. For looking at it: a task's own scope is
+ * task->own of its `task`, that with TIDE_SCOPE_GROUP is a tide_group's first member, that with
+ * TIDE_SCOPE_ITER a tide_iter's `place`. O(depth), O(1) on average. */
+TIDE_API tide_scope *tide_scope_next(const tide_scope *top, const tide_scope *scope);
 
 static inline bool tide_scope_cancelled(const tide_scope *scope) {
   return (scope->flags & TIDE_SCOPE_CANCELLED) != 0;

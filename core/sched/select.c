@@ -60,8 +60,7 @@ static int park_all(tide_select *select, tide_task *task) {
     while (i-- > 0) select->cases[i].wait.ops->abandon(&select->cases[i].wait);
     return error;
   }
-  task->state = TIDE_TASK_WAITING;
-  return TIDE_PENDING;
+  return tide__task_park(task);
 }
 
 int tide_select_try(tide_select *select, tide_task *task) {

@@ -131,8 +131,7 @@ int tide__wait_start(tide_wait *wait, tide_time when) {
 int tide__wait_park_until(tide_task *task, tide_time when) {
   int error = tide__wait_start(&task->wait, when);
   if (error != TIDE_OK) return error;
-  task->state = TIDE_TASK_WAITING;
-  return TIDE_PENDING;
+  return tide__task_park(task);
 }
 
 int tide_task_sleep_until(tide_task *task, tide_time when) {
@@ -167,4 +166,10 @@ int tide_task_spawn_after(tide_task *task, tide_group *group, tide_future *futur
 
 const char *tide_task_waits_for(const tide_task *task) {
   return task->state == TIDE_TASK_WAITING ? task->wait.ops->name : NULL;
+}
+
+tide_time tide_task_waited(const tide_task *task) {
+  if (task->state != TIDE_TASK_WAITING) return 0;
+  uint32_t now = (uint32_t)(task->loop->now >> TIDE__PARKED_SHIFT);
+  return (tide_time)(now - task->future.parked) << TIDE__PARKED_SHIFT;
 }

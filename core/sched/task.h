@@ -12,6 +12,7 @@ TIDE_BEGIN_DECLS
 typedef struct tide_group tide_group;
 
 typedef struct tide_task_ops {
+  const char *name; /* what these tasks are, for who looks at the tree; or NULL */
   /* Runs the task up to its next wait or its end. `outcome` is that of the wait that ended; at the
    * first step TIDE_OK, or TIDE_ECANCELLED where the task was cancelled before it ran. It returns
    * after a waiting function gave TIDE_PENDING, or after tide_task_finish. It must not raise,
@@ -89,6 +90,10 @@ TIDE_API int tide_task_sleep_until(tide_task *task, tide_time when);
 
 /* What the task waits for ("Queue.get"), or NULL where it does not. */
 TIDE_API const char *tide_task_waits_for(const tide_task *task);
+
+/* For how long, on the loop's clock; 0 where it does not wait. Good to 1.05 ms, and up to 52 days.
+ * Functions that are called again begin a new wait each time. */
+TIDE_API tide_time tide_task_waited(const tide_task *task);
 
 TIDE_END_DECLS
 

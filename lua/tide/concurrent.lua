@@ -58,16 +58,19 @@ local function first_result(future)
   return (future:result())
 end
 
+local function result_or_error(future)
+  local _, value = pcall(first_result, future)
+  return value
+end
+
 -- tide.gather{a, b, ..., return_errors=false} (waits) -> list of first results, in order
 function tide.gather(list)
   local futures = start(checked(list, "gather"))
-  local results, return_errors = {}, list.return_errors
+  local results, get = {}, list.return_errors and result_or_error or first_result
   local pending <close> = join(futures, true)
   for _ = 1, #futures do
     local i = pending:next()
-    local ok, value = pcall(first_result, futures[i])
-    if not ok and not return_errors then error(value, 0) end
-    results[i] = value
+    results[i] = get(futures[i])
   end
   return results
 end

@@ -4,9 +4,13 @@ local tide = require "tide"
 require "tide.errors"
 require "tide.concurrent"
 require "tide.iter"
+require "tide.iter_sources"
+require "tide.iter_lazy"
 require "tide.iter_tasks"
+require "tide.iter_ends"
 require "tide.net"
 require "tide.testing"
+require "tide.tree"
 
 -- what only the parts need
 tide.set_hook = nil
@@ -14,3 +18,8 @@ tide.join = nil
 tide.shielded_await = nil
 tide.shield_call = nil
 tide.generator_parts = nil
+tide.interval_parts = nil
+tide.iter_parts = nil
+tide.tree_nodes = nil
+tide.enclosing_tasks = nil
+tide.mark_loops = nil

@@ -5,6 +5,7 @@
 -- The tasks begin with the first step. One of them, the leader, ends last, and closes the source.
 local tide = require "tide"
 local iter = require "tide.iter"
+local from = require "tide.iter_sources".from
 
 local Iter, bad, no_result = iter.Iter, iter.bad, iter.no_result
 local Queue, Semaphore, TaskGroup = tide.Queue, tide.Semaphore, tide.TaskGroup
@@ -168,7 +169,7 @@ local function new(name, source, sources, ahead, work, ...)
     end
     return deliver(pipe, next_item(queue))
   end
-  return iter.new(step, function() crew:close() end, name, source)
+  return iter.holding(iter.new(step, function() crew:close() end, name, source))
 end
 
 -- ---- buffer
@@ -348,7 +349,7 @@ end
 function Iter:merge(...)
   local sources = setmetatable({ self, ... }, All)
   for i = 2, select("#", ...) + 1 do
-    sources[i] = iter.from(sources[i]) or bad(i - 1, "merge", "something to iterate", sources[i], 2)
+    sources[i] = from(sources[i]) or bad(i - 1, "merge", "something to iterate", sources[i], 2)
   end
   local others = setmetatable(table.move(sources, 2, #sources, 1, {}), All)
   local merged = new("merge", self, sources, #sources, merge_all, sources)

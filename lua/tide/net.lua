@@ -4,7 +4,7 @@ local check = require "tide.check"
 
 local net = tide.net
 local Event, Semaphore, current_task, spawn = tide.Event, tide.Semaphore, tide.current_task, tide.spawn
-local call_soon, move_on_after = tide.call_soon, tide.move_on_after
+local call_soon, enclosing_tasks, move_on_after = tide.call_soon, tide.enclosing_tasks, tide.move_on_after
 local raw_pcall, shield = tide.raw.pcall, tide.shield
 
 -- A connection costs its task, its stream and an entry in a table: no closure, no callback. Its task
@@ -132,16 +132,21 @@ local function wait_until_left(server, for_closer)
   end
 end
 
--- If the task is a connection's, notes that it closes the server: connections that do so neither
--- cancel one another nor wait for one another. Whether it is one.
-local function note_closer(server, task)
-  local state = task and server.tasks[task]
-  if state == SERVING then
-    server.tasks[task] = CLOSING
-    server.closers = server.closers + 1
-    server.changed:set() -- those before it need not wait for it any more
+-- If the caller is a connection's task or, through groups, a child of one, notes that this closes
+-- the server: connections that do so neither cancel one another nor wait for one another. Whether it
+-- is one.
+local function note_closer(server)
+  local is_connection = false
+  for _, task in ipairs(enclosing_tasks()) do
+    local state = server.tasks[task]
+    is_connection = is_connection or state ~= nil
+    if state == SERVING then
+      server.tasks[task] = CLOSING
+      server.closers = server.closers + 1
+      server.changed:set() -- those before it need not wait for it any more
+    end
   end
-  return state ~= nil
+  return is_connection
 end
 
 local function grace_of(opts)
@@ -160,11 +165,10 @@ end
 -- there is no grace and no wait.
 function Server:close(opts)
   local grace = grace_of(opts)
-  local me = current_task()
-  local for_closer = note_closer(self, me)
+  local for_closer = note_closer(self)
   local ok, err = true, nil
   if not self.closing then stop_accepting(self) end
-  if not me then return cancel_connections(self) end
+  if not current_task() then return cancel_connections(self) end
   if grace > 0 then ok, err = raw_pcall(move_on_after, grace, wait_until_left, self, for_closer) end
   cancel_connections(self, for_closer)
   if not have_left(self, for_closer) then shield(wait_until_left, self, for_closer) end
@@ -190,6 +194,16 @@ end
 -- #server: connections that have not ended
 function Server:__len()
   return self.count
+end
+
+-- server:statistics() -> {connections=, max_connections=, accepting=, closed=}
+function Server:statistics()
+  return {
+    connections = self.count,
+    max_connections = self.max_connections,
+    accepting = self.accepting,
+    closed = self.closing,
+  }
 end
 
 function Server:__tostring()
@@ -248,6 +262,7 @@ function net.serve(handler, host, port, opts)
     on_error = options.on_error,
     listener = listener,
     bound = { listener:address() },
+    max_connections = options.max_connections,
     seats = options.max_connections and Semaphore(options.max_connections),
     starting = {},
     checking = false,

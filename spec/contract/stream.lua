@@ -76,13 +76,13 @@ local function fill(stream)
       accepted[#accepted + 1] = label .. piece
     end
   end)
-  turns(3)
-  local count
-  repeat
-    count = #accepted
+  local count, quiet = 0, 0
+  repeat -- the system may have more room a little later
     sleep(0.002)
-  until #accepted == count
-  assert.equal("waiting", task:status())
+    assert.is_false(task:done())
+    quiet = task:status() == "waiting" and #accepted == count and quiet + 1 or 0
+    count = #accepted
+  until quiet == 2
   return accepted, task
 end
 
@@ -465,7 +465,7 @@ local function contract(connect, opts)
       for chunk in b:chunks() do
         i = i + 1
         parts[i] = chunk
-        if i % 10 == 0 then sleep(i % 100 == 0 and 0.001 or 0) end
+        if i % 10 == 0 then sleep(i % 100 == 0 and i <= 10000 and 0.001 or 0) end
       end
       writer:await()
       same(data, table.concat(parts))

@@ -390,6 +390,46 @@ static void struck_at_any_wait_it_leaves_no_waiter(void) {
   play_all_blows(&(scenario){.stage = stage, .verify = verify});
 }
 
+static tide_future awaited;
+
+static void awaiter(actor *self) {
+  BEGIN;
+  TRY(sleep_ms(self, 50));
+  TRY(tide_future_wait(&awaited, &self->task, self->i != 0));
+  END;
+}
+
+static void onlooker(actor *self) {
+  BEGIN;
+  TRY(sleep_ms(self, 3000));
+  for (int i = 0; i < 2; i++) {
+    const tide_task *task = &self->world->actors[i].task;
+    CHECK(tide_task_awaits(task) == &awaited);
+    CHECK(tide_task_waited(task) >= 2948 * 1000000ull &&
+          tide_task_waited(task) <= 2952 * 1000000ull);
+  }
+  tide_future_end(&awaited, TIDE_FUTURE_DONE);
+  CHECK(tide_task_awaits(&self->world->actors[0].task) == NULL);
+  CHECK(tide_task_waited(&self->world->actors[0].task) == 0);
+  END;
+}
+
+static void a_task_tells_what_it_awaits_and_for_how_long(void) {
+  world w;
+  world_open(&w);
+  tide_future_init(&awaited);
+  actor *a = spawn(&w, "a", awaiter);
+  spawn(&w, "b", awaiter)->i = 1;
+  spawn(&w, "onlooker", onlooker);
+  CHECK(tide_task_awaits(&a->task) == NULL && tide_task_waited(&a->task) == 0);
+  turn(&w);
+  CHECK_TEXT(tide_task_waits_for(&a->task), "sleep");
+  CHECK(tide_task_awaits(&a->task) == NULL);
+  settle(&w);
+  check_all_ended(&w);
+  world_close(&w);
+}
+
 int main(void) {
   RUN(its_end_wakes_all_in_the_order_they_came);
   RUN(it_ends_once);
@@ -411,5 +451,6 @@ int main(void) {
   RUN(interrupted_as_cancelled_it_hands_that_on);
   RUN(interrupting_a_task_that_does_not_wait_does_nothing);
   RUN(struck_at_any_wait_it_leaves_no_waiter);
+  RUN(a_task_tells_what_it_awaits_and_for_how_long);
   return check_summary();
 }

@@ -75,7 +75,7 @@ static actor *connect_once(world *w) {
 static void finish(world *w, const actor *a) {
   for (int i = 0; i < SOON && !actor_ended(a); i++) {
     turn(w);
-    if (i > SOON / 2) usleep(1000);
+    if (i > SOON / 2) usleep(10000);
   }
   CHECK(actor_ended(a));
 }
@@ -343,19 +343,25 @@ static void cancelling_ends_an_attempt(void) {
 
 /* Scarcity. */
 
-static void a_full_backlog_is_tried_again(void) {
-  world w;
-  int others[3];
-  io_open(&w);
-  parse(unix_path(), 0);
-  CHECK_EQ(tide_listener_open(&listener, w.loop, &address, &(tide_listen_options){.backlog = 1}),
-           TIDE_OK);
+/* A unix listener whose backlog is full: how many are in it, the last of them refused. */
+static int open_full_listener(world *w, int others[3]) {
   int count = 0;
+  io_open(w);
+  parse(unix_path(), 0);
+  CHECK_EQ(tide_listener_open(&listener, w->loop, &address, &(tide_listen_options){.backlog = 1}),
+           TIDE_OK);
   do {
     others[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     CHECK(count < 3);
   } while (connect(others[count++], &address.as.any, address.length) == 0);
   CHECK_EQ(errno, EAGAIN);
+  return count;
+}
+
+static void a_full_backlog_is_tried_again(void) {
+  world w;
+  int others[3];
+  int count = open_full_listener(&w, others);
   tide_listener second;
   CHECK_EQ(tide_listener_open(&second, w.loop, &address, NULL), TIDE_OS(EADDRINUSE));
   actor *c = connect_once(&w);
@@ -379,6 +385,36 @@ static void a_full_backlog_is_tried_again(void) {
   close_listener(&w);
 }
 
+static void let_the_rest_end(world *w, const actor *self) {
+  for (int turns = 0; self->task.state == TIDE_TASK_WAITING; turns++) {
+    CHECK(turns < SOON);
+    CHECK_EQ(tide_loop_turn(w->loop, true), TIDE_OK);
+  }
+  CHECK_EQ(self->task.state, TIDE_TASK_READY);
+}
+
+/* Killed or cancelled between the end of a rest and the next try: nothing leads to the task, whose
+ * memory may be gone when the attempt is closed. */
+static void an_attempt_that_was_about_to_be_made_again_forgets_its_task(void) {
+  for (int kill = 0; kill < 2; kill++) {
+    world w;
+    int others[3];
+    int count = open_full_listener(&w, others);
+    actor *c = connect_once(&w);
+    turn(&w);
+    let_the_rest_end(&w, c);
+    if (kill)
+      actor_kill(c);
+    else
+      tide_task_cancel(&c->task);
+    settle(&w);
+    CHECK(actor_failed_with(c, TIDE_ECANCELLED));
+    CHECK(attempt.paused == NULL);
+    while (count-- > 0) close(others[count]);
+    close_listener(&w);
+  }
+}
+
 /* Leaves no descriptor to be had. */
 static rlim_t exhaust(void) {
   struct rlimit limit;
@@ -398,15 +434,19 @@ static void restore(rlim_t before) {
   CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-static actor *starve(world *w, rlim_t *before) {
+/* `body` is in an accept that waits for descriptors. */
+static actor *starve_in(world *w, rlim_t *before, void (*body)(actor *self)) {
   open_listener(w, "127.0.0.1");
-  actor *a = accept_times(w, 1), *c = connect_once(w);
+  actor *a = spawn(w, "a", body), *c = connect_once(w);
+  a->i = 1;
   *before = exhaust();
   finish(w, c);
   for (int i = 0; i < 5; i++) turn(w);
   CHECK_EQ(a->task.state, TIDE_TASK_WAITING);
   return a;
 }
+
+static actor *starve(world *w, rlim_t *before) { return starve_in(w, before, acceptor); }
 
 static void without_descriptors_it_waits_and_tries_again(void) {
   world w;
@@ -444,7 +484,7 @@ static void waiting_goes_on_as_usual_afterwards(void) {
   actor *a = starve(&w, &before);
   a->i = 1; /* one more */
   restore(before);
-  while (a->task.state == TIDE_TASK_WAITING) CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
+  let_the_rest_end(&w, a);
   for (int i = 0; i < 5; i++) turn(&w);
   CHECK_LOG(&w, "c connected, a accepted");
   CHECK(!actor_ended(a));
@@ -463,6 +503,34 @@ static void closing_it_ends_the_wait_for_descriptors(void) {
   restore(before);
   turn(&w);
   CHECK(actor_failed_with(a, TIDE_ECLOSED));
+  close_listener(&w);
+}
+
+/* Accepts nobody, takes back that it was cancelled, and sleeps. */
+static void acceptor_who_goes_on(actor *self) {
+  int fd = -1;
+  BEGIN;
+  CALL(tide_listener_accept(&listener, &self->task, &fd));
+  CHECK_EQ(self->outcome, TIDE_ECANCELLED);
+  tide_task_uncancel(&self->task);
+  WAIT(sleep_ms(self, 1000));
+  END;
+}
+
+/* Cancelled between the end of a rest and the next try. */
+static void closing_it_does_not_end_what_its_acceptor_does_next(void) {
+  world w;
+  rlim_t before;
+  actor *a = starve_in(&w, &before, acceptor_who_goes_on);
+  let_the_rest_end(&w, a);
+  tide_task_cancel(&a->task);
+  turn(&w);
+  turn(&w);
+  restore(before);
+  CHECK_TEXT(tide_task_waits_for(&a->task), "sleep");
+  tide_listener_close(&listener);
+  settle(&w);
+  CHECK_EQ(a->outcome, TIDE_OK);
   close_listener(&w);
 }
 
@@ -505,11 +573,13 @@ int main(void) {
   RUN(a_cancelled_accept_takes_nobody);
   RUN(cancelling_ends_an_attempt);
   RUN(a_full_backlog_is_tried_again);
+  RUN(an_attempt_that_was_about_to_be_made_again_forgets_its_task);
   if (under_valgrind()) return check_summary();
   RUN(without_descriptors_it_waits_and_tries_again);
   RUN(waiting_for_descriptors_can_be_cancelled);
   RUN(waiting_goes_on_as_usual_afterwards);
   RUN(closing_it_ends_the_wait_for_descriptors);
+  RUN(closing_it_does_not_end_what_its_acceptor_does_next);
   RUN(without_descriptors_nothing_is_opened);
   return check_summary();
 }

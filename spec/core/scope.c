@@ -533,6 +533,51 @@ static void layered(actor *self) {
 
 static void layered_close(actor *self) { tide_deadline_stop(&self->deadline); }
 
+/* Looking at the tree. */
+
+static tide_group family;
+static actor *child;
+
+static void sleeper(actor *self) {
+  BEGIN;
+  TRY(sleep_ms(self, 5));
+  END;
+}
+
+static void parent(actor *self) {
+  BEGIN;
+  tide_scope_init(&self->scope, TIDE_SCOPE_SHIELD);
+  tide_scope_enter(&self->scope, &self->task);
+  tide_group_init(&family, self->world->loop, 0, true);
+  tide_group_enter(&family, &self->task);
+  child = spawn_in(self->world, &family, "child", sleeper);
+  TRY(sleep_ms(self, 10));
+  tide_group_exit(&family);
+  tide_scope_exit(&self->scope);
+  END;
+}
+
+static void the_tree_can_be_walked_from_any_scope_parents_first(void) {
+  world w;
+  world_open(&w);
+  actor *first = spawn(&w, "first", parent), *second = spawn(&w, "second", sleeper);
+  turn(&w);
+  const tide_scope *top = &tide_loop_background(w.loop)->scope;
+  const tide_scope *expected[] = {&first->task.own, &first->scope,     &family.scope,
+                                  &child->task.own, &second->task.own, NULL};
+  const tide_scope *at = top;
+  for (int i = 0; i < 6; i++) {
+    at = tide_scope_next(top, at);
+    CHECK(at == expected[i]);
+  }
+  CHECK(tide_scope_next(&first->task.own, &child->task.own) == NULL);
+  CHECK(tide_scope_next(&child->task.own, &child->task.own) == NULL);
+  CHECK(tide_scope_next(&first->scope, &first->scope) == &family.scope);
+  settle(&w);
+  CHECK(tide_scope_next(top, top) == NULL);
+  world_close(&w);
+}
+
 static void stage(world *w) {
   w->victim = spawn(w, "victim", layered);
   w->victim->close = layered_close;
@@ -579,6 +624,7 @@ int main(void) {
   RUN(uncancel_after_a_deadline_makes_the_scope_live);
   RUN(a_deadline_without_memory_is_gone);
   RUN(of_two_deadlines_the_outer_may_come_first);
+  RUN(the_tree_can_be_walked_from_any_scope_parents_first);
   RUN(struck_at_any_wait_it_leaves_no_scope_and_no_timer);
   return check_summary();
 }

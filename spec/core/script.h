@@ -99,6 +99,16 @@ struct actor {
     }                               \
   } while (0)
 
+/* Calls what is called again whatever the outcome, until it is done. */
+#define STEP(call)                            \
+  for (;;) {                                  \
+    self->outcome = (call);                   \
+    if (self->outcome != TIDE_PENDING) break; \
+    self->at = __LINE__;                      \
+    return;                                   \
+  case __LINE__:;                             \
+  }
+
 static inline tide_future_state actor_state(const actor *self) {
   if (self->outcome == TIDE_OK) return TIDE_FUTURE_DONE;
   return self->outcome == TIDE_ECANCELLED ? TIDE_FUTURE_CANCELLED : TIDE_FUTURE_FAILED;
@@ -232,6 +242,9 @@ static inline void turn(world *w) {
   CHECK_EQ(error, TIDE_OK);
   strike_if_due(w);
 }
+
+/* Nanoseconds of real time that nothing takes but what never ends, however slow the machine. */
+static const tide_time FOR_EVER = (tide_time)60 * 1000000000;
 
 /* Turns until nothing can happen any more; time jumps. */
 static inline void settle(world *w) {

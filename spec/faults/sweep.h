@@ -23,7 +23,7 @@
 #include "../../bindings/tide_lua.h"
 
 enum {
-  SECONDS_PER_POINT = 12, /* after those it hangs */
+  SECONDS_PER_POINT = 60, /* after those it hangs */
   SECONDS_TO_END = 10,    /* of virtual time, for a scenario that waits for what does not come */
 };
 

@@ -1,0 +1,201 @@
+/* debug.c: debug mode: what is slow, where tasks were spawned, who swallows cancellation.
+ *
+ * Long slices are found twice: by a hook that counts instructions, which sees where the time goes,
+ * and at the end of the step, which sees the time spent in C functions too. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bindings.h"
+
+enum {
+  HOOK_INTERVAL = 10000, /* instructions between looks at the clock: some 50 us */
+  PATIENCE = 3,          /* cancellations that are raised before somebody is said to swallow them */
+};
+
+static const tide_time SLOW = 50 * 1000000; /* by default */
+
+/* The default: stderr. Arguments: message, traceback or nil. */
+static int to_stderr(lua_State *L) {
+  fprintf(stderr, "tide: %s\n", luaL_tolstring(L, 1, NULL));
+  if (lua_isstring(L, 2)) fprintf(stderr, "%s\n", lua_tostring(L, 2));
+  return 0;
+}
+
+/* Tells of the message and the traceback on top, and pops them. */
+static void tell(lua_State *L, const tl_runtime *rt) {
+  tl_hook_push(L, rt, "debug");
+  if (!lua_isfunction(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushcfunction(L, to_stderr);
+  }
+  lua_insert(L, -3);
+  if (lua_pcall(L, 2, 0, 0) == LUA_OK) return;
+  fprintf(stderr, "tide: the function given to tide.debug failed: %s\n", tl_text_of(L));
+  lua_pop(L, 1);
+}
+
+/* Slow slices. */
+
+static void push_slow(lua_State *L, const tl_runtime *rt, const tl_task *task, int index) {
+  char span[32];
+  snprintf(span, sizeof span, "%.0f",
+           (double)(tide_clock_monotonic() - rt->slice_began) /
+               1e6); /* lua_pushfstring rounds not */
+  tl_task_name_push(L, task, index);
+  lua_pushfstring(L, "task '%s' has run for %s ms without waiting", lua_tostring(L, -1), span);
+  lua_remove(L, -2);
+}
+
+static bool is_slow(const tl_runtime *rt) {
+  return !rt->slice_told && tide_clock_monotonic() - rt->slice_began > rt->slow;
+}
+
+static void hook(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  tl_runtime *rt = tl_runtime_find(L);
+  if (!rt->debugging) {
+    lua_sethook(L, NULL, 0, 0);
+  } else if (rt->current != NULL && is_slow(rt)) {
+    int top = lua_gettop(L);
+    rt->slice_told = true;
+    tl_task_push(L, rt->current);
+    push_slow(L, rt, rt->current, top + 1);
+    tl_trace_running_push(L, rt, 0);
+    tell(L, rt);
+    lua_settop(L, top);
+  }
+}
+
+void tl_debug_watch(lua_State *co) {
+  if (lua_gethook(co) == NULL) lua_sethook(co, hook, LUA_MASKCOUNT, HOOK_INTERVAL);
+}
+
+void tl_debug_slice_begins(tl_runtime *rt) {
+  rt->slice_began = tide_clock_monotonic();
+  rt->slice_told = false;
+}
+
+/* In protected mode: tells of the task at 1, whose step has ended. */
+static int tell_slow(lua_State *L) {
+  const tl_runtime *rt = tl_runtime_find(L);
+  const tl_task *task = lua_touserdata(L, 1);
+  push_slow(L, rt, task, 1);
+  lua_pushstring(L, task->co != NULL ? "; where it waits now:" : ", and has ended");
+  lua_concat(L, 2);
+  tl_trace_push(L, task);
+  tell(L, rt);
+  return 0;
+}
+
+void tl_debug_slice_ended(lua_State *L, const tl_runtime *rt, int index) {
+  if (!rt->debugging || !is_slow(rt)) return;
+  lua_pushcfunction(L, tell_slow);
+  lua_pushvalue(L, index);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* no memory to tell */
+}
+
+/* Where tasks were spawned. */
+
+void tl_debug_spawned(lua_State *L, const tl_runtime *rt, int index) {
+  index = lua_absindex(L, index);
+  tl_table_push(L, rt, TL_SITES);
+  lua_pushvalue(L, index);
+  tl_place_here_push(L, rt);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+  tl_task_watch(lua_touserdata(L, index), true);
+}
+
+void tl_debug_site_push(lua_State *L, const tl_runtime *rt, int index) {
+  index = lua_absindex(L, index);
+  tl_table_push(L, rt, TL_SITES);
+  lua_pushvalue(L, index);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+}
+
+/* Tasks that swallow cancellation. */
+
+void tl_debug_cancelled(lua_State *L, const tl_runtime *rt) {
+  tl_task *task = rt->current;
+  if (task->swallowed > PATIENCE || ++task->swallowed != PATIENCE) return;
+  int top = lua_gettop(L);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  tl_task_push(L, task);
+  tl_task_name_push(L, task, top + 1);
+  lua_pushfstring(L,
+                  "task '%s' was cancelled, caught that %d times, and waits again: who catches "
+                  "'cancelled' must raise it once more, and cleanup that waits needs tide.shield",
+                  lua_tostring(L, -1), PATIENCE - 1);
+  tl_trace_running_push(L, rt, 1);
+  tell(L, rt);
+  lua_settop(L, top);
+}
+
+void tl_debug_scope_left(const tl_runtime *rt) {
+  if (rt->current != NULL && !tide_task_cancelled(&rt->current->task)) rt->current->swallowed = 0;
+}
+
+/* The switch. */
+
+static void set_debugging(lua_State *L, tl_runtime *rt, bool on) {
+  rt->debugging = on;
+  tl_debug_slice_begins(rt);
+  if (on && rt->spare != NULL) tl_debug_watch(rt->spare);
+  tl_table_push(L, rt, TL_LIVE);
+  for (int slot = 1; slot <= rt->slot_capacity; slot++, lua_pop(L, 1)) {
+    lua_rawgeti(L, -1, slot);
+    tl_task *task = tl_test(L, rt, -1, TL_TASK);
+    if (task != NULL) tl_task_watch(task, on);
+  }
+  lua_pop(L, 1);
+}
+
+static void set_report(lua_State *L, const tl_runtime *rt, int index) {
+  tl_table_push(L, rt, TL_HOOKS);
+  lua_pushvalue(L, index);
+  lua_setfield(L, -2, "debug");
+  lua_pop(L, 1);
+}
+
+/* The options at 1. */
+static void set_options(lua_State *L, tl_runtime *rt) {
+  tide_time slow = SLOW;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  if (lua_getfield(L, 1, "slow") != LUA_TNIL) {
+    double seconds = lua_tonumber(L, -1);
+    luaL_argcheck(L, lua_isnumber(L, -1) && seconds >= 0, 1,
+                  "field 'slow' must be a number of seconds");
+    slow = tide_time_from_seconds(seconds);
+  }
+  if (lua_getfield(L, 1, "report") != LUA_TNIL)
+    luaL_argcheck(L, lua_isfunction(L, -1), 1, "field 'report' must be a function");
+  rt->slow = slow;
+  set_report(L, rt, lua_gettop(L));
+}
+
+/* tide.debug([on | {slow=0.05, report=fn}]) -> boolean: whether it was on */
+static int debug(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  bool was = rt->debugging;
+  tl_loop(L, rt);
+  lua_settop(L, 1);
+  if (lua_istable(L, 1)) {
+    set_options(L, rt);
+    set_debugging(L, rt, true);
+  } else if (!lua_isnil(L, 1)) {
+    if (!lua_isboolean(L, 1)) luaL_typeerror(L, 1, "boolean or table");
+    set_debugging(L, rt, lua_toboolean(L, 1));
+  }
+  lua_pushboolean(L, was);
+  return 1;
+}
+
+void tl_debug_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg functions[] = {{"debug", debug}, {NULL, NULL}};
+  const char *wanted = getenv("TIDE_DEBUG");
+  rt->slow = SLOW;
+  if (wanted != NULL && wanted[0] != '\0' && strcmp(wanted, "0") != 0) set_debugging(L, rt, true);
+  tl_functions(L, rt, functions);
+}

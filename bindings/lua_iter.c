@@ -1,0 +1,312 @@
+/* lua_iter.c: iterators of Lua's for C. A step is a Lua task that calls the Iter; the step of the
+ * core waits for that task.
+ *
+ * C has a struct, Lua an anchor that points to it: a userdata in the registry, whose user values
+ * are the Iter and the last task. Either may go first. What a task has brought and nobody has taken
+ * (who waited for it was killed) stays there for the next step. */
+#include <string.h>
+
+#include "bindings.h"
+#include "tide_lua.h"
+
+enum { ITER = 1, WORKER }; /* user values of the anchor */
+
+typedef struct lua_iter {
+  tide_iter iter;           /* first */
+  tide_allocator allocator; /* of this struct: a copy, since the loop may go before */
+  tl_runtime *rt;           /* whose; NULL once the state is closed */
+  int anchor;               /* registry reference */
+  tl_task *worker;          /* the task that runs, or ran last: the anchor keeps it; NULL: none */
+  bool taken;               /* what it brought was told */
+  bool inherited;           /* who is inside found it already there, left by another */
+  bool closing;             /* it closes the Iter */
+} lua_iter;
+
+/* The userdata in the registry. */
+typedef struct tl_anchor {
+  lua_iter *iter; /* NULL once that is freed */
+} tl_anchor;
+
+static bool works(const lua_iter *self) {
+  return self->worker != NULL && !tide_future_ended(&self->worker->task.future);
+}
+
+/* Pushes the worker; then the value that it keeps: what its results or its error are in. */
+static void push_kept(lua_State *L, const lua_iter *self) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, self->anchor);
+  lua_getiuservalue(L, -1, WORKER);
+  lua_remove(L, -2);
+  lua_getiuservalue(L, -1, 1);
+}
+
+/* Beginning. */
+
+/* In protected mode: spawns the worker. The struct is at 1. */
+static int begin(lua_State *L) {
+  lua_iter *self = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, self->anchor);
+  lua_getiuservalue(L, 2, ITER);
+  if (self->closing) {
+    lua_getfield(L, 3, "close");
+    lua_insert(L, 3);
+  }
+  tide_group *background = tide_loop_background(self->rt->loop);
+  self->worker = tl_task_spawn(L, self->rt, background, 0, 3);
+  lua_setiuservalue(L, 2, WORKER);
+  return 0;
+}
+
+/* Calls what may raise: TIDE_OK, or TIDE_ENOMEM, since that is all it raises. */
+static int call(lua_iter *self, lua_CFunction function) {
+  lua_State *L = self->rt->L;
+  if (!lua_checkstack(L, 2)) return TIDE_ENOMEM;
+  lua_pushcfunction(L, function);
+  lua_pushlightuserdata(L, self);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return TIDE_OK;
+  lua_pop(L, 1);
+  return TIDE_ENOMEM;
+}
+
+static int spawn(lua_iter *self) {
+  self->worker = NULL;
+  self->taken = false;
+  return call(self, begin);
+}
+
+static int wait(lua_iter *self, tide_task *task) {
+  return tide_future_wait(&self->worker->task.future, task, false);
+}
+
+/* Ending. */
+
+/* Whether the worker's first result is nil, or there is none. */
+static bool is_end(lua_iter *self) {
+  lua_State *box = self->rt->box;
+  uint8_t how = self->worker->task.future.user;
+  if (how & TL_EMPTY) return true;
+  int top = lua_gettop(box);
+  push_kept(box, self);
+  if (how & TL_PACKED) lua_rawgeti(box, -1, 1);
+  bool end = lua_isnil(box, -1);
+  lua_settop(box, top);
+  return end;
+}
+
+/* The number of errors of that kind. Where several have one kind, the first of the table. */
+static int number_of_kind(const char *kind) {
+  static const struct {
+    const char *kind;
+    int number;
+  } numbers[] = {
+#define KIND(name, number, kind, message) {kind, -(number)},
+      TIDE_ERRORS(KIND)
+#undef KIND
+  };
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+    if (strcmp(numbers[i].kind, kind) == 0) return numbers[i].number;
+  return TIDE_EFAILED;
+}
+
+/* The number of the error at `index`; it may push values. */
+static int number_of(lua_State *L, const tl_runtime *rt, int index) {
+  if (lua_type(L, index) == LUA_TSTRING)
+    return strcmp(lua_tostring(L, index), "not enough memory") == 0 ? TIDE_ENOMEM : TIDE_EFAILED;
+  if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return TIDE_EFAILED;
+  if (lua_topointer(L, -1) != rt->metatables[TL_ERROR]) return TIDE_EFAILED;
+  lua_pushliteral(L, "errno");
+  lua_rawget(L, index);
+  lua_pushliteral(L, "kind");
+  if (lua_rawget(L, index) != LUA_TSTRING) return TIDE_EFAILED;
+  const char *kind = lua_tostring(L, -1);
+  if (strcmp(kind, "os") == 0 && lua_isinteger(L, -2)) return TIDE_OS((int)lua_tointeger(L, -2));
+  return number_of_kind(kind);
+}
+
+/* Pushes the error of a worker that failed. */
+static void push_failure(lua_State *L, const lua_iter *self) {
+  push_kept(L, self);
+  if (!(self->worker->task.future.user & TL_BARE)) {
+    lua_rawgeti(L, -1, 1);
+    lua_remove(L, -2);
+  }
+  lua_remove(L, -2);
+}
+
+typedef struct classification {
+  const lua_iter *self;
+  int number;
+} classification;
+
+/* In protected mode. */
+static int classify(lua_State *L) {
+  classification *answer = lua_touserdata(L, 1);
+  push_failure(L, answer->self);
+  answer->number = number_of(L, answer->self->rt, 2);
+  return 0;
+}
+
+static int number_of_failure(const lua_iter *self) {
+  lua_State *L = self->rt->L;
+  classification answer = {.self = self, .number = TIDE_ENOMEM};
+  if (!lua_checkstack(L, 2)) return TIDE_ENOMEM;
+  lua_pushcfunction(L, classify);
+  lua_pushlightuserdata(L, &answer);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+  return answer.number;
+}
+
+/* What the worker, which has ended, comes to. */
+static int finish(lua_iter *self) {
+  self->taken = true;
+  switch (self->worker->task.future.state) {
+  case TIDE_FUTURE_DONE:
+    return TIDE_OK;
+  case TIDE_FUTURE_CANCELLED:
+    return TIDE_ECANCELLED;
+  default:
+    return number_of_failure(self);
+  }
+}
+
+/* The functions of the core's iterator. */
+
+static lua_iter *iter_of(tide_iter *iter) { return tide_container(iter, lua_iter, iter); }
+
+/* Spawns a worker, and waits for it. */
+static int spawn_and_wait(lua_iter *self, tide_task *task) {
+  int error = spawn(self);
+  return error != TIDE_OK ? error : wait(self, task);
+}
+
+/* Waits for the worker that somebody left, or for a new one. */
+static int begin_step(lua_iter *self, tide_task *task) {
+  self->inherited = self->worker != NULL && !self->taken;
+  return self->inherited ? wait(self, task) : spawn_and_wait(self, task);
+}
+
+/* Whether the worker was cancelled for somebody else's sake. */
+static bool is_void(lua_iter *self, const tide_task *task, int result) {
+  bool inherited = self->inherited;
+  self->inherited = false;
+  return result == TIDE_ECANCELLED && inherited && !tide_task_cancelled(task);
+}
+
+static int next(tide_iter *iter, tide_task *task, int outcome, tide_item *item) {
+  lua_iter *self = iter_of(iter);
+  if (outcome == TIDE_PENDING) outcome = begin_step(self, task);
+  if (outcome != TIDE_OK) return outcome;
+  int result = finish(self);
+  if (is_void(self, task, result)) {
+    result = spawn_and_wait(self, task);
+    if (result == TIDE_OK) result = finish(self);
+  }
+  if (result != TIDE_OK) return result;
+  item->pointer = iter;
+  return is_end(self) ? TIDE_EEOF : TIDE_OK;
+}
+
+/* A step that was left on its way is cancelled first. */
+static int close(tide_iter *iter, tide_task *task, int outcome) {
+  lua_iter *self = iter_of(iter);
+  if (outcome == TIDE_PENDING && works(self)) {
+    tide_task_cancel(&self->worker->task);
+    return wait(self, task);
+  }
+  if (outcome < TIDE_OK) return outcome;
+  if (!self->closing) {
+    self->closing = true;
+    outcome = spawn_and_wait(self, task);
+    if (outcome != TIDE_OK) return outcome;
+  }
+  return finish(self);
+}
+
+static void free_(tide_iter *iter) {
+  lua_iter *self = iter_of(iter);
+  tide_allocator allocator = self->allocator;
+  if (self->rt != NULL) {
+    lua_State *box = self->rt->box;
+    if (works(self)) tide_task_cancel(&self->worker->task);
+    lua_rawgeti(box, LUA_REGISTRYINDEX, self->anchor);
+    tl_anchor *anchor = lua_touserdata(box, -1);
+    anchor->iter = NULL;
+    lua_pop(box, 1);
+    luaL_unref(box, LUA_REGISTRYINDEX, self->anchor);
+  }
+  tide_free(&allocator, self, sizeof *self);
+}
+
+static const tide_iter_ops lua_iter_ops = {
+    .name = "Lua", .next = next, .close = close, .free = free_};
+
+/* The state is closed, and the loop will be: a task of C's that waits is dropped with it. */
+static int anchor_gc(lua_State *L) {
+  const tl_anchor *anchor = lua_touserdata(L, 1);
+  lua_iter *self = anchor->iter;
+  if (self == NULL) return 0;
+  tide_iter_leave(&self->iter, tide_iter_user(&self->iter));
+  self->rt = NULL;
+  self->worker = NULL;
+  return 0;
+}
+
+/* For hosts. */
+
+tide_iter *tide_lua_to_iter(lua_State *L, int index) {
+  tl_runtime *rt = tl_runtime_find(L);
+  if (rt == NULL) luaL_error(L, "tide is not loaded in this Lua state");
+  const tide_allocator *allocator = tide_loop_allocator(tl_loop(L, rt));
+  index = lua_absindex(L, index);
+  tl_anchor *anchor = tl_object_new(L, rt, TL_LUA_ITER, sizeof *anchor, WORKER);
+  tl_hook_push(L, rt, "iter");
+  lua_pushvalue(L, index);
+  lua_call(L, 1, 1);
+  lua_setiuservalue(L, -2, ITER);
+  int reference = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_iter *self = tide_alloc(allocator, sizeof *self);
+  if (self == NULL) {
+    luaL_unref(L, LUA_REGISTRYINDEX, reference);
+    luaL_error(L, "not enough memory");
+    return NULL;
+  }
+  *self = (lua_iter){.allocator = *allocator, .rt = rt, .anchor = reference};
+  tide_iter_init(&self->iter, &lua_iter_ops);
+  anchor->iter = self;
+  return &self->iter;
+}
+
+/* The iterator, where it is one of these and what its worker brought was told; or NULL. */
+static const lua_iter *told(const tide_iter *iter) {
+  if (iter->ops != &lua_iter_ops) return NULL;
+  const lua_iter *self = tide_container(iter, const lua_iter, iter);
+  return self->worker != NULL && self->taken ? self : NULL;
+}
+
+int tide_lua_push_item(lua_State *L, const tide_iter *iter) {
+  const lua_iter *self = told(iter);
+  if (self == NULL || self->worker->task.future.state != TIDE_FUTURE_DONE) return 0;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  int before = lua_gettop(L);
+  push_kept(L, self);
+  lua_pop(L, 1);
+  int count = tl_result_push(L, self->rt, &self->worker->task.future, before + 1);
+  while (lua_gettop(L) > before + count) lua_remove(L, before + 1);
+  return count;
+}
+
+void tide_lua_push_error(lua_State *L, const tide_iter *iter) {
+  const lua_iter *self = told(iter);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  uint8_t state = self != NULL ? self->worker->task.future.state : TIDE_FUTURE_DONE;
+  if (state == TIDE_FUTURE_FAILED)
+    push_failure(L, self);
+  else if (state == TIDE_FUTURE_CANCELLED)
+    tl_error_push(L, self->rt, TIDE_ECANCELLED, NULL);
+  else
+    lua_pushnil(L);
+}
+
+void tl_lua_iter_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg metamethods[] = {{"__gc", anchor_gc}, {NULL, NULL}};
+  tl_class_new(L, rt, TL_LUA_ITER, "LuaIter", NULL, metamethods);
+}

@@ -1,0 +1,91 @@
+/* iter.c: who is inside an iterator, and when it is over.
+ *
+ * The place of who waits inside is a scope: it goes with its task, however that ends, so that a
+ * task that was killed leaves nothing behind. While closing it is a shield as well. */
+#include "iter.h"
+
+#include "private.h"
+
+void tide_iter_init(tide_iter *iter, const tide_iter_ops *ops) {
+  *iter = (tide_iter){.ops = ops};
+  tide_scope_init(&iter->place, 0);
+}
+
+static void enter(tide_iter *iter, tide_task *task, uint32_t flags) {
+  tide_scope_init(&iter->place, TIDE_SCOPE_ITER | flags);
+  tide_scope_enter(&iter->place, task);
+}
+
+void tide_iter_leave(tide_iter *iter, tide_task *task) {
+  if (iter->place.task == task) tide_scope_exit(&iter->place);
+}
+
+/* What the wait of the task, which is inside, ended with. TIDE_PENDING: its call begins. */
+static int go_on(tide_iter *iter, tide_task *task, bool closing) {
+  if (task == NULL || iter->place.task != task) return TIDE_PENDING;
+  tide_iter_leave(iter, task);
+  return iter->closing == closing ? task->outcome : TIDE_PENDING;
+}
+
+/* The wait of a step before its source was asked. */
+static void no_abandon(tide_wait *wait) { (void)wait; }
+static const tide_wait_ops step_ops = {.name = "iter", .abandon = no_abandon};
+
+static bool asked(const tide_iter *iter, const tide_task *task) {
+  return task->wait.ops != &step_ops || task->wait.source != iter;
+}
+
+/* Whether a step may begin: TIDE_OK; TIDE_PENDING, where the task is cancelled, or has had enough
+ * for one turn; TIDE_EBUSY; TIDE_EEOF. */
+static int begin(tide_iter *iter, tide_task *task) {
+  if (iter->place.task != NULL) return TIDE_EBUSY;
+  if (!tide__wait_enter(task, &step_ops, iter)) return TIDE_PENDING;
+  if (iter->over) return TIDE_EEOF;
+  return task->streak < UINT8_MAX ? TIDE_OK : tide__wait_skip(task);
+}
+
+/* Asks the source. A step that needed no waiting counts as a wait that needed none. */
+static int ask(tide_iter *iter, tide_task *task, int outcome, tide_item *item) {
+  uint8_t streak = task->streak;
+  int result = iter->ops->next(iter, task, outcome, item);
+  if (result == TIDE_OK) {
+    if (outcome == TIDE_PENDING && task->streak == streak) task->streak++;
+  } else if (result != TIDE_PENDING && result != TIDE_ECANCELLED && result != TIDE_EBUSY) {
+    iter->over = true;
+  }
+  return result;
+}
+
+int tide_iter_next(tide_iter *iter, tide_task *task, tide_item *item) {
+  int outcome = go_on(iter, task, false), result = TIDE_OK;
+  if (outcome == TIDE_PENDING || !asked(iter, task)) {
+    result = outcome < TIDE_OK ? outcome : begin(iter, task);
+    outcome = TIDE_PENDING;
+  }
+  if (result == TIDE_OK) result = ask(iter, task, outcome, item);
+  if (result == TIDE_PENDING) {
+    iter->closing = false;
+    enter(iter, task, 0);
+  }
+  return result;
+}
+
+int tide_iter_close(tide_iter *iter, tide_task *task) {
+  int outcome = go_on(iter, task, true);
+  if (outcome == TIDE_PENDING) {
+    if (iter->closed) return TIDE_OK;
+    if (iter->place.task != NULL && iter->ops->close != NULL) return TIDE_EBUSY;
+    iter->closed = iter->over = true;
+    if (iter->ops->close == NULL || task == NULL) return TIDE_OK;
+  }
+  iter->closing = true;
+  enter(iter, task, TIDE_SCOPE_SHIELD);
+  int result = iter->ops->close(iter, task, outcome);
+  if (result != TIDE_PENDING) tide_iter_leave(iter, task);
+  return result;
+}
+
+void tide_iter_free(tide_iter *iter) {
+  tide_scope_exit(&iter->place); /* of a task that is being killed */
+  if (iter->ops->free != NULL) iter->ops->free(iter);
+}

@@ -1,0 +1,153 @@
+-- tide.iter_sources: what an Iter takes its values from: tide.iter, tide.generator, tide.interval.
+local check = require "tide.check"
+local iter = require "tide.iter"
+local tide = require "tide"
+
+local Iter, new, new_use, new_exclusive, nothing = iter.Iter, iter.new, iter.new_use, iter.new_exclusive, iter.nothing
+local bad, holding, refuse = iter.bad, iter.holding, iter.refuse
+local INSIDE, INTERRUPTED, ENDED = iter.INSIDE, iter.INTERRUPTED, iter.ENDED
+local generator_parts, interval_parts, iter_parts = tide.generator_parts, tide.interval_parts, tide.iter_parts
+local raw_pcall = tide.raw.pcall
+
+local function has_metamethod(x, name)
+  local metatable = getmetatable(x)
+  return type(metatable) == "table" and metatable[name] ~= nil
+end
+
+local function close_value(value)
+  local _ <close> = value
+end
+
+-- After a cancelled call: a coroutine that was ended by it is the end.
+local function called_again(use, ok, first, ...)
+  if ok then return first, ... end
+  if type(first) == "string" and first:find("cannot resume dead coroutine", 1, true) then
+    use.state = ENDED
+    return nil
+  end
+  error(first, 0)
+end
+
+-- An Iter over what the function gives, called as `call` does it.
+local function from_call(call, closing)
+  local use = new_use()
+  local function step()
+    if use.state then
+      if use.state ~= INTERRUPTED then return refuse(use) end
+      local _ <close> = use
+      use.state = INSIDE
+      return called_again(use, raw_pcall(call))
+    end
+    local _ <close> = use
+    use.state = INSIDE
+    return call()
+  end
+  local function closer()
+    use.state = ENDED
+    return close_value(closing)
+  end
+  local self = new_exclusive(use, step, closer, "function")
+  return closing ~= nil and holding(self) or self
+end
+
+-- The values of a generic `for`: a function, its state, the first control value, a closing value.
+local function from_values(f, state, control, closing)
+  local function advance(first, ...)
+    control = first
+    return first, ...
+  end
+  return from_call(function() return advance(f(state, control)) end, closing)
+end
+
+local function from_list(list)
+  local i = 0
+  local function step()
+    i = i + 1
+    return list[i]
+  end
+  local self = new(step, function() list = {} end, "list")
+  self.feed = {}
+
+  function self.feed.map(fn, next)
+    return function()
+      i = i + 1
+      local value = list[i]
+      if value == nil then return nil end
+      return next(fn(value))
+    end
+  end
+
+  function self.feed.filter(fn, next)
+    return function()
+      local value
+      repeat
+        i = i + 1
+        value = list[i]
+        if value == nil then return nil end
+      until fn(value)
+      return next(value)
+    end
+  end
+  return self
+end
+
+local function from_queue(queue)
+  local next = queue:iter()
+  local function step() return next(queue) end
+  return new(step, function() next = nothing end, "Queue")
+end
+
+local function get_iter(x) return x.iter end
+
+-- Whether x has a method `iter`.
+local function has_iter(x, kind)
+  if kind ~= "table" and kind ~= "userdata" then return false end
+  local ok, method = raw_pcall(get_iter, x)
+  return ok and type(method) == "function"
+end
+
+local function is_iter(x) return getmetatable(x) == Iter end
+
+-- The Iter over a source, or nil where it is none.
+local function from(source, ...)
+  if is_iter(source) then return source end
+  local kind = type(source)
+  if kind == "function" then
+    if select("#", ...) == 0 then return from_call(source) end
+    return from_values(source, ...)
+  end
+  local class = tide.type(source)
+  if class == "Queue" then return from_queue(source) end
+  if class == "HostIter" then return holding(new(iter_parts(source))) end
+  if has_iter(source, kind) then return from(source:iter()) end
+  if has_metamethod(source, "__call") then return from(function(...) return source(...) end, ...) end
+  return kind == "table" and from_list(source) or nil
+end
+
+-- tide.iter(source) -> Iter; source: a list, a Queue, an Iter, a host's iterator, a function that gives
+-- the next value, the values of a generic `for`, or an object with :iter()
+function tide.iter(source, ...)
+  return from(source, ...) or bad(1, "iter", "list, Queue, Iter, function or object with :iter()", source, 2)
+end
+
+tide.set_hook("iter", tide.iter)
+
+-- tide.interval(seconds) -> Iter of 1, 2, 3 ..., one every so many seconds on the loop's clock from now
+-- on, the first after one period; ticks that were missed are left out, so that none comes late for long
+function tide.interval(seconds)
+  if type(seconds) ~= "number" then bad(1, "interval", "number", seconds, 2) end
+  if seconds <= 0 or seconds ~= seconds then
+    check.fail(1, "interval", "must be positive", 2)
+  end
+  local step, close = interval_parts(seconds)
+  return new(step, close, "interval")
+end
+
+-- tide.generator(function(yield) ... end) -> Iter of what the body gives to yield; the body may wait
+function tide.generator(body)
+  iter.check_function(body, 1, "generator")
+  local step, close = generator_parts(body)
+  return holding(new(step, close, "generator"))
+end
+
+return { from = from }

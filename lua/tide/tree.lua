@@ -1,0 +1,116 @@
+-- tide.tree: what runs, drawn as a tree; and what a deadlock's error says.
+local tide = require "tide"
+
+local time, tree_nodes = tide.time, tide.tree_nodes
+
+local Node = { __name = "Tree" }
+Node.__index = Node
+
+local function seconds(span)
+  if span < 1 then return ("%.0f ms"):format(span * 1000) end
+  return ("%.1f s"):format(span)
+end
+
+-- What the task waits for, in words.
+local function wait_of(node)
+  if node.awaits then return ("task '%s'"):format(node.awaits:name()) end
+  return node.waits_for
+end
+
+local function describe_task(node, now)
+  local parts = { ("%s %s"):format(node.task and "task" or "a", node.task and ("'%s'"):format(node.name) or node.name or "task") }
+  if node.waits_for then
+    parts[1] = parts[1] .. (" waits for %s"):format(wait_of(node))
+    if now - node.since >= 0.001 then parts[2] = seconds(now - node.since) end
+  else
+    parts[1] = parts[1] .. (" is %s"):format(node.status)
+  end
+  if node.where then parts[#parts + 1] = "at " .. node.where end
+  if node.spawned_at then parts[#parts + 1] = "spawned at " .. node.spawned_at end
+  return parts
+end
+
+local function describe_group(node)
+  local name = node.name and (" '%s'"):format(node.name) or ""
+  local held = node.held > 0 and (", %d to start"):format(node.held) or ""
+  return { ("TaskGroup%s: %d running%s"):format(name, node.running, held) }
+end
+
+local function describe_scope(node, now)
+  if node.deadline then return { ("timeout: %s left"):format(seconds(math.max(0, node.deadline - now))) } end
+  if node.iterator then return { ("iterator '%s'%s"):format(node.iterator, node.shield and ", closing" or "") } end
+  return { node.shield and "shield" or "scope" }
+end
+
+local describe = { task = describe_task, group = describe_group, scope = describe_scope }
+
+local function line_of(node, now)
+  local parts = describe[node.kind](node, now)
+  if node.cancelled then parts[#parts + 1] = "cancelled" end
+  return table.concat(parts, ", ")
+end
+
+-- Adds the lines of what is below the node. Without recursion: the tree may be deep.
+local function draw(root, now)
+  local lines = {}
+  local stack = { { node = root, next = 1, prefix = "" } }
+  while #stack > 0 do
+    local top = stack[#stack]
+    local child = top.node.children[top.next]
+    if not child then
+      stack[#stack] = nil
+    else
+      local last = top.next == #top.node.children
+      top.next = top.next + 1
+      lines[#lines + 1] = top.prefix .. (last and "└─ " or "├─ ") .. line_of(child, now)
+      stack[#stack + 1] = { node = child, next = 1, prefix = top.prefix .. (last and "   " or "│  ") }
+    end
+  end
+  return lines
+end
+
+function Node:__tostring()
+  if self.kind ~= "loop" then return line_of(self, time()) end
+  local lines = draw(self, self.time)
+  table.insert(lines, 1, ("tide: %d task%s"):format(self.tasks, self.tasks == 1 and "" or "s"))
+  return table.concat(lines, "\n")
+end
+
+-- Calls visit(node) for all below `root`, parents first.
+local function walk(root, visit)
+  local stack = { root }
+  while #stack > 0 do
+    local node = table.remove(stack)
+    if node ~= root then visit(node) end
+    for i = #node.children, 1, -1 do stack[#stack + 1] = node.children[i] end
+  end
+end
+
+-- tide.tree() -> the tree of all tasks, groups and scopes; tostring draws it
+function tide.tree()
+  local root = tree_nodes()
+  local tasks = 0
+  walk(root, function(node)
+    setmetatable(node, Node)
+    if node.kind == "task" then tasks = tasks + 1 end
+  end)
+  local tree = { kind = "loop", time = time(), tasks = tasks, children = root.children }
+  return setmetatable(tree, Node)
+end
+
+local LISTED = 20 -- tasks in the text of a deadlock
+
+-- The message of the error `deadlock`: who waits for what.
+tide.set_hook("deadlock", function(message)
+  local lines, count = { message }, 0
+  local tree = tide.tree()
+  walk(tree, function(node)
+    if node.kind ~= "task" then return end
+    count = count + 1
+    if count <= LISTED then lines[#lines + 1] = "  " .. line_of(node, tree.time) end
+  end)
+  if count == 0 then return message end
+  lines[1] = message .. ":"
+  if count > LISTED then lines[#lines + 1] = ("  and %d more"):format(count - LISTED) end
+  return table.concat(lines, "\n")
+end)
