@@ -52,7 +52,8 @@ typedef enum tl_table {
   TL_SITES,      /* task (weak) -> where it was spawned, in debug mode */
   TL_TRACEBACKS, /* coroutine (weak) -> {error, traceback} of the error on its way */
   TL_HOOKS,      /* what is given to the C part: functions "group_error", "deadlock", "report",
-                    "debug", "loops", "iter"; and "deadlock_message", the text about the last one */
+                    "debug", "loops", "iter"; "deadlock_message", the text about the last one;
+                    and metatables of the Lua part's classes -> their names */
   TL_TABLE_COUNT,
 } tl_table;
 

@@ -23,3 +23,4 @@ tide.iter_parts = nil
 tide.tree_nodes = nil
 tide.enclosing_tasks = nil
 tide.mark_loops = nil
+tide.add_class = nil

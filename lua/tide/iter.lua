@@ -19,6 +19,7 @@ local is_yieldable, running = tide.raw.coroutine.isyieldable, tide.raw.coroutine
 
 local Iter = { __name = "Iter" }
 Iter.__index = Iter
+tide.add_class(Iter)
 
 local function nothing() end
 
