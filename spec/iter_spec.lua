@@ -351,6 +351,34 @@ describe("an Iter used by two tasks at once", function()
   end
 
   for name, make in pairs {
+    ["a generator"] = function(iter) return iter end,
+    ["map over a generator"] = function(iter) return iter:map(double) end,
+    ["take over a generator"] = function(iter) return iter:take(9) end,
+    ["a generator that zip takes"] = function(iter) return tide.iter({ 1, 2, 3 }):zip(iter) end,
+  } do
+    it("is not closed by the second, but open as before: " .. name, run(function()
+      local closed = 0
+      local iter = make(generator(function(yield)
+        local _ <close> = helper.closer(function() closed = closed + 1 end)
+        for i = 1, 3 do
+          turns(2)
+          yield(i)
+        end
+      end))
+      local first = tide.spawn(iter)
+      turns(1)
+      raises("invalid_state", iter.close, iter)
+      assert.is_false(iter.closed)
+      assert.is_truthy(first:await())
+      assert.is_truthy(iter())
+      assert.are.equal(0, closed)
+      iter:close()
+      assert.are.equal(1, closed)
+      assert.is_nil(iter())
+    end))
+  end
+
+  for name, make in pairs {
     ["a Queue"] = function(iter) return iter end,
     map = function(iter) return iter:map(double) end,
     filter = function(iter) return iter:filter(function() return true end) end,

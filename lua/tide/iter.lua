@@ -112,11 +112,22 @@ end
 
 -- ---- calling and closing
 
+-- The to-be-closed value of a close: where another task is inside, what cannot be closed is as before.
+local Closing = {}
+
+function Closing:__close(err)
+  if not is_misuse(err) then return end
+  local iter = self.iter
+  iter.closed, iter.step, iter.closer = false, self.step, self.closer
+end
+
 -- it:close() (waits, if it has tasks): closes it and its source, cancels its tasks and awaits them.
--- Every call after it gives nil. Harmless when repeated.
+-- Every call after it gives nil. Harmless when repeated. Raises, and closes nothing, where another
+-- task is inside a source that only one may be in.
 function Iter:close()
   if self.closed then return end
   local closer = self.closer
+  local _ <close> = setmetatable({ iter = self, step = self.step, closer = closer }, Closing)
   self.closed, self.step, self.closer = true, nothing, nil
   local _ <close> = self.source
   if closer then closer() end

@@ -43,8 +43,9 @@ local function from_call(call, closing)
     return call()
   end
   local function closer()
-    use.state = ENDED
-    return close_value(closing)
+    local value = closing
+    use.state, closing = ENDED, nil
+    return close_value(value)
   end
   return new_exclusive(use, step, closer, "function")
 end
