@@ -137,6 +137,17 @@ describe("tide.iter over", function()
     assert.are.equal(inner, tide.iter { iter = function() return inner end })
   end)
 
+  it("an object whose method iter gives the object itself, which is called for the next value", function()
+    local i = 0
+    local object = setmetatable({ iter = function(self) return self end }, { __call = function()
+      i = i + 1
+      return i < 3 and i or nil
+    end })
+    same({ 1, 2 }, tide.iter(object):collect())
+    setmetatable(object, nil)
+    fails("bad argument #1 to 'iter'", tide.iter, object)
+  end)
+
   if tide.net then
     it("a Listener", run(function()
       local listener <close> = tide.net.listen("127.0.0.1", 0)

@@ -139,7 +139,8 @@ function testing.run(fn, opts)
   local options = read_options("run", fn, opts or {})
   local run = current_task() and run_inside or run_outside
   local results
-  for seed = options.seed, options.seed + options.seeds - 1 do
+  for i = 0, options.seeds - 1 do
+    local seed = options.seed + i
     results = run(fn, options, seed)
     if not results[1] then error(options.seeds > 1 and with_seed(results[2], seed) or results[2], 0) end
   end
@@ -168,12 +169,14 @@ end
 
 -- testing.assert_waits(fn, ...) -> fn's results; raises if the task was not suspended meanwhile
 function testing.assert_waits(fn, ...)
+  check.callable(1, "assert_waits", fn, 2)
   local before = turns()
   return checked(before, true, fn(...))
 end
 
 -- testing.assert_does_not_wait(fn, ...) -> fn's results; raises if the task was suspended meanwhile
 function testing.assert_does_not_wait(fn, ...)
+  check.callable(1, "assert_does_not_wait", fn, 2)
   local before = turns()
   return checked(before, false, fn(...))
 end
