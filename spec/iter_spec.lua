@@ -290,6 +290,17 @@ describe("an Iter", function()
     iter:close()
   end)
 
+  it("has methods that are told when they are called with a dot", function()
+    local iter = tide.iter { 1 }
+    for name, method in pairs(getmetatable(iter)) do
+      if type(method) == "function" and not name:find "^__" then
+        local _, err = tide.raw.pcall(function() method({}, double) end)
+        assert.matches("^spec/iter_spec.lua:%d+: calling '" .. name .. "' on bad self %(Iter expected, got table%)$", err)
+      end
+    end
+    fails("calling 'collect' on bad self (Iter expected, got nil)", function() iter.collect() end)
+  end)
+
   it("tells what it is", function()
     local iter = tide.iter({}):map(double):filter(is_even)
     assert.are.equal("Iter(list, map, filter)", tostring(iter))

@@ -60,6 +60,11 @@ local function check_seconds(seconds, name)
   end
 end
 
+-- Who writes it.map() means it:map().
+local function check_self(self, name)
+  if getmetatable(self) ~= Iter then check.self(false, name, "Iter", self, 3) end
+end
+
 local function no_result(name)
   error(("bad result of the function given to '%s' (value expected, got nil)"):format(name), 0)
 end
@@ -125,6 +130,7 @@ end
 -- Every call after it gives nil. Harmless when repeated. Raises, and closes nothing, where another
 -- task is inside a source that only one may be in.
 function Iter:close()
+  check_self(self, "close")
   if self.closed then return end
   local closer = self.closer
   local _ <close> = setmetatable({ iter = self, step = self.step, closer = closer }, Closing)
@@ -184,6 +190,7 @@ end
 
 -- for x in it:each() do: the loop closes it, whatever way it is left
 function Iter:each()
+  check_self(self, "each")
   return self.step, nil, nil, self
 end
 
@@ -213,5 +220,6 @@ return {
   check_count = check_count,
   check_function = check_function,
   check_seconds = check_seconds,
+  check_self = check_self,
   no_result = no_result,
 }

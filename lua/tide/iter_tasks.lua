@@ -7,7 +7,7 @@ local tide = require "tide"
 local iter = require "tide.iter"
 local from = require "tide.iter_sources".from
 
-local Iter, bad, no_result = iter.Iter, iter.bad, iter.no_result
+local Iter, bad, check_self, no_result = iter.Iter, iter.bad, iter.check_self, iter.no_result
 local Queue, Semaphore, TaskGroup = tide.Queue, tide.Semaphore, tide.TaskGroup
 local current_task, move_on_after = tide.current_task, tide.move_on_after
 local shield, spawn, wait = tide.shield, tide.spawn, tide.wait
@@ -177,6 +177,7 @@ end
 
 -- it:buffer(n) -> Iter that reads ahead: at most n values
 function Iter:buffer(n)
+  check_self(self, "buffer")
   n = iter.check_count(n, 1, "buffer")
   return new("buffer", self, self, n, pump, self.step)
 end
@@ -297,6 +298,7 @@ end
 -- it:map_concurrent(n, fn[, {ordered=true}]) -> Iter of what fn gives; at most n values are at work,
 -- or done and not taken yet. Unordered: results as they come
 function Iter:map_concurrent(n, fn, options)
+  check_self(self, "map_concurrent")
   n = iter.check_count(n, 1, "map_concurrent")
   iter.check_function(fn, 2, "map_concurrent")
   return new("map_concurrent", self, self, n, map_all, self.step, fn, is_ordered(options))
@@ -339,6 +341,7 @@ end
 
 -- it:merge(other, ...) -> Iter of the values of all, as they come; others: what tide.iter takes
 function Iter:merge(...)
+  check_self(self, "merge")
   local sources = setmetatable({ self, ... }, All)
   for i = 2, select("#", ...) + 1 do
     sources[i] = from(sources[i]) or bad(i - 1, "merge", "something to iterate", sources[i], 2)
@@ -391,6 +394,7 @@ end
 -- it:debounce(seconds) -> Iter of the last value before each spell of so many seconds without one, and
 -- the last of all. A task reads on while the value waits to be taken: the one after it
 function Iter:debounce(seconds)
+  check_self(self, "debounce")
   iter.check_seconds(seconds, "debounce")
   local ahead = self:buffer(1)
   return new("debounce", ahead, ahead, 1, debounce_all, ahead.step, seconds)
