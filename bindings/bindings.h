@@ -207,6 +207,9 @@ void tl_error_explain(lua_State *L);
 int tl_message_handler(lua_State *L); /* keeps the traceback; for lua_pcallk */
 /* Raises the error on top, which was caught, once more: the traceback stays as it was. */
 int tl_rethrow(lua_State *L, tl_runtime *rt);
+/* The same of the error at 1, whose traceback, or nil, is at 2. At 3 the name of the task in which
+ * that was caught, or nil where it is this one. */
+int tl_raise_traced(lua_State *L, tl_runtime *rt);
 /* Pushes the traceback of an error that this coroutine caught with the handler, or nil; it is then
  * forgotten. */
 void tl_traceback_take(lua_State *L, const tl_runtime *rt, int error_index);

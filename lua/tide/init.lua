@@ -21,4 +21,6 @@ tide.generator_parts = nil
 tide.interval_parts = nil
 tide.iter_parts = nil
 tide.tree_nodes = nil
+tide.traced = nil
+tide.raise_traced = nil
 tide.enclosing_tasks = nil

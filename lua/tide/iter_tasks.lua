@@ -11,7 +11,7 @@ local Iter, bad, check_self, no_result = iter.Iter, iter.bad, iter.check_self, i
 local Queue, Semaphore, TaskGroup = tide.Queue, tide.Semaphore, tide.TaskGroup
 local current_task, move_on_after = tide.current_task, tide.move_on_after
 local shield, spawn, wait = tide.shield, tide.spawn, tide.wait
-local pcall = pcall -- tide's: lets cancellation through
+local traced, raise_traced = tide.traced, tide.raise_traced -- a pcall that lets cancellation through
 local raw_pcall = tide.raw.pcall
 
 local next_item = Queue():iter() -- of any queue: the next item, or nil where it is closed and empty
@@ -44,6 +44,8 @@ local function new_pipe(ahead)
     scope = nil, -- around the work, once that has begun
     failed = false, -- `failure` is to be raised when the queue is empty
     failure = nil,
+    traceback = nil, -- of the failure, and
+    culprit = nil, -- the name of the task in which it was
     closing = false, -- the consumer wants no more
     dropped = false, -- there is no consumer any more
   }, Pipe)
@@ -62,11 +64,18 @@ function Pipe:put(item)
   return true
 end
 
--- Ends the items by an error. Only the first counts.
-function Pipe:fail(err)
+-- Ends the items by an error, with its traceback or nil. Only the first counts.
+function Pipe:fail(err, traceback)
   if self.failed then return end
-  self.failed, self.failure = true, err
+  self.failed, self.failure, self.traceback = true, err, traceback
   self.queue:close()
+  self.culprit = current_task():name()
+end
+
+-- Raises the error to whoever takes the items.
+function Pipe:raise()
+  self.failed = false
+  return raise_traced(self.failure, self.traceback, self.culprit)
 end
 
 -- At the end of the leader: however it ended, the consumer hears of it.
@@ -91,15 +100,15 @@ end
 local function lead(pipe, source, work, ...)
   local _ <close> = pipe
   local arguments = table.pack(...)
-  local ok, err = raw_pcall(function()
+  local ok, err, traceback = traced(function()
     local _ <close> = source
     tide.scope(function(scope)
       pipe.scope = scope
       work(pipe, table.unpack(arguments, 1, arguments.n))
     end)
   end)
-  if not ok then pipe:fail(err) end
-  if pipe.dropped and pipe.failed then error(pipe.failure, 0) end
+  if not ok then pipe:fail(err, traceback) end
+  if pipe.dropped and pipe.failed then raise_traced(pipe.failure, pipe.traceback) end
 end
 
 function Crew:start()
@@ -121,10 +130,7 @@ function Crew:close()
   pipe:stop(leader, "the iterator was closed")
   if not me or pipe.tasks[me] then return end
   shield(wait, { leader })
-  if pipe.failed and not tide.is(pipe.failure, "cancelled") then
-    pipe.failed = false
-    error(pipe.failure, 0)
-  end
+  if pipe.failed and not tide.is(pipe.failure, "cancelled") then pipe:raise() end
 end
 
 -- The next item, unpacked.
@@ -133,10 +139,7 @@ local function deliver(pipe, item)
     pipe.permits:release()
     return unpack(item)
   end
-  if pipe.failed and not pipe.closing then
-    pipe.failed = false
-    error(pipe.failure, 0)
-  end
+  if pipe.failed and not pipe.closing then pipe:raise() end
   return nil
 end
 
@@ -184,12 +187,12 @@ end
 
 -- ---- map_concurrent
 
-local Failure = {} -- {err}: in the place of an item
+local Failure = {} -- {err, traceback or nil}: in the place of an item
 
 -- What the function gave: an item, or a Failure.
 local function result_of(ok, first, ...)
-  if not ok then return setmetatable({ first }, Failure) end
-  if first == nil then return result_of(pcall(no_result, "map_concurrent")) end
+  if not ok then return setmetatable({ first, (...) }, Failure) end
+  if first == nil then return result_of(traced(no_result, "map_concurrent")) end
   return pack(first, ...)
 end
 
@@ -218,7 +221,7 @@ function Mapping:settle_in_order(number, item)
     item = results[self.head]
     results[self.head] = nil
     self.head = self.head + 1
-    if is_failure(item) then return pipe:fail(item[1]) end
+    if is_failure(item) then return pipe:fail(item[1], item[2]) end
     pipe:put(item)
   end
 end
@@ -231,7 +234,7 @@ function Mapping:settle(number, item)
     self.last_failure = item
   else
     self:cancel_behind(0)
-    self.pipe:fail(item[1])
+    self.pipe:fail(item[1], item[2])
   end
 end
 
@@ -239,12 +242,12 @@ local function settle(mapping, number, item)
   if not mapping.pipe.closing then
     mapping:settle(number, item)
   elseif is_failure(item) then
-    mapping.pipe:fail(item[1])
+    mapping.pipe:fail(item[1], item[2])
   end
 end
 
 local function work_on(mapping, number, fn, ...)
-  local item = result_of(pcall(fn, ...))
+  local item = result_of(traced(fn, ...))
   mapping.running[number] = nil
   settle(mapping, number, item)
 end
@@ -252,7 +255,7 @@ end
 -- Spawns the work on a value. Returns whether to go on.
 local function take_up(mapping, group, fn, ok, first, ...)
   if not ok then
-    settle(mapping, mapping.count + 1, result_of(false, first))
+    settle(mapping, mapping.count + 1, result_of(false, first, ...))
     return false
   end
   if first == nil or mapping.last < math.huge or mapping.pipe.closing then return false end
@@ -266,7 +269,7 @@ end
 
 local function feed(mapping, group, fn, step)
   local permits = mapping.pipe.permits
-  repeat permits:acquire() until not take_up(mapping, group, fn, pcall(step))
+  repeat permits:acquire() until not take_up(mapping, group, fn, traced(step))
   mapping.feeder = nil
 end
 
@@ -286,7 +289,7 @@ local function map_all(pipe, step, fn, ordered)
     mapping.feeder = group:spawn(feed, mapping, group, fn, step)
     pipe.tasks[mapping.feeder] = true
   end)
-  if mapping.last_failure then pipe:fail(mapping.last_failure[1]) end
+  if mapping.last_failure then pipe:fail(mapping.last_failure[1], mapping.last_failure[2]) end
 end
 
 local function is_ordered(options)
@@ -325,9 +328,9 @@ local function pump_and_close(pipe, source)
 end
 
 local function pump_one(pipe, group, source)
-  local ok, err = pcall(pump_and_close, pipe, source)
+  local ok, err, traceback = traced(pump_and_close, pipe, source)
   if ok then return end
-  pipe:fail(err)
+  pipe:fail(err, traceback)
   group:cancel "another source failed"
 end
 
@@ -374,10 +377,10 @@ end
 local function debounce_one(pipe, step, seconds)
   local item = pack(step())
   while item ~= nil do
-    local ok, in_time, newer = pcall(move_on_after, seconds, pack_next, step)
+    local ok, in_time, newer = traced(move_on_after, seconds, pack_next, step)
     if not ok then
       pipe:put(item)
-      error(in_time, 0)
+      raise_traced(in_time, newer)
     end
     if not in_time then return hand_over(pipe, item) end
     if newer == nil then pipe:put(item) end
