@@ -180,7 +180,9 @@ void tl_constructor(lua_State *L, tl_runtime *rt, const char *name, tl_class cla
 void tl_check_callable(lua_State *L, int index);
 tide_time tl_check_time(lua_State *L, int index);             /* a number of seconds, not NaN */
 size_t tl_check_count(lua_State *L, int index, size_t least); /* an integer >= least */
-const char *tl_function_name(lua_State *L, char *buffer, size_t size); /* running; or NULL */
+/* What the program called: the running function, or the one of tide's own Lua that led there. NULL:
+ * it has no name. */
+const char *tl_function_name(lua_State *L, char *buffer, size_t size);
 
 static inline void *tl_self_cached(lua_State *L, tl_runtime *rt, tl_class class) {
   void *object = lua_touserdata(L, 1);
@@ -329,6 +331,7 @@ void tl_debug_scope_left(const tl_runtime *rt);
 void tl_coroutine_close_nested(lua_State *L, tl_runtime *rt, lua_State *co);
 
 /* place.c: where code is, across the coroutines inside a task. */
+bool tl_place_is_tides(const lua_Debug *ar); /* has it a chunk compiled into tide; needs "S" */
 void tl_place_push(lua_State *L, const tl_task *task); /* "file:line", or nil where it has none */
 void tl_place_here_push(lua_State *L, const tl_runtime *rt); /* the same of L, which runs */
 void tl_trace_push(lua_State *L, const tl_task *task);       /* a traceback, or nil */

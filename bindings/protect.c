@@ -76,8 +76,8 @@ static int finish_traced(lua_State *L, int status, lua_KContext ctx) {
   return 3;
 }
 
-/* tide.traced(f, ...) -> true, results... | false, error, traceback or nil: pcall, for who hands the
- * error to another task, which raises it by tide.raise_traced. */
+/* tide.traced(f, ...) -> true, results... | false, error, traceback or nil: pcall, for who hands
+ * the error to another task, which raises it by tide.raise_traced. */
 static int traced(lua_State *L) {
   lua_pushcfunction(L, tl_message_handler);
   lua_insert(L, 1);
