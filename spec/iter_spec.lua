@@ -290,6 +290,16 @@ describe("an Iter", function()
     iter:close()
   end)
 
+  it("is called while a hook calls another one, as a finalizer might", function()
+    local iter, other = tide.iter { 1, 2, 3 }, tide.iter(function() return "x" end)
+    debug.sethook(function() other() end, "", 1)
+    local value = iter()
+    debug.sethook()
+    assert.are.equal(1, value)
+    assert.is_false(iter.closed)
+    assert.are.equal(2, iter())
+  end)
+
   it("has methods that are told when they are called with a dot", function()
     local iter = tide.iter { 1 }
     for name, method in pairs(getmetatable(iter)) do

@@ -144,22 +144,20 @@ function Iter:__close(err)
   self:close()
 end
 
--- True from just before a call returns until its guard is closed, which is the next thing that
--- happens: what a guard is closed for without it is an error, and that may be nil.
-local returns = false
-
 -- Whether the caller's coroutine is being closed, by kill or coroutine.close, which give no error.
 local function is_being_closed()
   local _, is_main = running()
   return not is_main and not is_yieldable()
 end
 
--- The to-be-closed value of a call: closes the Iter if the call raised.
+-- The to-be-closed value of a call: closes the Iter if the call raised. `returns` is true from just
+-- before the call returns until the guard is closed, which is the next thing that happens: what a guard
+-- is closed for without it is an error, and that may be nil.
 local Guard = {}
 
 function Guard:__close(err)
-  if returns then
-    returns = false
+  if self.returns then
+    self.returns = false
   elseif err == nil and is_being_closed() or is_misuse(err) or is_interruption(err) then
     return -- it may go on
   else
@@ -167,13 +165,13 @@ function Guard:__close(err)
   end
 end
 
-local function given(iter, first, ...)
+local function given(guard, first, ...)
   if first == nil then
-    iter:close()
-    returns = true
+    guard.iter:close()
+    guard.returns = true
     return nil
   end
-  returns = true
+  guard.returns = true
   return first, ...
 end
 
@@ -181,11 +179,11 @@ end
 function Iter:__call()
   local guard = self.guard
   if not guard then
-    guard = setmetatable({ iter = self }, Guard)
+    guard = setmetatable({ iter = self, returns = false }, Guard)
     self.guard = guard
   end
   local _ <close> = guard
-  return given(self, self.step())
+  return given(guard, self.step())
 end
 
 -- for x in it:each() do: the loop closes it, whatever way it is left
