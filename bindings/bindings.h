@@ -12,6 +12,7 @@
 #include "tide.h"
 
 #define TL_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define TL_COLD        __attribute__((cold, noinline)) /* keeps rare code out of its callers */
 
 typedef enum tl_class {
   TL_TASK,
@@ -51,7 +52,8 @@ typedef enum tl_table {
   TL_SITES,      /* task (weak) -> where it was spawned, in debug mode */
   TL_TRACEBACKS, /* coroutine (weak) -> {error, traceback} of the error on its way */
   TL_HOOKS,      /* what is given to the C part: functions "group_error", "deadlock", "report",
-                    "debug"; and "deadlock_message", the text about the last one */
+                    "debug", "loops", "iter"; "deadlock_message", the text about the last one;
+                    and metatables of the Lua part's classes -> their names */
   TL_TABLE_COUNT,
 } tl_table;
 
@@ -116,6 +118,9 @@ enum {
   TL_CHILD = 64,    /* a task whose first value is its group, the second its function */
 };
 
+/* Of a task: whether its loops may have left iterators open, and whether these are being closed. */
+enum { TL_NO_LOOPS, TL_OPEN, TL_CLOSING };
+
 struct tl_task {
   tide_task task;    /* first: the core's part */
   tl_runtime *rt;    /* whose */
@@ -123,6 +128,9 @@ struct tl_task {
   int slot;          /* in TL_LIVE; 0 once it has ended */
   int next_failed;   /* slot of the next task whose failure nobody saw yet */
   uint16_t values;   /* [group,] function and arguments: its user values before it begins */
+  uint8_t loops;     /* TL_NO_LOOPS, TL_OPEN, TL_CLOSING */
+  uint8_t how;       /* while TL_CLOSING: of tl_runtime.how, what the body has left */
+  bool kept;         /* then: and whether it has left a value */
   uint8_t swallowed; /* cancellations raised since it was last in no cancelled scope: debug.c */
 };
 
@@ -342,7 +350,8 @@ void tl_trace_running_push(lua_State *L, const tl_runtime *rt, int level);
 tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int group_index,
                        int function_index); /* fn and all above it; [-0, +1, m e]: the Task */
 void tl_task_kill(lua_State *L, tl_task *task);
-tl_task *tl_task_of(tide_task *task); /* NULL: it is not a Lua task */
+tl_task *tl_task_of(tide_task *task);            /* NULL: it is not a Lua task */
+void tl_task_watch(tl_task *task, bool watched); /* whether debug.c is told of its steps */
 
 /* task.c */
 void tl_reason_set(lua_State *L, tl_runtime *rt, const tide_scope *scope, int index);

@@ -57,6 +57,7 @@ static int body(lua_State *L) {
 /* A group's child: a failure goes to the group, which is at 2. */
 static int child_ended(lua_State *L, int status, lua_KContext before) {
   int count = body_ended(L, status, before);
+  if (status == LUA_OK || status == LUA_YIELD) return count;
   const tl_runtime *rt = tl_runtime_find(L);
   if (rt->how != TL_FAILED) return count;
   lua_rawgeti(L, -1, 1);
@@ -67,6 +68,26 @@ static int child_ended(lua_State *L, int status, lua_KContext before) {
 
 static int child_body(lua_State *L) {
   return child_ended(L, lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 1, 2, child_ended), 2);
+}
+
+/* What runs in the coroutine behind the body, for tasks with loops that may be open: those that
+ * were left by a `break` which, in Lua before 5.4.5, skips the closing value. */
+
+static int loops_closed(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  if (status == LUA_OK || status == LUA_YIELD) return 0;
+  int error = lua_gettop(L);
+  lua_pushliteral(L, "closing what a loop left open");
+  lua_pushnil(L);
+  tl_report(L, tl_runtime_find(L), error + 1, error, error + 2);
+  return 0;
+}
+
+static int close_loops(lua_State *L) {
+  const tl_runtime *rt = tl_runtime_find(L);
+  tl_hook_push(L, rt, "loops");
+  tl_task_push(L, rt->current);
+  return loops_closed(L, lua_pcallk(L, 1, 0, 0, 0, loops_closed), 0);
 }
 
 /* Coroutines. */
@@ -269,6 +290,26 @@ static bool begin(tl_task *task) {
   return false;
 }
 
+/* The body, or what runs behind it, has returned: what the task is to end with stays on the
+ * coroutine's stack meanwhile. The status of what was resumed last. */
+TL_COLD static int go_on_behind(tl_task *task, int *results) {
+  tl_runtime *rt = task->rt;
+  int status = LUA_OK;
+  leave_wait(task);
+  if (task->loops == TL_OPEN && lua_checkstack(task->co, LUA_MINSTACK)) {
+    task->loops = TL_CLOSING;
+    task->how = rt->how;
+    task->kept = *results != 0;
+    rt->how = 0;
+    lua_pushcfunction(task->co, close_loops);
+    status = lua_resume(task->co, rt->L, 0, results);
+  }
+  if (status != LUA_OK || task->loops != TL_CLOSING) return status;
+  rt->how = task->how;
+  *results = task->kept ? 1 : 0;
+  return status;
+}
+
 static inline void step_one(tide_task *core) {
   tl_task *task = tide_container(core, tl_task, task);
   tl_runtime *rt = task->rt;
@@ -281,6 +322,8 @@ static inline void step_one(tide_task *core) {
   rt->current = task;
   rt->waking = arguments == 0;
   int status = lua_resume(co, rt->L, arguments, &results);
+  if (status == LUA_OK && TL_UNLIKELY(task->loops != TL_NO_LOOPS))
+    status = go_on_behind(task, &results);
   rt->current = NULL;
   if (status == LUA_YIELD && core->state != TIDE_TASK_RUNNING) {
     if (TL_UNLIKELY(co == rt->spare)) keep_coroutine(task);
@@ -292,25 +335,8 @@ static inline void step_one(tide_task *core) {
   }
 }
 
-/* In debug mode. The task is kept for the report: it may end. */
-static void step_watched(tide_task *core) {
-  const tl_task *task = tide_container(core, tl_task, task);
-  tl_runtime *rt = task->rt;
-  lua_State *L = rt->L;
-  int top = lua_gettop(L);
-  tl_task_push(L, task);
-  tl_debug_slice_begins(rt);
-  step_one(core);
-  tl_debug_slice_ended(L, rt, top + 1);
-  lua_settop(L, top);
-}
-
 static void step(tide_task *task, int outcome);
 static const tide_task_ops task_ops = {.name = "task", .step = step};
-
-tl_task *tl_task_of(tide_task *task) {
-  return task->ops == &task_ops ? tide_container(task, tl_task, task) : NULL;
-}
 
 /* Steps the task and those after it. A yield leaves by longjmp, after which every return is
  * mispredicted: the fewer there are per step the better. */
@@ -320,19 +346,43 @@ static void step(tide_task *task, int outcome) {
   const tl_nesting *nesting = rt->nesting; /* of who runs the loop */
   rt->nesting = NULL;
   (void)outcome;
-  do {
-    if (TL_UNLIKELY(rt->debugging))
-      step_watched(task);
-    else
-      step_one(task);
-  } while ((task = tide_task_next(loop, &task_ops)) != NULL);
+  do step_one(task);
+  while ((task = tide_task_next(loop, &task_ops)) != NULL);
   rt->nesting = nesting;
+}
+
+/* The same for one, in debug mode. The task is kept for the report: it may end. */
+static void step_watched(tide_task *core, int outcome) {
+  const tl_task *task = tide_container(core, tl_task, task);
+  tl_runtime *rt = task->rt;
+  lua_State *L = rt->L;
+  const tl_nesting *nesting = rt->nesting;
+  int top = lua_gettop(L);
+  rt->nesting = NULL;
+  (void)outcome;
+  tl_task_push(L, task);
+  tl_debug_slice_begins(rt);
+  step_one(core);
+  tl_debug_slice_ended(L, rt, top + 1);
+  lua_settop(L, top);
+  rt->nesting = nesting;
+}
+
+static const tide_task_ops watched_ops = {.name = "task", .step = step_watched};
+
+tl_task *tl_task_of(tide_task *task) {
+  bool ours = task->ops == &task_ops || task->ops == &watched_ops;
+  return ours ? tide_container(task, tl_task, task) : NULL;
+}
+
+void tl_task_watch(tl_task *task, bool watched) {
+  task->task.ops = watched ? &watched_ops : &task_ops;
 }
 
 /* The start. */
 
 /* The new task, on top, gets what few have. */
-static void note_spawn(lua_State *L, tl_runtime *rt) {
+TL_COLD static void note_spawn(lua_State *L, tl_runtime *rt) {
   if (rt->has_locals) tl_locals_inherit(L, rt, -1);
   if (rt->debugging) tl_debug_spawned(L, rt, -1);
 }
@@ -358,6 +408,7 @@ tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int grou
   task->next_failed = 0;
   task->values = (uint16_t)count;
   task->swallowed = 0;
+  task->loops = TL_NO_LOOPS;
   tide_task_init(&task->task, rt->loop, &task_ops);
   if (group_index != 0) task->task.future.user = TL_CHILD;
   if (TL_UNLIKELY(rt->has_locals || rt->debugging)) note_spawn(L, rt);

@@ -138,12 +138,24 @@ static int type(lua_State *L) {
     lua_getfield(L, -1, "__name");
     return 1;
   }
-  lua_pushnil(L);
+  tl_table_push(L, rt, TL_HOOKS);
+  lua_insert(L, -2);
+  lua_rawget(L, -2);
   return 1;
 }
 
+/* tide.add_class(metatable): of objects made by the Lua part */
+static int add_class(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  tl_table_push(L, tl_rt(L), TL_HOOKS);
+  lua_pushvalue(L, 1);
+  lua_getfield(L, 1, "__name");
+  lua_rawset(L, -3);
+  return 0;
+}
+
 void tl_class_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg functions[] = {{"type", type}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"type", type}, {"add_class", add_class}, {NULL, NULL}};
   tl_functions(L, rt, functions);
 }
 

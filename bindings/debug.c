@@ -104,6 +104,7 @@ void tl_debug_spawned(lua_State *L, const tl_runtime *rt, int index) {
   tl_place_here_push(L, rt);
   lua_rawset(L, -3);
   lua_pop(L, 1);
+  tl_task_watch(lua_touserdata(L, index), true);
 }
 
 void tl_debug_site_push(lua_State *L, const tl_runtime *rt, int index) {
@@ -138,10 +139,17 @@ void tl_debug_scope_left(const tl_runtime *rt) {
 
 /* The switch. */
 
-static void set_debugging(tl_runtime *rt, bool on) {
+static void set_debugging(lua_State *L, tl_runtime *rt, bool on) {
   rt->debugging = on;
   tl_debug_slice_begins(rt);
   if (on && rt->spare != NULL) tl_debug_watch(rt->spare);
+  tl_table_push(L, rt, TL_LIVE);
+  for (int slot = 1; slot <= rt->slot_capacity; slot++, lua_pop(L, 1)) {
+    lua_rawgeti(L, -1, slot);
+    tl_task *task = tl_test(L, rt, -1, TL_TASK);
+    if (task != NULL) tl_task_watch(task, on);
+  }
+  lua_pop(L, 1);
 }
 
 static void set_report(lua_State *L, const tl_runtime *rt, int index) {
@@ -175,10 +183,10 @@ static int debug(lua_State *L) {
   lua_settop(L, 1);
   if (lua_istable(L, 1)) {
     set_options(L, rt);
-    set_debugging(rt, true);
+    set_debugging(L, rt, true);
   } else if (!lua_isnil(L, 1)) {
     if (!lua_isboolean(L, 1)) luaL_typeerror(L, 1, "boolean or table");
-    set_debugging(rt, lua_toboolean(L, 1));
+    set_debugging(L, rt, lua_toboolean(L, 1));
   }
   lua_pushboolean(L, was);
   return 1;
@@ -188,6 +196,6 @@ void tl_debug_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg functions[] = {{"debug", debug}, {NULL, NULL}};
   const char *wanted = getenv("TIDE_DEBUG");
   rt->slow = SLOW;
-  if (wanted != NULL && wanted[0] != '\0' && strcmp(wanted, "0") != 0) set_debugging(rt, true);
+  if (wanted != NULL && wanted[0] != '\0' && strcmp(wanted, "0") != 0) set_debugging(L, rt, true);
   tl_functions(L, rt, functions);
 }

@@ -8,6 +8,13 @@ static const char break_hint[] =
     "\nhint: Lua before 5.4.5 miscompiles `break` out of a loop with a closing value whose body "
     "captures one of its locals in a closure; pass the local as an argument, or use goto";
 
+/* Whether that may be how such a loop ends: the closing value is gone. Where a function of C's is
+ * the one to look for it, Lua does not say what it is. */
+static bool may_be_break(const char *error) {
+  return strstr(error, "metamethod 'close'") != NULL ||
+         strcmp(error, "attempt to call a nil value") == 0;
+}
+
 /* In protected mode: an error's __tostring may fail. */
 static int to_text(lua_State *L) {
   luaL_tolstring(L, 1, NULL);
@@ -25,7 +32,7 @@ const char *tl_text_of(lua_State *L) {
 static int to_stderr(lua_State *L) {
   lua_pushvalue(L, 2);
   const char *error = tl_text_of(L);
-  const char *hint = strstr(error, "metamethod 'close'") != NULL ? break_hint : "";
+  const char *hint = may_be_break(error) ? break_hint : "";
   fprintf(stderr, "tide: %s failed: %s%s\n", lua_tostring(L, 1), error, hint);
   if (lua_isstring(L, 3)) fprintf(stderr, "%s\n", lua_tostring(L, 3));
   return 0;

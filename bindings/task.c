@@ -241,12 +241,19 @@ static int enclosing_tasks(lua_State *L) {
   return 1;
 }
 
+/* tide.mark_loops(): the hook "loops" is to be called when the current task ends */
+static int mark_loops(lua_State *L) {
+  tl_rt(L)->current->loops = TL_OPEN;
+  return 0;
+}
+
 void tl_task_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg functions[] = {{"spawn", spawn},
                                        {"sleep", sleep_},
                                        {"current_task", current_task},
                                        {"all_tasks", all_tasks},
                                        {"enclosing_tasks", enclosing_tasks},
+                                       {"mark_loops", mark_loops},
                                        {NULL, NULL}};
   static const luaL_Reg methods[] = {{"cancel", task_cancel},
                                      {"uncancel", task_uncancel},

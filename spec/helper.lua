@@ -30,7 +30,7 @@ local function count_registry()
 end
 
 -- What the process holds, garbage included.
-local function holdings()
+function helper.holdings_now()
   local stats = tide.stats()
   return {
     fds = helper.count_fds(),
@@ -47,7 +47,7 @@ end
 function helper.holdings()
   collectgarbage()
   collectgarbage()
-  return holdings()
+  return helper.holdings_now()
 end
 
 -- What there is more of in `after` than in `before`, as text; nil if nothing.
@@ -108,16 +108,52 @@ local before
 
 busted.subscribe({ "test", "start" }, function(test)
   now_begins(name_of(test))
-  before = holdings()
+  before = helper.holdings_now()
   return nil, true
 end)
 
 busted.subscribe({ "test", "end" }, function(test)
   now_begins("what comes after " .. name_of(test))
   tide.on_failure(nil)
-  local leak = helper.leaked(before, holdings()) -- collecting garbage takes longer than most specs
+  local leak = helper.leaked(before, helper.holdings_now()) -- collecting garbage takes longer than most specs
   leak = leak and helper.leaked(before, helper.holdings())
   if leak then error("the spec left something behind: " .. leak, 0) end
+  return nil, true
+end)
+
+-- ---- points of sweeps
+
+local current_file -- without folder and ending
+local swept = {} -- {file=, points=, failed=}, in the order of the files
+
+local function tally()
+  local file = current_file or "?"
+  if not swept[file] then
+    swept[file] = { file = file, points = 0, failed = 0 }
+    swept[#swept + 1] = swept[file]
+  end
+  return swept[file]
+end
+
+-- Counts a point, and one that failed, of the spec file at hand.
+function helper.count_point() tally().points = tally().points + 1 end
+function helper.count_failure() tally().failed = tally().failed + 1 end
+
+busted.subscribe({ "file", "start" }, function(file)
+  current_file = file.name:match "([^/]+)_spec%.lua$"
+  return nil, true
+end)
+
+-- What ./dev faults shows.
+busted.subscribe({ "suite", "end" }, function()
+  if os.getenv "TIDE_SWEEP" ~= "full" then return nil, true end
+  local points, failed = 0, 0
+  print()
+  for _, group in ipairs(swept) do
+    print(("%-60s %6d"):format("cancellation, " .. group.file, group.points))
+    points, failed = points + group.points, failed + group.failed
+  end
+  print(("cancellation: %d points, %d failed"):format(points, failed))
   return nil, true
 end)
 
@@ -125,6 +161,11 @@ end)
 
 -- Whether busted itself runs in a task: what only the root of a run can do is not to be tested.
 helper.inside = tide.current_task() ~= nil
+
+-- `size`, or a thousandth of it where each system call moves one byte only.
+function helper.size(size)
+  return os.getenv "TIDE_ONE_BYTE" and size // 1000 + 1 or size
+end
 
 local REAL = { clock = "real" }
 

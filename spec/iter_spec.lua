@@ -582,6 +582,118 @@ describe("for x in it:each()", function()
   end)
 end)
 
+-- Lua before 5.4.5 may skip the closing value of a loop that is left by break.
+describe("what the loops of a task left open", function()
+  local function watched_generator(log)
+    return tide.generator(function(yield)
+      local _ <close> = helper.closer(function()
+        turns(2)
+        log("closed")
+      end)
+      for i = 1, 3 do yield(i) end
+    end)
+  end
+
+  -- Takes a value as a loop does, and goes away.
+  local function leave_open(iter)
+    local step = iter:each()
+    return step()
+  end
+
+  it("is closed when it ends, which may wait", run(function()
+    local log = helper.log()
+    local task = tide.spawn(function()
+      local value = leave_open(watched_generator(log):map(double))
+      log("end")
+      return value, "results"
+    end)
+    same({ 2, "results" }, { task:await() })
+    same({ "end", "closed" }, { table.unpack(log) })
+  end))
+
+  it("is closed by the defect that made it so", run(function()
+    local log = helper.log()
+    local failures = helper.collect_failures()
+    local task = tide.spawn(function()
+      for x in watched_generator(log):each() do
+        local y = x
+        local function is_first() return y == 1 end
+        if is_first() then break end
+      end
+    end)
+    tide.wait { task }
+    same({ "closed" }, { table.unpack(log) })
+    assert.are.equal(0, #failures)
+  end))
+
+  it("is closed where the task fails, or is cancelled, in a group or as the main task", run(function()
+    local log = helper.log()
+    raises("group", tide.TaskGroup, function(group)
+      group:spawn(function()
+        leave_open(watched_generator(log))
+        error("failure")
+      end)
+    end)
+    same({ "closed" }, { table.unpack(log) })
+    local task = tide.spawn(function()
+      leave_open(tide.generator(function(yield)
+        local _ <close> = helper.closer(function() log("cancelled") end)
+        yield(1)
+      end))
+      tide.sleep(10)
+    end)
+    turns(2)
+    task:cancel()
+    raises("cancelled", task.await, task)
+    assert.are.equal("cancelled", log[2])
+    helper.run_now(function() leave_open(watched_generator(log)) end)
+    assert.are.equal("closed", log[3])
+  end))
+
+  it("is not what was closed, nor what holds nothing", run(function()
+    local log = helper.log()
+    tide.spawn(function()
+      for _ in watched_generator(log):each() do break end -- luacheck: ignore
+      for _ in watched_generator(log):each() do end -- luacheck: ignore
+      local iter = watched_generator(log)
+      leave_open(iter)
+      iter:close()
+      log("end")
+    end):await()
+    same({ "closed", "closed", "closed", "end" }, { table.unpack(log) })
+    local list = tide.iter { 1, 2, 3 }
+    tide.spawn(leave_open, list):await()
+    assert.are.equal(2, list())
+  end))
+
+  it("is told of if closing fails, which changes nothing else", run(function()
+    local failures, log = helper.collect_failures(), helper.log()
+    local task = tide.spawn(function()
+      leave_open(watched_generator(log))
+      leave_open(tide.generator(function(yield)
+        local _ <close> = helper.closer(failing("cleanup"))
+        yield(1)
+      end))
+      return "result"
+    end)
+    assert.are.equal("result", task:await())
+    same({ "closed" }, { table.unpack(log) })
+    assert.are.equal(1, #failures)
+    assert.are.equal("closing what a loop left open", failures[1].what)
+    assert.are.equal("cleanup", failures[1].err)
+  end))
+
+  it("is left to the collector where the task is killed", run(function()
+    local task = tide.spawn(function()
+      leave_open(tide.generator(function(yield) yield(1) end))
+      tide.sleep(10)
+    end)
+    turns(2)
+    task:kill()
+    assert.is_true(task:cancelled())
+  end))
+end)
+
 describe("the lazy combinator", function()
   it("map gives what the function gives", function()
     same({ 2, 4, 6 }, tide.iter { 1, 2, 3 }:map(double):collect())
@@ -629,6 +741,84 @@ describe("the lazy combinator", function()
       return n <= 1000000 and n or nil
     end)
     assert.are.equal(0, iter:filter(function() return false end):count())
+  end)
+
+  describe("rows of map and filter", function()
+    local function plus(n) return function(x) return x + n end end
+    local sources = {
+      list = function() return tide.iter { 1, 2, 3, 4, 5, 6 } end,
+      ["function"] = function()
+        local i = 0
+        return tide.iter(function()
+          i = i + 1
+          return i <= 6 and i or nil
+        end)
+      end,
+      queue = function()
+        local queue = tide.Queue()
+        for i = 1, 6 do queue:put_nowait(i) end
+        queue:close()
+        return tide.iter(queue)
+      end,
+    }
+    for name, source in pairs(sources) do
+      it("in any order, over a " .. name, run(function()
+        same({ 2, 4, 6 }, source():filter(is_even):collect())
+        same({ 2, 4, 6 }, source():map(plus(1)):filter(is_even):collect())
+        same({ 3, 5, 7 }, source():filter(is_even):map(plus(1)):collect())
+        same({ 4, 6, 8 }, source():filter(is_even):map(plus(1)):map(plus(1)):collect())
+        same({ 12, 14, 16 }, source():map(plus(10)):filter(is_even):filter(function(x) return x < 100 end):collect())
+        same({ 4 }, source():map(plus(1)):filter(is_even):map(plus(-1)):filter(function(x) return x == 3 end)
+          :map(plus(1)):collect())
+        same({}, source():filter(function() return false end):map(plus(1)):collect())
+      end))
+
+      it("go on where their source, or a part of the row, was left, over a " .. name, run(function()
+        local base = source()
+        assert.are.equal(1, base())
+        local mapped = base:map(plus(0))
+        assert.are.equal(2, mapped())
+        local filtered = mapped:filter(is_even)
+        assert.are.equal(4, filtered())
+        assert.are.equal(5, mapped())
+        assert.are.equal(6, base())
+        assert.is_nil(filtered())
+      end))
+
+      it("end when any part was closed, over a " .. name, run(function()
+        local base = source()
+        local mapped = base:map(plus(0))
+        local filtered = mapped:filter(is_even)
+        mapped:close()
+        assert.is_nil(filtered())
+        assert.is_nil(mapped:map(plus(1))())
+        assert.is_nil(base())
+      end))
+
+      it("refuse nil of each map, over a " .. name, run(function()
+        fails("bad result of the function given to 'map'", source():map(function() end):filter(is_even))
+        fails("bad result of the function given to 'map'", source():map(function() end):map(plus(1)))
+        fails("bad result of the function given to 'map'", source():filter(is_even):map(function() end):map(plus(1)))
+      end))
+    end
+
+    it("pass several values along", function()
+      same({ { 3, "c", 6 } }, steps_of(tide.iter(ipairs { "a", "b", "c" })
+        :map(function(i, v) return i, v, 2 * i end)
+        :filter(function(_, v) return v ~= "a" end)
+        :filter(function(_, _, double_i) return double_i > 4 end)))
+    end)
+
+    it("need no stack for what is dropped", function()
+      local list = {}
+      for i = 1, 300000 do list[i] = i end
+      assert.are.equal(0, tide.iter(list):map(plus(0)):filter(function() return false end):count())
+      assert.are.equal(0, tide.iter(list):filter(function() return false end):map(plus(0)):count())
+    end)
+
+    it("have names of their own", function()
+      assert.are.equal("Iter(list, map, filter)", tostring(tide.iter({}):map(plus(1)):filter(is_even)))
+    end)
   end)
 
   it("take gives the first n, pulls no more, and closes the source", function()
@@ -1024,6 +1214,27 @@ describe("a step that is cancelled", function()
       end,
     })
   end
+
+  it("of a generator at every suspension closes what its body has open", sweep.it {
+    setup = function(s)
+      s.open = 0
+      s.iter = tide.generator(function(yield)
+        s.open = s.open + 1
+        local _ <close> = helper.closer(function() s.open = s.open - 1 end)
+        for i = 1, 4 do
+          turns(1)
+          yield(i)
+        end
+      end)
+    end,
+    subject = function(s)
+      for _ in s.iter:each() do turns(1) end
+    end,
+    check = function(s)
+      s.iter:close()
+      assert.are.equal(0, s.open)
+    end,
+  })
 
   it("in a loop at every suspension closes the iterator", sweep.it {
     setup = function(s)

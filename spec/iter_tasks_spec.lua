@@ -240,6 +240,24 @@ local function behaves(make)
     end)
   end
 
+  it("ends where its task is ended before it has begun", run(function()
+    for _, method in ipairs { "cancel", "kill" } do
+      local known = {}
+      for _, task in ipairs(tide.all_tasks()) do known[task] = true end
+      local iter = make(tide.iter { 1 })
+      local consumer = tide.spawn(iter)
+      known[consumer] = true
+      local killer = tide.spawn(function()
+        for _, task in ipairs(tide.all_tasks()) do
+          if not known[task] and task ~= tide.current_task() then task[method](task) end
+        end
+      end)
+      tide.wait { killer, consumer }
+      raises("cancelled", consumer.result, consumer)
+      assert.is_nil(iter())
+    end
+  end))
+
   local function sweep_setup(s)
     s.queue = tide.Queue()
     for i = 1, 5 do s.queue:put(i) end

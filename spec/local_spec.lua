@@ -1,6 +1,7 @@
 -- tide.Local: values of a task, and of the tasks it spawns.
 local tide = require "tide"
 local helper = require "spec.helper"
+local sweep = require "spec.sweep"
 
 local run, turns, fails = helper.run, helper.turns, helper.fails
 
@@ -34,6 +35,25 @@ describe("a Local", function()
     tide.TaskGroup(function(g) g:spawn(function() seen(value:get()) end) end)
     assert.are.equal(3, seen[4])
   end))
+
+  it("cancelled at every suspension, `with` restores it", sweep.it {
+    setup = function(s) s.value = tide.Local(0) end,
+    subject = function(s)
+      s.value:set(1)
+      local ok, err = tide.raw.pcall(s.value.with, s.value, 2, function()
+        turns(1)
+        s.value:with(3, turns, 2)
+        assert.are.equal(2, s.value:get())
+        turns(1)
+      end)
+      s.after = s.value:get()
+      if not ok then error(err, 0) end
+    end,
+    check = function(s, ended)
+      assert.are.equal(0, s.value:get())
+      if ended == "done" or s.after then assert.are.equal(1, s.after) end
+    end,
+  })
 
   it("is set for a while with `with`", run(function()
     local value = tide.Local("outside")

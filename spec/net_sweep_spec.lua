@@ -28,11 +28,11 @@ local function tolerate(kinds, f, ...)
   error(err, 0)
 end
 
--- Waits until the subject has ended.
-local function await_end(s)
-  local ended = false
-  s.task:add_done_callback(function() ended = true end)
-  while not ended do turns(1) end
+local SOON = 1e-5 -- seconds
+
+-- Waits until the condition holds. Time must be able to pass meanwhile.
+local function wait_until(condition)
+  while not condition() do tide.sleep(SOON) end
 end
 
 -- ---- reading
@@ -122,8 +122,8 @@ describe("cancelled at every suspension:", function()
 
   -- ---- writing
 
-  local SHORT = ("0123456789abcdef"):rep(100)
-  local BLOCK = SHORT:rep(50)
+  local SHORT = ("0123456789abcdef"):rep(helper.size(100))
+  local BLOCK = ("0123456789abcdef"):rep(helper.size(5000))
 
   -- More than the system takes at once, so that every write but the first waits.
   local function writing(connect, subject)
@@ -136,13 +136,13 @@ describe("cancelled at every suspension:", function()
       others = { function(s)
         turns(2)
         while true do
-          local data = partial(s.reader.read_exactly, s.reader, 150000)
+          local data = partial(s.reader.read_exactly, s.reader, helper.size(150000))
           if not data then return end
           s.got[#s.got + 1] = data
           turns(1)
         end
       end, function(s)
-        await_end(s)
+        tide.wait { s.task }
         if not s.stream:closed() then s.stream:close_write() end
       end },
       subject = subject,
@@ -217,7 +217,7 @@ describe("cancelled at every suspension:", function()
         for data in s.stream:chunks() do s.got[#s.got + 1] = data end
       end,
       function(s)
-        await_end(s)
+        tide.wait { s.task }
         s.stream:close_write()
       end,
     },
@@ -254,7 +254,7 @@ describe("cancelled at every suspension:", function()
           turns(1)
         end
       end, function(s)
-        await_end(s)
+        tide.wait { s.task }
         turns(3)
         s.listener:close()
         for _, stream in ipairs(s.before) do stream:close() end
@@ -351,7 +351,7 @@ describe("cancelled at every suspension:", function()
 
   -- Talks to the server as long as it is there.
   local function client(s)
-    while not s.address do turns(1) end
+    wait_until(function() return s.address end)
     tolerate({ "os" }, function()
       local stream <close> = net.connect(s.address)
       for i = 1, 3 do
@@ -395,7 +395,7 @@ describe("cancelled at every suspension:", function()
   end
 
   local function until_served(s)
-    while s.served ~= 3 do turns(1) end
+    wait_until(function() return s.served == 3 end)
   end
 
   it("serve", sweep.it(serving({}, until_served)))

@@ -1,6 +1,7 @@
 -- tide.select: of several things exactly one happens.
 local tide = require "tide"
 local helper = require "spec.helper"
+local sweep = require "spec.sweep"
 
 local run, turns, raises, fails = helper.run, helper.turns, helper.raises, helper.fails
 local select = tide.select
@@ -33,6 +34,18 @@ describe("tide.select", function()
     select(priority:putting("late", 2))
     select(priority:putting("early", 1))
     assert.are.equal("early", priority:get())
+  end))
+
+  it("gives all results of a task or a future, behind the index", run(function()
+    local queue, future = tide.Queue(), tide.Future()
+    future:set_result("a", nil, "c")
+    assert.are.same({ n = 4, 2, "a", nil, "c" }, table.pack(select(queue, future)))
+    local late = tide.Future()
+    assert.are.same({ 2, "x", "y", "z" }, { selected(function() late:set_result("x", "y", "z") end, queue, late) })
+    assert.are.same({ 2, 1, 2 }, { select(queue, tide.spawn(function() return 1, 2 end)) })
+    local none = tide.Future()
+    none:set_result()
+    assert.are.same({ 1 }, { select(none) })
   end))
 
   it("puts only what was chosen", run(function()
@@ -120,7 +133,7 @@ describe("tide.select", function()
     assert.are.equal(2, index)
     stream:write("hi")
     local peer <close> = client:await()
-    assert.are.equal("hi", peer:read())
+    assert.are.equal("hi", peer:read_exactly(2))
     stream:close()
     fails("case 1", selected, function() listener:close() end, listener, other)
   end))
@@ -186,6 +199,71 @@ describe("tide.select", function()
     assert.is_false(lock:locked())
     assert.are.equal(1, #to)
   end))
+
+  describe("cancelled at every suspension", function()
+    local function setup(s)
+      s.one, s.two, s.lock = tide.Queue(1), tide.Queue(1), tide.Lock()
+      s.put, s.got, s.last = 0, 0, 0
+    end
+
+    local function empty(s)
+      for _, queue in ipairs { s.one, s.two } do
+        while not queue:empty() do s.got = s.got + queue:get_nowait() end
+      end
+    end
+
+    it("takes an item, the lock, or nothing", sweep.it {
+      setup = setup,
+      leaves = true,
+      others = { function(s)
+        local _ <close> = s.lock:acquire()
+        turns(3)
+      end, function(s)
+        for i = 1, 4 do
+          local queue = i % 2 == 0 and s.one or s.two
+          queue:put(i)
+          s.put = s.put + i
+          turns(i % 3)
+        end
+      end },
+      subject = function(s)
+        for _ = 1, 4 do
+          local index, value = select(s.one, s.lock, s.two)
+          local _ <close> = index == 2 and value or nil
+          if index ~= 2 then s.got = s.got + value end
+          turns(1)
+        end
+      end,
+      check = function(s)
+        empty(s)
+        assert.are.equal(s.put, s.got)
+        assert.is_false(s.lock:locked())
+      end,
+    })
+
+    it("puts an item once, or not at all", sweep.it {
+      setup = setup,
+      leaves = true,
+      others = { function(s)
+        while true do
+          local _, item = select(s.one, s.two)
+          s.got = s.got + item
+          turns(2)
+        end
+      end },
+      subject = function(s)
+        for i = 1, 6 do
+          s.last = i
+          select(s.one:putting(i), s.two:putting(i))
+          s.put, s.last = s.put + i, 0
+        end
+      end,
+      check = function(s) -- one whose put had completed may be killed before it knows
+        empty(s)
+        assert.is_true(s.got == s.put or s.mode == "kill" and s.got == s.put + s.last)
+      end,
+    })
+  end)
 
   it("refuses what is no case, no case at all, and closed queues", run(function()
     fails("there is no case to wait for", select)

@@ -10,8 +10,12 @@
 -- A point is a turn of the loop, and a place in that turn: a controller task that is stepped before
 -- all others, or after all others, cancels the subject in the k-th turn, for k = 0, 1, 2 ... until
 -- the subject ends by itself. So each of its suspensions is hit while it waits, in the turn in
--- which it began, and in the turn in which what it waited for has come already. Where a scenario
--- waits for time or for the system, turns are many: after EXACT of them k grows in steps.
+-- which it began, and in the turn in which what it waited for has come already. Time is virtual, and
+-- a turn of the controller's is one in which anything happens: tasks run, descriptors are polled, or
+-- a little time passes. Where a scenario takes many, k grows in steps after EXACT of them.
+--
+-- Besides, it runs with the tasks of each turn in the order of so many seeds, with and without a
+-- cancellation: SEEDS, and more where the environment has TIDE_SWEEP=full.
 --
 -- How it is cancelled is the mode:
 --   cancel   task:cancel()
@@ -23,9 +27,18 @@
 --   kill     task:kill()
 local tide = require "tide"
 local helper = require "spec.helper"
+local new_turns = require "spec.turns"
 
+local FULL = os.getenv "TIDE_SWEEP" == "full"
+local SEEDS = FULL and 100 or 2
 local EXACT = 48
+local TURNS_MAX = 20000 -- after those it does not end
+local VIRTUAL = { clock = "virtual" }
+
 local sweep = { modes = { "cancel", "twice", "scope", "close", "nested", "shield", "kill" } }
+local places = { "first", "last" }
+
+-- ---- modes
 
 -- What the task's body is in each mode; `request` asks for the cancellation.
 local bodies, requests = {}, {}
@@ -95,7 +108,6 @@ bodies.kill = bodies.cancel
 function requests.kill(s)
   tide.on_failure(function() end) -- what would wait while closing fails, and is reported
   s.task:kill()
-  tide.on_failure(nil)
 end
 
 -- How the subject ended.
@@ -107,11 +119,15 @@ local function ending(task)
   error(err, 0)
 end
 
+-- ---- one run
+
 -- Cancels the subject in the k-th turn. False where it had ended before.
 local function controller(s, k)
-  for _ = 1, k do
+  local turns <close> = new_turns()
+  for turn = 1, k do
     if s.task:done() then return false end
-    tide.sleep(0)
+    if turn > TURNS_MAX then error("it does not end", 0) end
+    turns:next()
   end
   if s.task:done() then return false end
   requests[s.mode](s)
@@ -151,6 +167,7 @@ local function run_once(scenario, mode, place, k, seen)
   local s = { scenario = scenario, mode = mode }
   seen[s] = true
   local before = #tide.all_tasks()
+  tide.on_failure(nil)
   if scenario.setup then scenario.setup(s) end
   local tasks = spawn_all(s, k, place)
   tide.wait { s.task, s.controller }
@@ -168,16 +185,16 @@ local function next_point(k)
   return k < EXACT and k + 1 or k + k // 4
 end
 
--- All points of one mode and place. Returns how many there were.
-function sweep.points(scenario, mode, place, seen)
-  local k, points = 0, 0
+-- All points of one mode and place. Returns how many turns the subject had.
+local function sweep_turns(scenario, mode, place, seen)
+  local k = 0
   repeat
+    helper.count_point()
     local ok, hit = tide.raw.xpcall(run_once, debug.traceback, scenario, mode, place, k, seen)
-    if not ok then error(("%s, %s in turn %d: %s"):format(mode, place, k, tostring(hit)), 0) end
-    points = points + 1
+    if not ok then error(("turn %d: %s"):format(k, tostring(hit)), 0) end
     k = next_point(k)
   until not hit
-  return points
+  return k
 end
 
 local function count(t)
@@ -186,26 +203,54 @@ local function count(t)
   return n
 end
 
--- The whole sweep of a scenario, in the task that calls it.
-function sweep.run(scenario, modes)
-  for _, mode in ipairs(modes or sweep.modes) do
-    for _, place in ipairs { "first", "last" } do
-      local seen = setmetatable({}, { __mode = "k" })
-      local before = helper.holdings()
-      local points = sweep.points(scenario, mode, place, seen)
-      tide.sleep(0)
-      local leak = helper.leaked(before, helper.holdings())
-      if leak then error(("%s, %s: left behind after %d points: %s"):format(mode, place, points, leak), 0) end
-      if count(seen) > 0 then
-        error(("%s, %s: %d of %d runs cannot be collected"):format(mode, place, count(seen), points), 0)
-      end
+-- Points that must leave nothing behind: f(seen), where `seen` gets what is to be collected.
+local function leaving_nothing(f)
+  local seen = setmetatable({}, { __mode = "k" })
+  local before = helper.holdings()
+  local result = f(seen)
+  tide.sleep(0.001) -- for done callbacks, and what is still being sent
+  local leak = helper.leaked(before, helper.holdings())
+  if leak then error("left behind: " .. leak, 0) end
+  if count(seen) > 0 then error(count(seen) .. " runs cannot be collected", 0) end
+  return result
+end
+
+-- One series of points, in a run of its own. What fails is counted and noted in `failures`.
+local function series(failures, title, opts, f)
+  local ok, result = tide.raw.pcall(helper.run_now, function() return leaving_nothing(f) end, opts)
+  if ok then return result end
+  helper.count_failure()
+  failures[#failures + 1] = ("%s, %s"):format(title, tostring(result))
+end
+
+-- The scenario to its end, and cancelled in a turn that the seed decides.
+local function sweep_seed(failures, scenario, seed, turns)
+  local mode = sweep.modes[seed % #sweep.modes + 1]
+  series(failures, ("seed %d, %s"):format(seed, mode), { clock = "virtual", seed = seed }, function(seen)
+    for _, k in ipairs { TURNS_MAX, seed % turns } do
+      helper.count_point()
+      run_once(scenario, mode, "first", k, seen)
+    end
+  end)
+end
+
+-- The whole sweep of a scenario.
+local function sweep_all(scenario)
+  local failures, turns = {}, 1
+  for _, mode in ipairs(sweep.modes) do
+    for _, place in ipairs(places) do
+      turns = series(failures, mode .. ", " .. place, VIRTUAL, function(seen)
+        return sweep_turns(scenario, mode, place, seen)
+      end) or turns
     end
   end
+  for seed = 1, SEEDS do sweep_seed(failures, scenario, seed, turns) end
+  if #failures > 0 then error(table.concat(failures, "\n"), 0) end
 end
 
 -- The body of an `it`: the sweep of the scenario.
 function sweep.it(scenario)
-  return helper.run(function() sweep.run(scenario) end)
+  return function() sweep_all(scenario) end
 end
 
 return sweep

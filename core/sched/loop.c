@@ -121,10 +121,11 @@ tide_time tide_loop_deadline(const tide_loop *loop) {
 uint64_t tide_loop_turns(const tide_loop *loop) { return loop->turns; }
 
 tide_loop_stats tide_loop_get_stats(const tide_loop *loop) {
-  tide_time present = loop->turning && loop->runs > 0 ? tide_clock_monotonic() - loop->checked : 0;
+  tide_time present =
+      loop->turning && loop->left < loop->stride ? tide_clock_monotonic() - loop->checked : 0;
   return (tide_loop_stats){
       .turns = loop->turns,
-      .steps = loop->steps + loop->runs,
+      .steps = loop->steps + loop->stride - loop->left,
       .longest_slice = present > loop->longest ? present : loop->longest,
       .ready = (uint32_t)(tide_list_length(&loop->ready) + tide_list_length(&loop->batch)),
       .timers = (uint32_t)loop->timers.count,
@@ -186,13 +187,12 @@ void tide_watcher_set(tide_watcher *watcher, tide_loop *loop, int events) {
 
 /* Steps have been made since the clock was looked at last: the longest slice is one of them, or at
  * most all of them. */
-static void look_at_clock(tide_loop *loop) {
+__attribute__((noinline)) static void look_at_clock(tide_loop *loop) {
   tide_time now = tide_clock_monotonic();
   tide_time span = now - loop->checked;
   if (span > loop->longest) loop->longest = span;
-  loop->stride = span < POLL_INTERVAL ? MAX_STRIDE : 1;
-  loop->steps += loop->runs;
-  loop->runs = 0;
+  loop->steps += loop->stride - loop->left;
+  loop->left = loop->stride = span < POLL_INTERVAL ? MAX_STRIDE : 1;
   loop->checked = now;
   if (now - loop->polled >= POLL_INTERVAL) loop->due = true;
 }
@@ -207,8 +207,8 @@ static tide_task *begin_step(tide_loop *loop, tide_list *link) {
   }
   task->state = TIDE_TASK_RUNNING;
   loop->current = task;
-  if (loop->runs >= loop->stride) look_at_clock(loop);
-  loop->runs++;
+  if (loop->left == 0) look_at_clock(loop);
+  loop->left--;
   return task;
 }
 
@@ -228,7 +228,7 @@ static void run_batch(tide_loop *loop) {
 }
 
 static inline bool poll_is_due(tide_loop *loop) {
-  if (!loop->due && loop->runs >= loop->stride) look_at_clock(loop);
+  if (!loop->due && loop->left == 0) look_at_clock(loop);
   return loop->due || tide_list_empty(&loop->ready);
 }
 
@@ -295,7 +295,7 @@ static int poll_virtual(tide_loop *loop, bool block) {
 
 static int poll(tide_loop *loop, bool block) {
   block = block && tide_list_empty(&loop->ready);
-  if (loop->runs > 0) look_at_clock(loop);
+  if (loop->left < loop->stride) look_at_clock(loop);
   int error = loop->virtual_clock ? poll_virtual(loop, block) : poll_real(loop, block);
   loop->due = false;
   loop->polled = loop->checked = tide_clock_monotonic();
@@ -311,7 +311,7 @@ static void begin_turning(tide_loop *loop) {
 }
 
 static void end_turning(tide_loop *loop) {
-  if (loop->runs > 0) look_at_clock(loop);
+  if (loop->left < loop->stride) look_at_clock(loop);
   loop->turning = false;
 }
 

@@ -28,11 +28,11 @@ struct tide_loop {
   bool rolling;        /* inside tide_loop_run: a turn may follow the last without return */
   bool due;            /* the loop is to be polled at this turn's end */
   const tide_future *until; /* whose end ends tide_loop_run, or NULL */
-  uint32_t runs;            /* steps since the clock was last checked */
-  uint32_t stride;          /* steps after which it is checked again */
-  tide_time checked;        /* when that was */
-  tide_time longest;        /* span between two checks with steps in between */
-  uint64_t steps;           /* made before the last check */
+  uint32_t stride;          /* steps between two looks at the clock */
+  uint32_t left;            /* of those, to the next */
+  tide_time checked;        /* when it was looked at last */
+  tide_time longest;        /* span between two looks with steps in between */
+  uint64_t steps;           /* made before the last look */
   tide_time polled;         /* when the last poll ended, by the real clock */
   uint32_t watching;        /* descriptor waits that are pending */
   uint64_t last_id;         /* of a task */

@@ -24,3 +24,5 @@ tide.tree_nodes = nil
 tide.traced = nil
 tide.raise_traced = nil
 tide.enclosing_tasks = nil
+tide.mark_loops = nil
+tide.add_class = nil

@@ -14,24 +14,32 @@ local check = require "tide.check"
 local tide = require "tide"
 
 local new_error, is = tide.error, tide.is
+local current_task, mark_loops, raw_pcall = tide.current_task, tide.mark_loops, tide.raw.pcall
 local is_yieldable, running = tide.raw.coroutine.isyieldable, tide.raw.coroutine.running
 
 local Iter = { __name = "Iter" }
 Iter.__index = Iter
+tide.add_class(Iter)
 
 local function nothing() end
 
 -- An Iter over a step function without arguments: the next value or values, nil at the end and after
 -- that. `closer`, if given, is called once; then the step gives nil. `source` is the Iter to close
--- after it.
+-- after it. What it holds that others may miss, or that has to be tidied up, `holding` says.
 local function new(step, closer, name, source)
   return setmetatable({
     step = step,
     closer = closer,
     source = source,
     name = name or "function",
+    holds = source ~= nil and source.holds,
     closed = false,
   }, Iter)
+end
+
+local function holding(iter)
+  iter.holds = true
+  return iter
 end
 
 -- ---- checks
@@ -117,6 +125,40 @@ end
 
 -- ---- calling and closing
 
+-- Of each task the set of the Iters that its loops are over and that hold something: what is left
+-- of it when the task ends is closed then. A `break` of Lua before 5.4.5 may skip a closing value.
+local loops = setmetatable({}, { __mode = "k" })
+
+local function add_loop(iter, set)
+  set[iter], iter.loop = true, set
+end
+
+local function begin_loop(iter, task)
+  local set = loops[task]
+  if not set then
+    set = {}
+    loops[task] = set
+    mark_loops()
+  end
+  add_loop(iter, set)
+end
+
+local function end_loop(iter)
+  iter.loop[iter] = nil
+  iter.loop = nil
+end
+
+tide.set_hook("loops", function(task)
+  local set, ok, failure = loops[task], true, nil
+  loops[task] = nil
+  for iter in pairs(set) do
+    iter.loop = nil
+    local closed, err = raw_pcall(iter.close, iter)
+    if not closed then ok, failure = false, err end
+  end
+  if not ok then error(failure, 0) end
+end)
+
 -- The to-be-closed value of a close: where another task is inside, what cannot be closed is as before.
 local Closing = {}
 
@@ -124,6 +166,7 @@ function Closing:__close(err)
   if not is_misuse(err) then return end
   local iter = self.iter
   iter.closed, iter.step, iter.closer = false, self.step, self.closer
+  if self.loop then add_loop(iter, self.loop) end
 end
 
 -- it:close() (waits, if it has tasks): closes it and its source, cancels its tasks and awaits them.
@@ -133,8 +176,9 @@ function Iter:close()
   check_self(self, "close")
   if self.closed then return end
   local closer = self.closer
-  local _ <close> = setmetatable({ iter = self, step = self.step, closer = closer }, Closing)
+  local _ <close> = setmetatable({ iter = self, step = self.step, closer = closer, loop = self.loop }, Closing)
   self.closed, self.step, self.closer = true, nothing, nil
+  if self.loop then end_loop(self) end
   local _ <close> = self.source
   if closer then closer() end
 end
@@ -189,6 +233,8 @@ end
 -- for x in it:each() do: the loop closes it, whatever way it is left
 function Iter:each()
   check_self(self, "each")
+  local task = self.holds and not self.loop and current_task()
+  if task then begin_loop(self, task) end
   return self.step, nil, nil, self
 end
 
@@ -205,6 +251,7 @@ return {
   Iter = Iter, -- the class: the other parts add its methods
   new = new,
   nothing = nothing,
+  holding = holding,
 
   new_use = new_use,
   new_exclusive = new_exclusive,

@@ -12,34 +12,85 @@ local current_task, sleep, time, timeout = tide.current_task, tide.sleep, tide.t
 local pcall = pcall -- tide's: lets cancellation through
 local raw_pcall = tide.raw.pcall
 
--- it:map(fn) -> Iter of what fn gives for each
-function Iter:map(fn)
-  check_self(self, "map")
-  check_function(fn, 1, "map")
-  local pull = self.step
-  local function mapped(first, ...)
-    if first == nil then no_result "map" end
-    return first, ...
-  end
-  local function one(first, ...)
-    if first == nil then return nil end
-    return mapped(fn(first, ...))
-  end
-  return new(function() return one(pull()) end, nil, "map", self)
+-- ---- map and filter
+--
+-- They keep nothing between two values, so a row of them is one step: the values are handed from link
+-- to link by tail calls, and come back to the caller once. An Iter made by them has `links`, what is
+-- done, and `base`, the Iter that they take from. A source of single values may have `feed`: its
+-- steps with the first link in them.
+
+local function same(...) return ... end
+
+local function mapped(first, ...)
+  if first == nil then no_result "map" end
+  return first, ...
 end
 
--- it:filter(fn) -> Iter of those for which fn gives a true value
-function Iter:filter(fn)
-  check_self(self, "filter")
-  check_function(fn, 1, "filter")
-  local pull = self.step
+-- The step that takes from `base` and does what the links, {fn=, name=}, say.
+local function step_through(base, links)
+  local step, visit = nil, nil
+  local visits = {} -- what is done with the values of a step; `next` is the link behind, if any
+
+  function visits.map(fn, next)
+    next = next or mapped
+    return function(first, ...)
+      if first == nil then no_result "map" end
+      return next(fn(first, ...))
+    end
+  end
+
+  function visits.filter(fn, next)
+    if not next then
+      return function(first, ...)
+        if first == nil then no_result "map" end
+        if fn(first, ...) then return first, ... end
+        return step()
+      end
+    end
+    return function(first, ...)
+      if first == nil then no_result "map" end
+      if fn(first, ...) then return next(first, ...) end
+      return step()
+    end
+  end
+
+  for i = #links, 2, -1 do visit = visits[links[i].name](links[i].fn, visit) end
+  local first_link = links[1]
+  if base.feed then
+    step = base.feed[first_link.name](first_link.fn, visit or (first_link.name == "map" and mapped or same))
+    return step
+  end
+  local pull = base.step
+  visit = visits[first_link.name](first_link.fn, visit)
   local function one(first, ...)
     if first == nil then return nil end
-    if fn(first, ...) then return first, ... end
-    return one(pull())
+    return visit(first, ...)
   end
-  return new(function() return one(pull()) end, nil, "filter", self)
+  function step() return one(pull()) end
+  return step
 end
+
+local function linked(self, name, fn)
+  check_self(self, name)
+  check_function(fn, 1, name)
+  local base, links = self, {}
+  if self.links and not self.closed then
+    base = self.base
+    table.move(self.links, 1, #self.links, 1, links)
+  end
+  links[#links + 1] = { fn = fn, name = name }
+  local result = new(step_through(base, links), nil, name, self)
+  result.base, result.links = base, links
+  return result
+end
+
+-- it:map(fn) -> Iter of what fn gives for each
+function Iter:map(fn) return linked(self, "map", fn) end
+
+-- it:filter(fn) -> Iter of those for which fn gives a true value
+function Iter:filter(fn) return linked(self, "filter", fn) end
+
+-- ---- the others
 
 -- it:take(n) -> Iter of the first n; it is closed when they were given
 function Iter:take(n)
@@ -146,7 +197,7 @@ function Iter:flatten()
   local function closer()
     if inner then inner:close() end
   end
-  return new_exclusive(use, step, closer, "flatten", self)
+  return iter.holding(new_exclusive(use, step, closer, "flatten", self))
 end
 
 -- it:chunk(n) -> Iter of lists of n first values; the last may be shorter
@@ -209,7 +260,8 @@ function Iter:zip(other)
     first = nil
     return a, b
   end
-  return new_exclusive(use, step, function() second:close() end, "zip", self)
+  local zipped = new_exclusive(use, step, function() second:close() end, "zip", self)
+  return second.holds and iter.holding(zipped) or zipped
 end
 
 -- it:scan(fn[, init]) -> Iter of the running results acc = fn(acc, value); without init the first

@@ -4,7 +4,7 @@ local iter = require "tide.iter"
 local tide = require "tide"
 
 local Iter, new, new_use, new_exclusive, nothing = iter.Iter, iter.new, iter.new_use, iter.new_exclusive, iter.nothing
-local bad, refuse = iter.bad, iter.refuse
+local bad, holding, refuse = iter.bad, iter.holding, iter.refuse
 local INSIDE, INTERRUPTED, ENDED = iter.INSIDE, iter.INTERRUPTED, iter.ENDED
 local generator_parts, interval_parts, iter_parts = tide.generator_parts, tide.interval_parts, tide.iter_parts
 local raw_pcall = tide.raw.pcall
@@ -47,7 +47,8 @@ local function from_call(call, closing)
     use.state, closing = ENDED, nil
     return close_value(value)
   end
-  return new_exclusive(use, step, closer, "function")
+  local self = new_exclusive(use, step, closer, "function")
+  return closing ~= nil and holding(self) or self
 end
 
 -- The values of a generic `for`: a function, its state, the first control value, a closing value.
@@ -65,7 +66,30 @@ local function from_list(list)
     i = i + 1
     return list[i]
   end
-  return new(step, function() list = {} end, "list")
+  local self = new(step, function() list = {} end, "list")
+  self.feed = {}
+
+  function self.feed.map(fn, next)
+    return function()
+      i = i + 1
+      local value = list[i]
+      if value == nil then return nil end
+      return next(fn(value))
+    end
+  end
+
+  function self.feed.filter(fn, next)
+    return function()
+      local value
+      repeat
+        i = i + 1
+        value = list[i]
+        if value == nil then return nil end
+      until fn(value)
+      return next(value)
+    end
+  end
+  return self
 end
 
 local function from_queue(queue)
@@ -103,7 +127,7 @@ function from(source, ...)
   end
   local class = tide.type(source)
   if class == "Queue" then return from_queue(source) end
-  if class == "HostIter" then return new(iter_parts(source)) end
+  if class == "HostIter" then return holding(new(iter_parts(source))) end
   if has_iter(source, kind) then return from_object(source, source:iter()) end
   if has_metamethod(source, "__call") then return from(function(...) return source(...) end, ...) end
   return kind == "table" and from_list(source) or nil
@@ -132,7 +156,7 @@ end
 function tide.generator(body)
   iter.check_function(body, 1, "generator")
   local step, close = generator_parts(body)
-  return new(step, close, "generator")
+  return holding(new(step, close, "generator"))
 end
 
 return { from = from }

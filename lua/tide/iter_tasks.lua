@@ -37,7 +37,7 @@ Pipe.__index = Pipe
 
 -- At most `ahead` items are under way: from before they are pulled until they are taken out.
 local function new_pipe(ahead)
-  return setmetatable({
+  local self = setmetatable({
     queue = Queue(), -- of items; closed at the end
     permits = Semaphore(ahead),
     tasks = setmetatable({}, { __mode = "k" }), -- its tasks
@@ -48,7 +48,13 @@ local function new_pipe(ahead)
     culprit = nil, -- the name of the task in which it was
     closing = false, -- the consumer wants no more
     dropped = false, -- there is no consumer any more
+    never_began = nil, -- the leader's done callback, until it begins
   }, Pipe)
+  function self.never_began(leader)
+    local _, err = raw_pcall(leader.error, leader)
+    self:__close(err)
+  end
+  return self
 end
 
 -- Makes the tasks end; not for what they close.
@@ -69,7 +75,7 @@ function Pipe:fail(err, traceback)
   if self.failed then return end
   self.failed, self.failure, self.traceback = true, err, traceback
   self.queue:close()
-  self.culprit = current_task():name()
+  if traceback then self.culprit = current_task():name() end
 end
 
 -- Raises the error to whoever takes the items.
@@ -99,6 +105,7 @@ end
 -- nobody to close it, the task fails and is reported.
 local function lead(pipe, source, work, ...)
   local _ <close> = pipe
+  current_task():remove_done_callback(pipe.never_began)
   local arguments = table.pack(...)
   local ok, err, traceback = traced(function()
     local _ <close> = source
@@ -115,6 +122,7 @@ function Crew:start()
   local pipe = self.pipe
   self.leader = spawn(lead, pipe, self.source, self.work, table.unpack(self.arguments, 1, self.arguments.n))
   self.leader:set_name("iter " .. self.name)
+  self.leader:add_done_callback(pipe.never_began)
   pipe.tasks[self.leader] = true
   self.source, self.work, self.arguments = nil, nil, nil
 end
@@ -164,7 +172,7 @@ local function new(name, source, sources, ahead, work, ...)
     end
     return deliver(pipe, next_item(queue))
   end
-  return iter.new(step, function() crew:close() end, name, source)
+  return iter.holding(iter.new(step, function() crew:close() end, name, source))
 end
 
 -- ---- buffer

@@ -12,7 +12,7 @@
 #include "../../core/io/faults.h"
 #include "sweep.h"
 
-enum { SECONDS_TO_END = 30, ERRORS_MAX = 8, SHORT = 0, END = -1 };
+enum { ERRORS_MAX = 8, SHORT = 0, END = -1 };
 
 typedef struct site {
   const char *name;
@@ -60,18 +60,6 @@ static bool is_nobodys_business(int error) {
   return error == SHORT || error == EINTR || error == EAGAIN || error == ECONNABORTED;
 }
 
-/* tide.run, tide.timeout, seconds, the scenario */
-static void push_scenario(lua_State *L, const scenario *s) {
-  luaL_openlibs(L);
-  luaL_requiref(L, "tide", luaopen_tide, 0);
-  lua_getfield(L, -1, "run");
-  lua_getfield(L, -2, "timeout");
-  lua_pushinteger(L, SECONDS_TO_END);
-  load_scenarios(L, s->file);
-  lua_getfield(L, -1, s->name);
-  lua_remove(L, -2);
-}
-
 static void check_error(lua_State *L, int error, bool failed) {
   bool late = tl_error_is(L, tl_runtime_find(L), -1, "timeout");
   if (!failed || late || is_nobodys_business(error))
@@ -81,10 +69,11 @@ static void check_error(lua_State *L, int error, bool failed) {
 /* False: there were not so many calls at this site. */
 static bool run_point(const scenario *s, const fault_point *at) {
   lua_State *L = luaL_newstate();
-  push_scenario(L, s);
+  luaL_openlibs(L);
+  int arguments = push_scenario(L, s->file, s->name);
   tide__fault_now = (tide__fault){
       .site = at->site, .at = at->at, .error = at->error, .all_cut = at->site == TIDE__SITES};
-  int status = lua_pcall(L, 3, 0, 0);
+  int status = lua_pcall(L, arguments, 0, 0);
   bool failed = tide__fault_now.calls >= at->at;
   tide__fault_now = (tide__fault){.at = 0};
   if (status != LUA_OK) check_error(L, at->error, failed);

@@ -53,11 +53,7 @@ static bool fails(supply *self, void *block, size_t size) {
   return true;
 }
 
-enum {
-  HEADER = 16,            /* before each block: its size */
-  SECONDS_OF_SILENCE = 1, /* of a scenario that waits for what does not come */
-  SECONDS_TO_END = 30,    /* where it does come */
-};
+enum { HEADER = 16 }; /* before each block: its size */
 
 static void *supply_resize(void *context, void *block, size_t old_size, size_t new_size) {
   supply *self = context;
@@ -101,24 +97,11 @@ static lua_State *new_state(void) {
   return L;
 }
 
-static int open_module(lua_State *L) {
-  luaL_requiref(L, "tide", luaopen_tide, 0);
-  return 0;
-}
-
-/* What is called with memory short, on top. */
-static void push_scenario(lua_State *L, const series *s) {
+/* Pushes what is called with memory short, and its arguments, whose number it returns. */
+static int push_series(lua_State *L, const series *s) {
+  if (s->file != NULL) return push_scenario(L, s->file, s->name);
   lua_pushcfunction(L, open_module);
-  if (s->file == NULL) return;
-  lua_call(L, 0, 0);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_getfield(L, -1, "tide");
-  lua_getfield(L, -1, "run");
-  lua_getfield(L, -2, "timeout");
-  lua_pushinteger(L, s->how == EVER ? SECONDS_OF_SILENCE : SECONDS_TO_END);
-  load_scenarios(L, s->file);
-  lua_getfield(L, -1, s->name);
-  lua_remove(L, -2);
+  return 0;
 }
 
 /* Where all memory fails a peer may fall silent; one shortage must not keep anybody waiting. */
@@ -137,9 +120,9 @@ static void check_nothing_left(void) {
 static bool run_point(const series *s, unsigned point) {
   point_begin(point);
   lua_State *L = new_state();
-  push_scenario(L, s);
+  int arguments = push_series(L, s);
   arm(s->short_of, point, s->how);
-  int status = lua_pcall(L, s->file != NULL ? 3 : 0, 0, 0);
+  int status = lua_pcall(L, arguments, 0, 0);
   bool failed = s->short_of->failed;
   arm(s->short_of, 0, ONCE);
   if (s->file != NULL && status != LUA_OK) check_error(L, s, failed);

@@ -138,4 +138,35 @@ function scenarios.timeouts()
   assert(one:read_exactly(4) == "late")
 end
 
+function scenarios.selecting()
+  local one <close> = net.listen("127.0.0.1", 0)
+  local other <close> = net.listen("127.0.0.1", 0)
+  assert(tide.select(one, other, tide.after(0.0001)) == 3)
+  local connecting = tide.spawn(net.connect, other:address())
+  local index, accepted = tide.select(one, other, tide.after(5))
+  assert(index == 2)
+  local _ <close> = accepted
+  local stream <close> = connecting:await()
+  accepted:write "hello"
+  assert(stream:read_exactly(5) == "hello")
+end
+
+function scenarios.iterating()
+  local one, other, _ <close> = pair()
+  one:write("1\n2\n", "3\n4\n")
+  one:close_write()
+  local lines = tide.iter(other:lines()):map(tonumber):buffer(2)
+  assert(lines:map_concurrent(2, function(x) return x * 2 end):reduce(function(a, b) return a + b end, 0) == 20)
+end
+
+function scenarios.in_virtual_time()
+  tide.testing.run(function()
+    local one, other, _ <close> = pair()
+    tide.call_later(0.0002, other.close, other)
+    assert(tide.move_on_after(0.0001, one.read, one) == false)
+    other:write "late"
+    assert(one:read_exactly(4) == "late" and one:read() == nil)
+  end, { seed = 1 })
+end
+
 return scenarios

@@ -48,16 +48,17 @@ function scenarios.scope()
 end
 
 function scenarios.shield()
-  local done = false
+  local begun, done = false, false
   local task = tide.spawn(function()
     tide.shield(function()
+      begun = true
       sleep(0)
       sleep(0)
       done = true
     end)
     sleep(0)
   end)
-  sleep(0)
+  while not begun and not task:done() do sleep(0) end
   task:cancel("why")
   pcall(task.await, task)
   assert(done and task:cancelled())

@@ -22,7 +22,10 @@
 #include "../../bindings/bindings.h"
 #include "../../bindings/tide_lua.h"
 
-enum { SECONDS_PER_POINT = 60 }; /* after those it hangs */
+enum {
+  SECONDS_PER_POINT = 60, /* after those it hangs */
+  SECONDS_TO_END = 10,    /* of virtual time, for a scenario that waits for what does not come */
+};
 
 /* What the child tells its parent, in memory that both have. */
 typedef struct progress {
@@ -139,6 +142,27 @@ static inline void load_scenarios(lua_State *L, const char *file) {
   if (luaL_dofile(L, file) == LUA_OK && lua_istable(L, -1)) return;
   printf("%s: %s\n", file, lua_tostring(L, -1));
   exit(2);
+}
+
+static inline int open_module(lua_State *L) {
+  luaL_requiref(L, "tide", luaopen_tide, 0);
+  return 1;
+}
+
+/* Pushes a function and its arguments: tide.run(tide.timeout, SECONDS_TO_END, the scenario), in
+ * virtual time, so that a peer that falls silent costs nothing. Returns how many arguments. */
+static inline int push_scenario(lua_State *L, const char *file, const char *name) {
+  lua_pushcfunction(L, open_module);
+  lua_call(L, 0, 1);
+  tide_loop_set_virtual_clock(tl_runtime_find(L)->loop);
+  lua_getfield(L, -1, "run");
+  lua_getfield(L, -2, "timeout");
+  lua_remove(L, -3);
+  lua_pushinteger(L, SECONDS_TO_END);
+  load_scenarios(L, file);
+  lua_getfield(L, -1, name);
+  lua_remove(L, -2);
+  return 3;
 }
 
 /* Whatever happened: the same loop runs the next task, and nothing is left of the one before. */

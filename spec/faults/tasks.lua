@@ -41,12 +41,13 @@ function scenarios.failures_and_reasons()
 end
 
 function scenarios.killed()
-  local closed = false
+  local begun, closed = false, false
   local task = spawn(function()
     local _ <close> = setmetatable({}, { __close = function() closed = true end })
+    begun = true
     coroutine.wrap(function() sleep(100) end)()
   end)
-  sleep(0)
+  while not begun and not task:done() do sleep(0) end
   task:kill()
   assert(closed and task:cancelled())
 end
