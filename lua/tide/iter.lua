@@ -176,7 +176,8 @@ function Iter:close()
   check_self(self, "close")
   if self.closed then return end
   local closer = self.closer
-  local _ <close> = setmetatable({ iter = self, step = self.step, closer = closer, loop = self.loop }, Closing)
+  local _ <close> = self.holds -- only what holds something is ever refused
+    and setmetatable({ iter = self, step = self.step, closer = closer, loop = self.loop }, Closing)
   self.closed, self.step, self.closer = true, nothing, nil
   if self.loop then end_loop(self) end
   local _ <close> = self.source
