@@ -91,9 +91,9 @@ typedef struct tl_runtime {
   int *slots;                             /* free slots of TL_LIVE */
   int slot_count;                         /* how many are free */
   int slot_capacity;                      /* room in `slots`: the number of slots there are */
-  int handle_count;                       /* callbacks in slots; the other slots in use are tasks' */
-  int pool_count;                         /* coroutines in TL_POOL */
-  int pool_capacity;                      /* places in TL_POOL */
+  int handle_count;             /* callbacks in slots; the other slots in use are tasks' */
+  int pool_count;               /* coroutines in TL_POOL */
+  int pool_capacity;            /* places in TL_POOL */
   uint8_t how;                  /* TL_PACKED, TL_BARE: what the body that just ended left */
   int no_memory, foreign_yield; /* registry references of messages */
   int select_record;            /* registry reference of a spare record of select, or false */

@@ -816,6 +816,14 @@ describe("the lazy combinator", function()
       assert.are.equal(0, tide.iter(list):filter(function() return false end):map(plus(0)):count())
     end)
 
+    it("may be long", function()
+      local iter = tide.iter { 0, 1, 2 }
+      for _ = 1, 100 do iter = iter:map(plus(1)) end
+      same({ 100, 102 }, iter:filter(is_even):collect())
+      local long = tide.iter { 1 }
+      for _ = 1, 20000 do long = long:map(plus(1)) end -- each link is made once more, not all of them
+    end)
+
     it("have names of their own", function()
       assert.are.equal("Iter(list, map, filter)", tostring(tide.iter({}):map(plus(1)):filter(is_even)))
     end)

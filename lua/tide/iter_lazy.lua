@@ -19,6 +19,8 @@ local raw_pcall = tide.raw.pcall
 -- done, and `base`, the Iter that they take from. A source of single values may have `feed`: its
 -- steps with the first link in them.
 
+local ROW = 16 -- links in one step, at most: each call makes the row anew
+
 local function same(...) return ... end
 
 local function mapped(first, ...)
@@ -74,7 +76,7 @@ local function linked(self, name, fn)
   check_self(self, name)
   check_function(fn, 1, name)
   local base, links = self, {}
-  if self.links and not self.closed then
+  if self.links and #self.links < ROW and not self.closed then
     base = self.base
     table.move(self.links, 1, #self.links, 1, links)
   end
