@@ -52,7 +52,8 @@ typedef enum tl_table {
   TL_SITES,      /* task (weak) -> where it was spawned, in debug mode */
   TL_TRACEBACKS, /* coroutine (weak) -> {error, traceback} of the error on its way */
   TL_HOOKS,      /* what is given to the C part: functions "group_error", "deadlock", "report",
-                    "debug", "loops", "iter"; and "deadlock_message", the text about the last one */
+                    "debug", "loops", "iter"; "deadlock_message", the text about the last one;
+                    and metatables of the Lua part's classes -> their names */
   TL_TABLE_COUNT,
 } tl_table;
 
@@ -90,8 +91,9 @@ typedef struct tl_runtime {
   int *slots;                             /* free slots of TL_LIVE */
   int slot_count;                         /* how many are free */
   int slot_capacity;                      /* room in `slots`: the number of slots there are */
-  int pool_count;                         /* coroutines in TL_POOL */
-  int pool_capacity;                      /* places in TL_POOL */
+  int handle_count;             /* callbacks in slots; the other slots in use are tasks' */
+  int pool_count;               /* coroutines in TL_POOL */
+  int pool_capacity;            /* places in TL_POOL */
   uint8_t how;                  /* TL_PACKED, TL_BARE: what the body that just ended left */
   int no_memory, foreign_yield; /* registry references of messages */
   int select_record;            /* registry reference of a spare record of select, or false */
@@ -187,7 +189,9 @@ void tl_constructor(lua_State *L, tl_runtime *rt, const char *name, tl_class cla
 void tl_check_callable(lua_State *L, int index);
 tide_time tl_check_time(lua_State *L, int index);             /* a number of seconds, not NaN */
 size_t tl_check_count(lua_State *L, int index, size_t least); /* an integer >= least */
-const char *tl_function_name(lua_State *L, char *buffer, size_t size); /* running; or NULL */
+/* What the program called: the running function, or the one of tide's own Lua that led there. NULL:
+ * it has no name. */
+const char *tl_function_name(lua_State *L, char *buffer, size_t size);
 
 static inline void *tl_self_cached(lua_State *L, tl_runtime *rt, tl_class class) {
   void *object = lua_touserdata(L, 1);
@@ -214,6 +218,9 @@ void tl_error_explain(lua_State *L);
 int tl_message_handler(lua_State *L); /* keeps the traceback; for lua_pcallk */
 /* Raises the error on top, which was caught, once more: the traceback stays as it was. */
 int tl_rethrow(lua_State *L, tl_runtime *rt);
+/* The same of the error at 1, whose traceback, or nil, is at 2. At 3 the name of the task in which
+ * that was caught, or nil where it is this one. */
+int tl_raise_traced(lua_State *L, tl_runtime *rt);
 /* Pushes the traceback of an error that this coroutine caught with the handler, or nil; it is then
  * forgotten. */
 void tl_traceback_take(lua_State *L, const tl_runtime *rt, int error_index);
@@ -333,6 +340,7 @@ void tl_debug_scope_left(const tl_runtime *rt);
 void tl_coroutine_close_nested(lua_State *L, tl_runtime *rt, lua_State *co);
 
 /* place.c: where code is, across the coroutines inside a task. */
+bool tl_place_is_tides(const lua_Debug *ar); /* has it a chunk compiled into tide; needs "S" */
 void tl_place_push(lua_State *L, const tl_task *task); /* "file:line", or nil where it has none */
 void tl_place_here_push(lua_State *L, const tl_runtime *rt); /* the same of L, which runs */
 void tl_trace_push(lua_State *L, const tl_task *task);       /* a traceback, or nil */

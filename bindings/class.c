@@ -138,12 +138,24 @@ static int type(lua_State *L) {
     lua_getfield(L, -1, "__name");
     return 1;
   }
-  lua_pushnil(L);
+  tl_table_push(L, rt, TL_HOOKS);
+  lua_insert(L, -2);
+  lua_rawget(L, -2);
   return 1;
 }
 
+/* tide.add_class(metatable): of objects made by the Lua part */
+static int add_class(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  tl_table_push(L, tl_rt(L), TL_HOOKS);
+  lua_pushvalue(L, 1);
+  lua_getfield(L, 1, "__name");
+  lua_rawset(L, -3);
+  return 0;
+}
+
 void tl_class_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg functions[] = {{"type", type}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"type", type}, {"add_class", add_class}, {NULL, NULL}};
   tl_functions(L, rt, functions);
 }
 
@@ -161,30 +173,49 @@ static bool find_name(lua_State *L, char *buffer, size_t size) {
   return found;
 }
 
+/* Whether the function on top, which stays, is in the module of that name; its name there. */
+static bool find_in_module(lua_State *L, const char *module, char *buffer, size_t size) {
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, module);
+  lua_remove(L, -2);
+  return find_name(L, buffer, size);
+}
+
 /* For functions that were called through pcall, say: looks among the methods of the first argument,
- * then in the module. */
+ * then in the modules. */
 static const char *search_name(lua_State *L, lua_Debug *ar, char *buffer, size_t size) {
   int top = lua_gettop(L);
   if (!lua_checkstack(L, 8)) return NULL;
   lua_getinfo(L, "f", ar);
   bool found = top >= 1 && luaL_getmetafield(L, 1, "__index") != LUA_TNIL;
   if (found) found = find_name(L, buffer, size);
-  if (!found) {
-    lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    lua_getfield(L, -1, "tide");
-    lua_remove(L, -2);
-    found = find_name(L, buffer, size);
-  }
+  found = found || find_in_module(L, "tide", buffer, size) ||
+          find_in_module(L, "tide.net", buffer, size);
   lua_settop(L, top);
   return found ? buffer : NULL;
 }
 
+/* Finds the outermost of the functions that run and that tide's own Lua has called. */
+static void find_entry(lua_State *L, lua_Debug *entry) {
+  lua_Debug caller;
+  for (int level = 1; lua_getstack(L, level, &caller); level++, *entry = caller)
+    if (!lua_getinfo(L, "S", &caller) || !tl_place_is_tides(&caller)) break;
+}
+
+/* A loop's "for iterator" is its word, not ours. */
+static bool is_named(const lua_Debug *ar) {
+  return ar->name != NULL && strcmp(ar->namewhat, "for iterator") != 0;
+}
+
 const char *tl_function_name(lua_State *L, char *buffer, size_t size) {
-  lua_Debug ar;
-  if (!lua_getstack(L, 0, &ar) || !lua_getinfo(L, "n", &ar)) return NULL;
-  /* a loop's "for iterator" is its word, not ours */
-  if (ar.name == NULL || strcmp(ar.namewhat, "for iterator") == 0)
-    return search_name(L, &ar, buffer, size);
-  snprintf(buffer, size, "%s", ar.name);
-  return buffer;
+  lua_Debug running, entry;
+  if (!lua_getstack(L, 0, &running)) return NULL;
+  entry = running;
+  find_entry(L, &entry);
+  if (lua_getinfo(L, "n", &entry) && is_named(&entry)) {
+    snprintf(buffer, size, "%s", entry.name);
+    return buffer;
+  }
+  const char *name = search_name(L, &entry, buffer, size);
+  return name != NULL ? name : search_name(L, &running, buffer, size);
 }

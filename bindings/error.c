@@ -162,23 +162,30 @@ static const tl_task *push_failed_task(lua_State *L, tl_runtime *rt, lua_State *
   return NULL;
 }
 
+/* Of a task's traceback and name, which are on top and popped: pushes it with where the error went.
+ */
+static void push_awaited(lua_State *L, const tl_runtime *rt) {
+  int top = lua_gettop(L);
+  lua_pushfstring(L, "%s\nin task '%s'", lua_tostring(L, top - 1), lua_tostring(L, top));
+  if (rt->current != NULL) {
+    tl_task_push(L, rt->current);
+    tl_task_name_push(L, rt->current, lua_gettop(L));
+    lua_pushfstring(L, "%s, awaited by '%s'", lua_tostring(L, -3), lua_tostring(L, -1));
+  }
+  lua_replace(L, top - 1);
+  lua_settop(L, top - 1);
+}
+
 /* Makes of the failed task on top the traceback that it left, and who awaited it; whether there is
  * one. */
 static bool describe_task(lua_State *L, const tl_runtime *rt, const tl_task *failed) {
   int task = lua_gettop(L);
   bool known = tl_failure_trace_push(L, &failed->task.future, task) == LUA_TSTRING;
-  if (known && lua_rawlen(L, -1) >= LONG_TRACE) {
-    lua_replace(L, task);
-  } else if (known) {
+  if (known && lua_rawlen(L, -1) < LONG_TRACE) {
     tl_task_name_push(L, failed, task);
-    lua_pushfstring(L, "%s\nin task '%s'", lua_tostring(L, -2), lua_tostring(L, -1));
-    if (rt->current != NULL) {
-      tl_task_push(L, rt->current);
-      tl_task_name_push(L, rt->current, lua_gettop(L));
-      lua_pushfstring(L, "%s, awaited by '%s'", lua_tostring(L, -3), lua_tostring(L, -1));
-    }
-    lua_replace(L, task);
+    push_awaited(L, rt);
   }
+  if (known) lua_replace(L, task);
   lua_settop(L, known ? task : task - 1);
   return known;
 }
@@ -285,6 +292,22 @@ void tl_traceback_capture(lua_State *L, lua_State *co) {
   lua_xmove(co, L, 1);
   lua_pushlightuserdata(L, co);
   if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1); /* no memory: the error has no origin */
+}
+
+int tl_raise_traced(lua_State *L, tl_runtime *rt) {
+  lua_settop(L, 3);
+  if (lua_isstring(L, 2)) {
+    bool elsewhere = lua_isstring(L, 3) && lua_rawlen(L, 2) < LONG_TRACE;
+    if (elsewhere) {
+      push_awaited(L, rt);
+      add_traceback(L, L, 1);
+    } else {
+      lua_settop(L, 2);
+    }
+    keep_traceback(L, rt, L);
+  }
+  lua_settop(L, 1);
+  return tl_rethrow(L, rt);
 }
 
 void tl_traceback_forget(lua_State *L, const tl_runtime *rt) {

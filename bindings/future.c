@@ -75,8 +75,10 @@ int tl_result_push(lua_State *L, tl_runtime *rt, const tide_future *future, int 
   int table = lua_gettop(L);
   lua_getfield(L, table, "n");
   int count = (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
   luaL_checkstack(L, count, "too many results");
   for (int i = 1; i <= count; i++) lua_rawgeti(L, table, i);
+  lua_remove(L, table);
   return count;
 }
 

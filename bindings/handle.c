@@ -10,11 +10,16 @@ typedef struct tl_handle {
   int slot;       /* in TL_LIVE; 0 once it has ended */
 } tl_handle;
 
+static void free_slot(tl_runtime *rt, int slot) {
+  tl_slot_free(rt, slot);
+  rt->handle_count--;
+}
+
 static void end_handle(tl_handle *handle) {
   int slot = handle->slot;
   handle->slot = 0;
   tide_task_finish(&handle->task, TIDE_FUTURE_DONE);
-  tl_slot_free(handle->rt, slot);
+  free_slot(handle->rt, slot);
 }
 
 /* In protected mode: calls what the handle at 1 keeps: {n=, function, arguments...}. */
@@ -73,12 +78,13 @@ static tl_handle *new_handle(lua_State *L, tl_runtime *rt, int index) {
   handle->slot = tl_slot_find(L, rt);
   lua_pushvalue(L, -1);
   tl_slot_take(L, rt);
+  rt->handle_count++;
   return handle;
 }
 
 static int started(lua_State *L, tl_runtime *rt, tl_handle *handle, int error) {
   if (error == TIDE_OK) return 1;
-  tl_slot_free(rt, handle->slot);
+  free_slot(rt, handle->slot);
   handle->slot = 0;
   return tl_raise(L, rt, error);
 }

@@ -3,8 +3,8 @@
 
 #include "bindings.h"
 
-/* Of chunks compiled into tide; those of files begin with "@". */
-static bool is_tides(const lua_Debug *ar) { return strncmp(ar->source, "=tide.", 6) == 0; }
+/* Chunks of files begin with "@". */
+bool tl_place_is_tides(const lua_Debug *ar) { return strncmp(ar->source, "=tide.", 6) == 0; }
 
 /* Pushes "file:line" of the innermost function that is neither C's nor tide's own; whether there is
  * one. */
@@ -12,7 +12,7 @@ static bool push_line(lua_State *L, lua_State *co) {
   lua_Debug ar;
   for (int level = 0; lua_getstack(co, level, &ar); level++) {
     lua_getinfo(co, "Sl", &ar);
-    if (ar.currentline <= 0 || is_tides(&ar)) continue;
+    if (ar.currentline <= 0 || tl_place_is_tides(&ar)) continue;
     lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
     return true;
   }

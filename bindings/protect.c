@@ -66,10 +66,35 @@ static int try(lua_State *L) {
   return finish_try(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, finish_try), 0);
 }
 
+static int finish_traced(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - 1;
+  if (passes_through(L, tl_rt(L))) return lua_error(L);
+  lua_pushboolean(L, 0);
+  lua_insert(L, -2);
+  tl_traceback_take(L, tl_rt(L), -1);
+  return 3;
+}
+
+/* tide.traced(f, ...) -> true, results... | false, error, traceback or nil: pcall, for who hands
+ * the error to another task, which raises it by tide.raise_traced. */
+static int traced(lua_State *L) {
+  lua_pushcfunction(L, tl_message_handler);
+  lua_insert(L, 1);
+  lua_pushboolean(L, 1);
+  lua_insert(L, 2);
+  int count = lua_gettop(L) - 3;
+  return finish_traced(L, lua_pcallk(L, count, LUA_MULTRET, 1, 0, finish_traced), 0);
+}
+
+/* tide.raise_traced(error, traceback | nil, name | nil): see tl_raise_traced */
+static int raise_traced(lua_State *L) { return tl_raise_traced(L, tl_rt(L)); }
+
 void tl_protect_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg globals[] = {
       {"pcall", protected_call}, {"xpcall", protected_call_with_handler}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"try", try}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"try", try}, {"traced", traced}, {"raise_traced", raise_traced}, {NULL, NULL}};
   lua_pushglobaltable(L);
   tl_functions(L, rt, globals);
   lua_pop(L, 1);

@@ -15,15 +15,6 @@ static bool may_be_break(const char *error) {
          strcmp(error, "attempt to call a nil value") == 0;
 }
 
-/* The default: stderr. Arguments: what, error, traceback. */
-static int to_stderr(lua_State *L) {
-  const char *error = luaL_tolstring(L, 2, NULL);
-  const char *hint = may_be_break(error) ? break_hint : "";
-  fprintf(stderr, "tide: %s failed: %s%s\n", lua_tostring(L, 1), error, hint);
-  if (lua_isstring(L, 3)) fprintf(stderr, "%s\n", lua_tostring(L, 3));
-  return 0;
-}
-
 /* In protected mode: an error's __tostring may fail. */
 static int to_text(lua_State *L) {
   luaL_tolstring(L, 1, NULL);
@@ -37,18 +28,33 @@ const char *tl_text_of(lua_State *L) {
                                          : "with an error whose __tostring failed";
 }
 
+/* The default: stderr. Arguments: what, error, traceback. */
+static int to_stderr(lua_State *L) {
+  lua_pushvalue(L, 2);
+  const char *error = tl_text_of(L);
+  const char *hint = may_be_break(error) ? break_hint : "";
+  fprintf(stderr, "tide: %s failed: %s%s\n", lua_tostring(L, 1), error, hint);
+  if (lua_isstring(L, 3)) fprintf(stderr, "%s\n", lua_tostring(L, 3));
+  return 0;
+}
+
+/* Tells the function on top, which is popped, of the failure; or says why that failed. */
+static bool tell(lua_State *L, int what, int error, int traceback) {
+  lua_pushvalue(L, what);
+  lua_pushvalue(L, error);
+  lua_pushvalue(L, traceback);
+  if (lua_pcall(L, 3, 0, 0) == LUA_OK) return true;
+  fprintf(stderr, "tide: the failure report failed: %s\n", tl_text_of(L));
+  return false;
+}
+
+/* A failure that the program's own function fails to report is told to stderr: none is lost. */
 void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, int traceback_index) {
   int top = lua_gettop(L);
   tl_hook_push(L, rt, "report");
-  if (!lua_isfunction(L, -1)) {
-    lua_pop(L, 1);
+  if (!lua_isfunction(L, -1) || !tell(L, what_index, error_index, traceback_index)) {
     lua_pushcfunction(L, to_stderr);
-  }
-  lua_pushvalue(L, what_index);
-  lua_pushvalue(L, error_index);
-  lua_pushvalue(L, traceback_index);
-  if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
-    fprintf(stderr, "tide: the failure report failed: %s\n", tl_text_of(L));
+    tell(L, what_index, error_index, traceback_index);
   }
   lua_settop(L, top);
 }

@@ -1,30 +1,14 @@
 /* stats.c: tide.stats: what the runtime holds at the moment, and what it has done. */
 #include "bindings.h"
 
-/* How many live tasks and handles there are. */
-static void count_live(lua_State *L, const tl_runtime *rt, lua_Integer *tasks,
-                       lua_Integer *handles) {
-  *tasks = *handles = 0;
-  tl_table_push(L, rt, TL_LIVE);
-  for (int slot = 1; slot <= rt->slot_capacity; slot++) {
-    lua_rawgeti(L, -1, slot);
-    if (tl_test(L, rt, -1, TL_TASK) != NULL) ++*tasks;
-    if (tl_test(L, rt, -1, TL_HANDLE) != NULL) ++*handles;
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-}
-
 /* tide.stats() -> {tasks=, handles=, ready=, timers=, watching=, pool=, turns=, resumes=,
- * longest_slice=}. O(slots for tasks). */
+ * longest_slice=}. O(ready tasks). */
 static int stats(lua_State *L) {
   const tl_runtime *rt = tl_rt(L);
-  lua_Integer tasks, handles;
   tide_loop_stats now = tide_loop_get_stats(tl_loop(L, rt));
-  count_live(L, rt, &tasks, &handles);
   lua_createtable(L, 0, 9);
-  tl_set_integer(L, "tasks", tasks);
-  tl_set_integer(L, "handles", handles);
+  tl_set_integer(L, "tasks", rt->slot_capacity - rt->slot_count - rt->handle_count);
+  tl_set_integer(L, "handles", rt->handle_count);
   tl_set_integer(L, "ready", now.ready);
   tl_set_integer(L, "timers", now.timers);
   tl_set_integer(L, "watching", now.watching);

@@ -69,11 +69,10 @@ static int raise_cannot_wait(lua_State *L, const tl_runtime *rt, const char *nam
   push_culprit(L, rt);
   const char *inside = lua_tostring(L, -1);
   lua_pushfstring(L,
-                  "'%s' cannot wait here%s%s: Lua cannot suspend inside table.sort, string.gsub, "
+                  "%s cannot wait here%s%s: Lua cannot suspend inside table.sort, string.gsub, "
                   "load, require or a metamethod such as __tostring; do the waiting before the "
                   "call, or in a task of its own",
-                  name != NULL ? name : "this function", inside != NULL ? ", inside " : "",
-                  inside != NULL ? inside : "");
+                  name, inside != NULL ? ", inside " : "", inside != NULL ? inside : "");
   return tl_raise_message(L, rt, TIDE_ECANNOT_WAIT, lua_tostring(L, -1));
 }
 
@@ -90,11 +89,12 @@ void tl_not_woken(lua_State *L, const tl_runtime *rt) {
 }
 
 tl_task *tl_enter_failed(lua_State *L, const tl_runtime *rt) {
-  char name[64];
-  if (tl_function_name(L, name, sizeof name) == NULL) strcpy(name, "this function");
+  char buffer[64];
+  const char *name = tl_function_name(L, buffer, sizeof buffer);
+  name = name != NULL ? lua_pushfstring(L, "'%s'", name) : "this function";
   if (rt->current == NULL) {
     lua_pushfstring(L,
-                    "'%s' can only be called inside a task: use tide.run(function), or run the "
+                    "%s can only be called inside a task: use tide.run(function), or run the "
                     "script with the program tide",
                     name);
     tl_raise_message(L, rt, TIDE_ENO_TASK, lua_tostring(L, -1));

@@ -222,6 +222,37 @@ describe("a traceback", function()
     end
   end))
 
+  it("follows what comes out of the tasks of an iterator", run(function()
+    local function failing() return tide.iter(fetch) end
+    local function consume(make) return function() make():collect() end end
+    local ways = {
+      buffer = consume(function() return failing():buffer(2) end),
+      merge = consume(function() return tide.iter({ 1 }):merge(failing()) end),
+      debounce = consume(function() return failing():debounce(1) end),
+      map_concurrent = consume(function() return tide.iter({ 1 }):map_concurrent(2, fetch) end),
+      ["map_concurrent, unordered"] = consume(function()
+        return tide.iter({ 1 }):map_concurrent(2, fetch, { ordered = false })
+      end),
+      ["map_concurrent, of the source"] = consume(function() return failing():map_concurrent(2, print) end),
+      ["closing a buffer"] = function()
+        local iter = tide.iter(function() return 1 end, nil, nil, helper.closer(fetch)):buffer(1)
+        iter()
+        iter:close()
+      end,
+    }
+    for name, way in pairs(ways) do
+      local failure = report_of(name, way)
+      assert.matches("debug_spec.*\nin task '[^']+', awaited by '" .. name .. "'\n.*debug_spec", failure.traceback, name)
+    end
+  end))
+
+  it("follows a run of tide.testing", run(function()
+    local err = helper.raises("group", tide.TaskGroup, function()
+      tide.testing.run(function() fetch() end)
+    end)
+    assert.matches("in %a+ 'fetch'.*\nin task '[^']+', awaited by '[^']+'\n", err.traceback)
+  end))
+
   it("follows errors that are objects, whose own field says where they were raised", run(function()
     local err = tide.error("http", "404")
     local failure = report_of("asker", function() spawn(function() error(err) end):set_name("fetch"):await() end)

@@ -59,6 +59,40 @@ describe("an error of tide's", function()
     assert.are.equal("string", type(err.message))
   end))
 
+  it("names what the program called, not what is inside of that", run(function()
+    local function op_of(f)
+      local _, err = pcall(function()
+        f()
+        return 1 -- no tail call: Lua would forget the name
+      end)
+      assert.is_truthy(tide.is(err, "deadlock") or tide.is(err, "invalid_state"), tostring(err))
+      return err.op
+    end
+    local function in_run(f)
+      return function()
+        tide.testing.run(function()
+          f(tide.Queue())
+          return 1
+        end)
+      end
+    end
+    local busy = tide.generator(function() tide.sleep(60) end)
+    local inside = tide.spawn(busy)
+    helper.turns(1)
+    assert.are.equal("close", op_of(function() busy:close() return 1 end))
+    assert.is_nil(op_of(function() for _ in busy:each() do error "not reached" end end))
+    inside:cancel()
+    helper.turns(2)
+    assert.are.equal("gather", op_of(in_run(function(queue)
+      tide.gather { function() queue:get() end }
+      return 1
+    end)))
+    assert.are.equal("collect", op_of(in_run(function(queue)
+      tide.iter(queue):buffer(2):collect()
+      return 1
+    end)))
+  end))
+
   it("has a traceback where it is a mistake", run(function()
     local lock = tide.Lock()
     local function guilty() lock:release() end

@@ -137,6 +137,17 @@ describe("tide.iter over", function()
     assert.are.equal(inner, tide.iter { iter = function() return inner end })
   end)
 
+  it("an object whose method iter gives the object itself, which is called for the next value", function()
+    local i = 0
+    local object = setmetatable({ iter = function(self) return self end }, { __call = function()
+      i = i + 1
+      return i < 3 and i or nil
+    end })
+    same({ 1, 2 }, tide.iter(object):collect())
+    setmetatable(object, nil)
+    fails("bad argument #1 to 'iter'", tide.iter, object)
+  end)
+
   if tide.net then
     it("a Listener", run(function()
       local listener <close> = tide.net.listen("127.0.0.1", 0)
@@ -279,6 +290,27 @@ describe("an Iter", function()
     iter:close()
   end)
 
+  it("is called while a hook calls another one, as a finalizer might", function()
+    local iter, other = tide.iter { 1, 2, 3 }, tide.iter(function() return "x" end)
+    debug.sethook(function() other() end, "", 1)
+    local value = iter()
+    debug.sethook()
+    assert.are.equal(1, value)
+    assert.is_false(iter.closed)
+    assert.are.equal(2, iter())
+  end)
+
+  it("has methods that are told when they are called with a dot", function()
+    local iter = tide.iter { 1 }
+    for name, method in pairs(getmetatable(iter)) do
+      if type(method) == "function" and not name:find "^__" then
+        local _, err = tide.raw.pcall(function() method({}, double) end)
+        assert.matches("^spec/iter_spec.lua:%d+: calling '" .. name .. "' on bad self %(Iter expected, got table%)$", err)
+      end
+    end
+    fails("calling 'collect' on bad self (Iter expected, got nil)", function() iter.collect() end)
+  end)
+
   it("tells what it is", function()
     local iter = tide.iter({}):map(double):filter(is_even)
     assert.are.equal("Iter(list, map, filter)", tostring(iter))
@@ -347,6 +379,34 @@ describe("an Iter used by two tasks at once", function()
       assert.is_false(iter.closed)
       queue:put { 1 }
       assert.is_truthy(first:await())
+    end))
+  end
+
+  for name, make in pairs {
+    ["a generator"] = function(iter) return iter end,
+    ["map over a generator"] = function(iter) return iter:map(double) end,
+    ["take over a generator"] = function(iter) return iter:take(9) end,
+    ["a generator that zip takes"] = function(iter) return tide.iter({ 1, 2, 3 }):zip(iter) end,
+  } do
+    it("is not closed by the second, but open as before: " .. name, run(function()
+      local closed = 0
+      local iter = make(generator(function(yield)
+        local _ <close> = helper.closer(function() closed = closed + 1 end)
+        for i = 1, 3 do
+          turns(2)
+          yield(i)
+        end
+      end))
+      local first = tide.spawn(iter)
+      turns(1)
+      raises("invalid_state", iter.close, iter)
+      assert.is_false(iter.closed)
+      assert.is_truthy(first:await())
+      assert.is_truthy(iter())
+      assert.are.equal(0, closed)
+      iter:close()
+      assert.are.equal(1, closed)
+      assert.is_nil(iter())
     end))
   end
 
@@ -754,6 +814,14 @@ describe("the lazy combinator", function()
       for i = 1, 300000 do list[i] = i end
       assert.are.equal(0, tide.iter(list):map(plus(0)):filter(function() return false end):count())
       assert.are.equal(0, tide.iter(list):filter(function() return false end):map(plus(0)):count())
+    end)
+
+    it("may be long", function()
+      local iter = tide.iter { 0, 1, 2 }
+      for _ = 1, 100 do iter = iter:map(plus(1)) end
+      same({ 100, 102 }, iter:filter(is_even):collect())
+      local long = tide.iter { 1 }
+      for _ = 1, 20000 do long = long:map(plus(1)) end -- each link is made once more, not all of them
     end)
 
     it("have names of their own", function()

@@ -221,11 +221,24 @@ describe("the program tide", function()
       local status, _, err = tide_e [[
         local tide = require "tide"
         tide.on_failure(function() error "handler" end)
-        tide.spawn(error, "x")
+        tide.spawn(error, "x"):set_name "lost?"
         tide.sleep(0) tide.sleep(0)
       ]]
       assert.are.equal(0, status)
       assert.matches("report failed.*handler", err)
+      assert.matches("task 'lost%?' failed: x\nstack traceback:", err) -- told nevertheless
+    end)
+
+    it("of tasks whose error has no text", function()
+      local status, _, err = tide_e [[
+        local tide = require "tide"
+        local evil = setmetatable({}, { __tostring = function() error "no text" end })
+        local function culprit() error(evil) end
+        tide.spawn(function() culprit() end):set_name "evil"
+        tide.sleep(0) tide.sleep(0)
+      ]]
+      assert.are.equal(0, status)
+      assert.matches("task 'evil' failed: with an error whose __tostring failed\nstack traceback:.*'culprit'", err)
     end)
   end)
 

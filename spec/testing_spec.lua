@@ -393,6 +393,7 @@ describe("seeds", function()
       { seeds = 2, seed = 41 })
     assert.equal("broken (seed 41)", err.message)
     assert.equal(3, testing.run(function() return 3 end, { seeds = 3 }))
+    assert.equal(3, testing.run(function() return 3 end, { seeds = 2, seed = math.maxinteger }))
   end)
 
   it("find a race", function()
@@ -486,5 +487,8 @@ describe("testing.assert_does_not_wait", function()
   it("is of use outside a task", function()
     assert.equal(1, testing.assert_does_not_wait(function() return 1 end))
     if not helper.inside then raises("no_task", testing.assert_waits, sleep, 0) end
+    fails("bad argument #1 to 'assert_waits' (function expected, got nil)", testing.assert_waits)
+    fails("bad argument #1 to 'assert_does_not_wait' (function expected, got number)",
+      testing.assert_does_not_wait, 5)
   end)
 end)

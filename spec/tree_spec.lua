@@ -239,6 +239,10 @@ describe("a deadlock's message", function()
     assert.matches("\n  task 'listener' waits for Event.wait,[^\n]* at spec/tree_spec.lua:%d+", message)
   end)
 
+  it("does not list who runs the loop", function()
+    assert.not_matches("running", message_of(function() tide.Event():wait() end))
+  end)
+
   it("lists twenty tasks, and counts the others", function()
     local message = message_of(function()
       local event = tide.Event()

@@ -64,8 +64,8 @@ TIDE_API tide_group *tide_loop_background(tide_loop *loop);
 
 /* One turn (never from inside another: TIDE_EALREADY_RUNNING): steps every task that was ready when
  * it began, does what was deferred to its end, then polls; where nothing is ready and `block`, the
- * poll waits for the next deadline or event. TIDE_OK, or TIDE_EDEADLOCK where nothing is ready and
- * nothing can wake any task. */
+ * poll waits for the next deadline or event. TIDE_OK; or, only if `block`, TIDE_EDEADLOCK where
+ * nothing is ready and nothing can wake any task. */
 TIDE_API int tide_loop_turn(tide_loop *loop, bool block);
 
 /* Turns until tide_loop_stop is called or, where `until` is given, that future has ended.

@@ -19,6 +19,7 @@ local is_yieldable, running = tide.raw.coroutine.isyieldable, tide.raw.coroutine
 
 local Iter = { __name = "Iter" }
 Iter.__index = Iter
+tide.add_class(Iter)
 
 local function nothing() end
 
@@ -65,6 +66,11 @@ local function check_seconds(seconds, name)
   if seconds < 0 or seconds ~= seconds then
     check.fail(1, name, "must not be negative or NaN", 3)
   end
+end
+
+-- Who writes it.map() means it:map().
+local function check_self(self, name)
+  if getmetatable(self) ~= Iter then check.self(false, name, "Iter", self, 3) end
 end
 
 local function no_result(name)
@@ -123,6 +129,10 @@ end
 -- of it when the task ends is closed then. A `break` of Lua before 5.4.5 may skip a closing value.
 local loops = setmetatable({}, { __mode = "k" })
 
+local function add_loop(iter, set)
+  set[iter], iter.loop = true, set
+end
+
 local function begin_loop(iter, task)
   local set = loops[task]
   if not set then
@@ -130,7 +140,7 @@ local function begin_loop(iter, task)
     loops[task] = set
     mark_loops()
   end
-  set[iter], iter.loop = true, set
+  add_loop(iter, set)
 end
 
 local function end_loop(iter)
@@ -149,11 +159,25 @@ tide.set_hook("loops", function(task)
   if not ok then error(failure, 0) end
 end)
 
+-- The to-be-closed value of a close: where another task is inside, what cannot be closed is as before.
+local Closing = {}
+
+function Closing:__close(err)
+  if not is_misuse(err) then return end
+  local iter = self.iter
+  iter.closed, iter.step, iter.closer = false, self.step, self.closer
+  if self.loop then add_loop(iter, self.loop) end
+end
+
 -- it:close() (waits, if it has tasks): closes it and its source, cancels its tasks and awaits them.
--- Every call after it gives nil. Harmless when repeated.
+-- Every call after it gives nil. Harmless when repeated. Raises, and closes nothing, where another
+-- task is inside a source that only one may be in.
 function Iter:close()
+  check_self(self, "close")
   if self.closed then return end
   local closer = self.closer
+  local _ <close> = self.holds -- only what holds something is ever refused
+    and setmetatable({ iter = self, step = self.step, closer = closer, loop = self.loop }, Closing)
   self.closed, self.step, self.closer = true, nothing, nil
   if self.loop then end_loop(self) end
   local _ <close> = self.source
@@ -165,22 +189,20 @@ function Iter:__close(err)
   self:close()
 end
 
--- True from just before a call returns until its guard is closed, which is the next thing that
--- happens: what a guard is closed for without it is an error, and that may be nil.
-local returns = false
-
 -- Whether the caller's coroutine is being closed, by kill or coroutine.close, which give no error.
 local function is_being_closed()
   local _, is_main = running()
   return not is_main and not is_yieldable()
 end
 
--- The to-be-closed value of a call: closes the Iter if the call raised.
+-- The to-be-closed value of a call: closes the Iter if the call raised. `returns` is true from just
+-- before the call returns until the guard is closed, which is the next thing that happens: what a guard
+-- is closed for without it is an error, and that may be nil.
 local Guard = {}
 
 function Guard:__close(err)
-  if returns then
-    returns = false
+  if self.returns then
+    self.returns = false
   elseif err == nil and is_being_closed() or is_misuse(err) or is_interruption(err) then
     return -- it may go on
   else
@@ -188,13 +210,13 @@ function Guard:__close(err)
   end
 end
 
-local function given(iter, first, ...)
+local function given(guard, first, ...)
   if first == nil then
-    iter:close()
-    returns = true
+    guard.iter:close()
+    guard.returns = true
     return nil
   end
-  returns = true
+  guard.returns = true
   return first, ...
 end
 
@@ -202,15 +224,16 @@ end
 function Iter:__call()
   local guard = self.guard
   if not guard then
-    guard = setmetatable({ iter = self }, Guard)
+    guard = setmetatable({ iter = self, returns = false }, Guard)
     self.guard = guard
   end
   local _ <close> = guard
-  return given(self, self.step())
+  return given(guard, self.step())
 end
 
 -- for x in it:each() do: the loop closes it, whatever way it is left
 function Iter:each()
+  check_self(self, "each")
   local task = self.holds and not self.loop and current_task()
   if task then begin_loop(self, task) end
   return self.step, nil, nil, self
@@ -243,5 +266,6 @@ return {
   check_count = check_count,
   check_function = check_function,
   check_seconds = check_seconds,
+  check_self = check_self,
   no_result = no_result,
 }

@@ -1,10 +1,11 @@
 -- tide.iter_ends: methods that take all the steps of an Iter and close it: collect, reduce ... all.
 local iter = require "tide.iter"
 
-local Iter, check_function = iter.Iter, iter.check_function
+local Iter, check_function, check_self = iter.Iter, iter.check_function, iter.check_self
 
 -- it:collect() (waits) -> list of the first values
 function Iter:collect()
+  check_self(self, "collect")
   local _ <close> = self
   local list, n = {}, 0
   for value in self.step do
@@ -22,6 +23,7 @@ end
 -- it:reduce(fn[, init]) (waits) -> the last acc = fn(acc, value); without init it begins with the
 -- first value
 function Iter:reduce(fn, ...)
+  check_self(self, "reduce")
   check_function(fn, 1, "reduce")
   local _ <close> = self
   local step, acc = self.step, (...)
@@ -40,6 +42,7 @@ end
 
 -- it:foreach(fn) (waits): calls fn with the values of each step
 function Iter:foreach(fn)
+  check_self(self, "foreach")
   check_function(fn, 1, "foreach")
   local _ <close> = self
   run(fn, self.step, self.step())
@@ -47,12 +50,14 @@ end
 
 -- it:first() (waits) -> the first value or values, or nil; closes it
 function Iter:first()
+  check_self(self, "first")
   local _ <close> = self
   return self.step()
 end
 
 -- it:last() (waits) -> the last value or values, or nil
 function Iter:last()
+  check_self(self, "last")
   local _ <close> = self
   local last, rest, step = nil, nil, self.step
   local function keep(first, ...)
@@ -68,6 +73,7 @@ end
 
 -- it:count() (waits) -> the number of steps
 function Iter:count()
+  check_self(self, "count")
   local _ <close> = self
   local n = 0
   for _ in self.step do n = n + 1 end
@@ -85,6 +91,7 @@ end
 
 -- it:any([fn]) (waits) -> whether fn, or the value itself, is true for one; ends with that one
 function Iter:any(fn)
+  check_self(self, "any")
   if fn ~= nil then check_function(fn, 1, "any") end
   local _ <close> = self
   return (find(fn or itself, true, self.step, self.step()))
@@ -92,6 +99,7 @@ end
 
 -- it:all([fn]) (waits) -> whether fn, or the value itself, is true for all; ends with the first false
 function Iter:all(fn)
+  check_self(self, "all")
   if fn ~= nil then check_function(fn, 1, "all") end
   local _ <close> = self
   return not find(fn or itself, false, self.step, self.step())

@@ -5,6 +5,7 @@ local tide = require "tide"
 local Iter, new, new_use, new_exclusive, nothing = iter.Iter, iter.new, iter.new_use, iter.new_exclusive, iter.nothing
 local bad, is_misuse, no_result, refuse = iter.bad, iter.is_misuse, iter.no_result, iter.refuse
 local check_count, check_function, check_seconds = iter.check_count, iter.check_function, iter.check_seconds
+local check_self = iter.check_self
 local INSIDE, INTERRUPTED = iter.INSIDE, iter.INTERRUPTED
 local from = require "tide.iter_sources".from
 local current_task, sleep, time, timeout = tide.current_task, tide.sleep, tide.time, tide.timeout
@@ -17,6 +18,8 @@ local raw_pcall = tide.raw.pcall
 -- to link by tail calls, and come back to the caller once. An Iter made by them has `links`, what is
 -- done, and `base`, the Iter that they take from. A source of single values may have `feed`: its
 -- steps with the first link in them.
+
+local ROW = 16 -- links in one step, at most: each call makes the row anew
 
 local function same(...) return ... end
 
@@ -70,9 +73,10 @@ local function step_through(base, links)
 end
 
 local function linked(self, name, fn)
+  check_self(self, name)
   check_function(fn, 1, name)
   local base, links = self, {}
-  if self.links and not self.closed then
+  if self.links and #self.links < ROW and not self.closed then
     base = self.base
     table.move(self.links, 1, #self.links, 1, links)
   end
@@ -92,6 +96,7 @@ function Iter:filter(fn) return linked(self, "filter", fn) end
 
 -- it:take(n) -> Iter of the first n; it is closed when they were given
 function Iter:take(n)
+  check_self(self, "take")
   local left = check_count(n, 0, "take")
   local pull, use = self.step, new_use()
   local failed, failure = false, nil -- of closing: told by the step after the last value
@@ -122,6 +127,7 @@ end
 
 -- it:skip(n) -> Iter of those after the first n
 function Iter:skip(n)
+  check_self(self, "skip")
   local left = check_count(n, 0, "skip")
   local pull = self.step
   local function one(first, ...)
@@ -134,6 +140,7 @@ end
 
 -- it:take_while(fn) -> Iter of those before the first for which fn gives a false value
 function Iter:take_while(fn)
+  check_self(self, "take_while")
   check_function(fn, 1, "take_while")
   local pull = self.step
   local function one(first, ...)
@@ -147,6 +154,7 @@ end
 
 -- it:enumerate() -> Iter of i, value, from 1
 function Iter:enumerate()
+  check_self(self, "enumerate")
   local pull, i = self.step, 0
   local function one(first, ...)
     if first == nil then return nil end
@@ -158,6 +166,7 @@ end
 
 -- it:flatten() -> Iter of the values of each of its values, which are sources of tide.iter
 function Iter:flatten()
+  check_self(self, "flatten")
   local pull, use, inner = self.step, new_use(), nil
   local next_of
 
@@ -195,6 +204,7 @@ end
 
 -- it:chunk(n) -> Iter of lists of n first values; the last may be shorter
 function Iter:chunk(n)
+  check_self(self, "chunk")
   n = check_count(n, 1, "chunk")
   local pull, list = self.step, {}
   local ended, failed, failure = false, false, nil
@@ -234,6 +244,7 @@ end
 
 -- it:zip(other) -> Iter of a, b: the first values of both, until one ends. other: what tide.iter takes
 function Iter:zip(other)
+  check_self(self, "zip")
   local second = from(other)
   if not second then bad(1, "zip", "something to iterate", other, 2) end
   local pull, pull_second, use = self.step, second.step, new_use()
@@ -258,6 +269,7 @@ end
 -- it:scan(fn[, init]) -> Iter of the running results acc = fn(acc, value); without init the first
 -- value is the first result
 function Iter:scan(fn, ...)
+  check_self(self, "scan")
   check_function(fn, 1, "scan")
   local pull, use = self.step, new_use()
   local begun, acc = select("#", ...) > 0, (...)
@@ -284,6 +296,7 @@ local NIL = {} -- the key of what has none
 
 -- it:distinct([key]) -> Iter of those whose first value, or key(value), was not there before
 function Iter:distinct(key)
+  check_self(self, "distinct")
   if key ~= nil then check_function(key, 1, "distinct") end
   local pull, seen = self.step, {}
   local function one(first, ...)
@@ -301,6 +314,7 @@ end
 
 -- it:timeout(seconds) -> Iter that raises `timeout` where a step takes longer
 function Iter:timeout(seconds)
+  check_self(self, "timeout")
   check_seconds(seconds, "timeout")
   local pull = self.step
   return new(function() return timeout(seconds, pull) end, nil, "timeout", self)
@@ -310,6 +324,7 @@ local DROPS = 256 -- so many in a row, then others run: what does not wait never
 
 -- it:throttle(seconds) -> Iter of the first in each window, which begins with it
 function Iter:throttle(seconds)
+  check_self(self, "throttle")
   check_seconds(seconds, "throttle")
   local pull, window_end, dropped = self.step, -math.huge, 0
   local function one(first, ...)

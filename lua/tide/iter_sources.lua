@@ -43,8 +43,9 @@ local function from_call(call, closing)
     return call()
   end
   local function closer()
-    use.state = ENDED
-    return close_value(closing)
+    local value = closing
+    use.state, closing = ENDED, nil
+    return close_value(value)
   end
   local self = new_exclusive(use, step, closer, "function")
   return closing ~= nil and holding(self) or self
@@ -108,8 +109,16 @@ end
 
 local function is_iter(x) return getmetatable(x) == Iter end
 
+local from
+
+-- The Iter over what an object's method `iter` gives: it may be the object itself, which is called then.
+local function from_object(object, made, ...)
+  if not rawequal(made, object) then return from(made, ...) end
+  return has_metamethod(object, "__call") and from_call(object) or nil
+end
+
 -- The Iter over a source, or nil where it is none.
-local function from(source, ...)
+function from(source, ...)
   if is_iter(source) then return source end
   local kind = type(source)
   if kind == "function" then
@@ -119,7 +128,7 @@ local function from(source, ...)
   local class = tide.type(source)
   if class == "Queue" then return from_queue(source) end
   if class == "HostIter" then return holding(new(iter_parts(source))) end
-  if has_iter(source, kind) then return from(source:iter()) end
+  if has_iter(source, kind) then return from_object(source, source:iter()) end
   if has_metamethod(source, "__call") then return from(function(...) return source(...) end, ...) end
   return kind == "table" and from_list(source) or nil
 end

@@ -7,11 +7,11 @@ local tide = require "tide"
 local iter = require "tide.iter"
 local from = require "tide.iter_sources".from
 
-local Iter, bad, no_result = iter.Iter, iter.bad, iter.no_result
+local Iter, bad, check_self, no_result = iter.Iter, iter.bad, iter.check_self, iter.no_result
 local Queue, Semaphore, TaskGroup = tide.Queue, tide.Semaphore, tide.TaskGroup
 local current_task, move_on_after = tide.current_task, tide.move_on_after
 local shield, spawn, wait = tide.shield, tide.spawn, tide.wait
-local pcall = pcall -- tide's: lets cancellation through
+local traced, raise_traced = tide.traced, tide.raise_traced -- a pcall that lets cancellation through
 local raw_pcall = tide.raw.pcall
 
 local next_item = Queue():iter() -- of any queue: the next item, or nil where it is closed and empty
@@ -44,6 +44,8 @@ local function new_pipe(ahead)
     scope = nil, -- around the work, once that has begun
     failed = false, -- `failure` is to be raised when the queue is empty
     failure = nil,
+    traceback = nil, -- of the failure, and
+    culprit = nil, -- the name of the task in which it was
     closing = false, -- the consumer wants no more
     dropped = false, -- there is no consumer any more
     never_began = nil, -- the leader's done callback, until it begins
@@ -68,11 +70,18 @@ function Pipe:put(item)
   return true
 end
 
--- Ends the items by an error. Only the first counts.
-function Pipe:fail(err)
+-- Ends the items by an error, with its traceback or nil. Only the first counts.
+function Pipe:fail(err, traceback)
   if self.failed then return end
-  self.failed, self.failure = true, err
+  self.failed, self.failure, self.traceback = true, err, traceback
   self.queue:close()
+  if traceback then self.culprit = current_task():name() end
+end
+
+-- Raises the error to whoever takes the items.
+function Pipe:raise()
+  self.failed = false
+  return raise_traced(self.failure, self.traceback, self.culprit)
 end
 
 -- At the end of the leader: however it ended, the consumer hears of it.
@@ -98,15 +107,15 @@ local function lead(pipe, source, work, ...)
   local _ <close> = pipe
   current_task():remove_done_callback(pipe.never_began)
   local arguments = table.pack(...)
-  local ok, err = raw_pcall(function()
+  local ok, err, traceback = traced(function()
     local _ <close> = source
     tide.scope(function(scope)
       pipe.scope = scope
       work(pipe, table.unpack(arguments, 1, arguments.n))
     end)
   end)
-  if not ok then pipe:fail(err) end
-  if pipe.dropped and pipe.failed then error(pipe.failure, 0) end
+  if not ok then pipe:fail(err, traceback) end
+  if pipe.dropped and pipe.failed then raise_traced(pipe.failure, pipe.traceback) end
 end
 
 function Crew:start()
@@ -129,10 +138,7 @@ function Crew:close()
   pipe:stop(leader, "the iterator was closed")
   if not me or pipe.tasks[me] then return end
   shield(wait, { leader })
-  if pipe.failed and not tide.is(pipe.failure, "cancelled") then
-    pipe.failed = false
-    error(pipe.failure, 0)
-  end
+  if pipe.failed and not tide.is(pipe.failure, "cancelled") then pipe:raise() end
 end
 
 -- The next item, unpacked.
@@ -141,10 +147,7 @@ local function deliver(pipe, item)
     pipe.permits:release()
     return unpack(item)
   end
-  if pipe.failed and not pipe.closing then
-    pipe.failed = false
-    error(pipe.failure, 0)
-  end
+  if pipe.failed and not pipe.closing then pipe:raise() end
   return nil
 end
 
@@ -185,18 +188,19 @@ end
 
 -- it:buffer(n) -> Iter that reads ahead: at most n values
 function Iter:buffer(n)
+  check_self(self, "buffer")
   n = iter.check_count(n, 1, "buffer")
   return new("buffer", self, self, n, pump, self.step)
 end
 
 -- ---- map_concurrent
 
-local Failure = {} -- {err}: in the place of an item
+local Failure = {} -- {err, traceback or nil}: in the place of an item
 
 -- What the function gave: an item, or a Failure.
 local function result_of(ok, first, ...)
-  if not ok then return setmetatable({ first }, Failure) end
-  if first == nil then return result_of(pcall(no_result, "map_concurrent")) end
+  if not ok then return setmetatable({ first, (...) }, Failure) end
+  if first == nil then return result_of(traced(no_result, "map_concurrent")) end
   return pack(first, ...)
 end
 
@@ -225,7 +229,7 @@ function Mapping:settle_in_order(number, item)
     item = results[self.head]
     results[self.head] = nil
     self.head = self.head + 1
-    if is_failure(item) then return pipe:fail(item[1]) end
+    if is_failure(item) then return pipe:fail(item[1], item[2]) end
     pipe:put(item)
   end
 end
@@ -238,7 +242,7 @@ function Mapping:settle(number, item)
     self.last_failure = item
   else
     self:cancel_behind(0)
-    self.pipe:fail(item[1])
+    self.pipe:fail(item[1], item[2])
   end
 end
 
@@ -246,12 +250,12 @@ local function settle(mapping, number, item)
   if not mapping.pipe.closing then
     mapping:settle(number, item)
   elseif is_failure(item) then
-    mapping.pipe:fail(item[1])
+    mapping.pipe:fail(item[1], item[2])
   end
 end
 
 local function work_on(mapping, number, fn, ...)
-  local item = result_of(pcall(fn, ...))
+  local item = result_of(traced(fn, ...))
   mapping.running[number] = nil
   settle(mapping, number, item)
 end
@@ -259,7 +263,7 @@ end
 -- Spawns the work on a value. Returns whether to go on.
 local function take_up(mapping, group, fn, ok, first, ...)
   if not ok then
-    settle(mapping, mapping.count + 1, result_of(false, first))
+    settle(mapping, mapping.count + 1, result_of(false, first, ...))
     return false
   end
   if first == nil or mapping.last < math.huge or mapping.pipe.closing then return false end
@@ -273,7 +277,7 @@ end
 
 local function feed(mapping, group, fn, step)
   local permits = mapping.pipe.permits
-  repeat permits:acquire() until not take_up(mapping, group, fn, pcall(step))
+  repeat permits:acquire() until not take_up(mapping, group, fn, traced(step))
   mapping.feeder = nil
 end
 
@@ -293,7 +297,7 @@ local function map_all(pipe, step, fn, ordered)
     mapping.feeder = group:spawn(feed, mapping, group, fn, step)
     pipe.tasks[mapping.feeder] = true
   end)
-  if mapping.last_failure then pipe:fail(mapping.last_failure[1]) end
+  if mapping.last_failure then pipe:fail(mapping.last_failure[1], mapping.last_failure[2]) end
 end
 
 local function is_ordered(options)
@@ -305,6 +309,7 @@ end
 -- it:map_concurrent(n, fn[, {ordered=true}]) -> Iter of what fn gives; at most n values are at work,
 -- or done and not taken yet. Unordered: results as they come
 function Iter:map_concurrent(n, fn, options)
+  check_self(self, "map_concurrent")
   n = iter.check_count(n, 1, "map_concurrent")
   iter.check_function(fn, 2, "map_concurrent")
   return new("map_concurrent", self, self, n, map_all, self.step, fn, is_ordered(options))
@@ -331,9 +336,9 @@ local function pump_and_close(pipe, source)
 end
 
 local function pump_one(pipe, group, source)
-  local ok, err = pcall(pump_and_close, pipe, source)
+  local ok, err, traceback = traced(pump_and_close, pipe, source)
   if ok then return end
-  pipe:fail(err)
+  pipe:fail(err, traceback)
   group:cancel "another source failed"
 end
 
@@ -347,6 +352,7 @@ end
 
 -- it:merge(other, ...) -> Iter of the values of all, as they come; others: what tide.iter takes
 function Iter:merge(...)
+  check_self(self, "merge")
   local sources = setmetatable({ self, ... }, All)
   for i = 2, select("#", ...) + 1 do
     sources[i] = from(sources[i]) or bad(i - 1, "merge", "something to iterate", sources[i], 2)
@@ -379,10 +385,10 @@ end
 local function debounce_one(pipe, step, seconds)
   local item = pack(step())
   while item ~= nil do
-    local ok, in_time, newer = pcall(move_on_after, seconds, pack_next, step)
+    local ok, in_time, newer = traced(move_on_after, seconds, pack_next, step)
     if not ok then
       pipe:put(item)
-      error(in_time, 0)
+      raise_traced(in_time, newer)
     end
     if not in_time then return hand_over(pipe, item) end
     if newer == nil then pipe:put(item) end
@@ -399,6 +405,7 @@ end
 -- it:debounce(seconds) -> Iter of the last value before each spell of so many seconds without one, and
 -- the last of all. A task reads on while the value waits to be taken: the one after it
 function Iter:debounce(seconds)
+  check_self(self, "debounce")
   iter.check_seconds(seconds, "debounce")
   local ahead = self:buffer(1)
   return new("debounce", ahead, ahead, 1, debounce_all, ahead.step, seconds)

@@ -16,6 +16,7 @@ local raw_pcall, shield = tide.raw.pcall, tide.shield
 -- as anything is, the server looks there once a turn. From its beginning on it is in `tasks`.
 local Server = { __name = "Server" }
 Server.__index = Server
+tide.add_class(Server)
 
 local Leave = {}
 

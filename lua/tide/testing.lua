@@ -4,7 +4,7 @@ local check = require "tide.check"
 
 local core = tide.testing -- the functions of bindings/testing.c
 local current_task = tide.current_task
-local raw_pcall = tide.raw.pcall
+local raw_pcall, raise_traced = tide.raw.pcall, tide.raise_traced
 local turns = core.turns
 local pack, unpack = table.pack, table.unpack
 
@@ -89,6 +89,7 @@ local function run_inside(fn, options, seed)
   conditions.task = task
   local results = await(task)
   tide.shield(end_newcomers, known)
+  results.traceback, results.culprit = task:traceback(), task:name()
   return results
 end
 
@@ -139,9 +140,14 @@ function testing.run(fn, opts)
   local options = read_options("run", fn, opts or {})
   local run = current_task() and run_inside or run_outside
   local results
-  for seed = options.seed, options.seed + options.seeds - 1 do
+  for i = 0, options.seeds - 1 do
+    local seed = options.seed + i
     results = run(fn, options, seed)
-    if not results[1] then error(options.seeds > 1 and with_seed(results[2], seed) or results[2], 0) end
+    if not results[1] then
+      local err = results[2]
+      if options.seeds > 1 then err = with_seed(err, seed) end
+      raise_traced(err, results.traceback, results.culprit)
+    end
   end
   return unpack(results, 2, results.n)
 end
@@ -168,12 +174,14 @@ end
 
 -- testing.assert_waits(fn, ...) -> fn's results; raises if the task was not suspended meanwhile
 function testing.assert_waits(fn, ...)
+  check.callable(1, "assert_waits", fn, 2)
   local before = turns()
   return checked(before, true, fn(...))
 end
 
 -- testing.assert_does_not_wait(fn, ...) -> fn's results; raises if the task was suspended meanwhile
 function testing.assert_does_not_wait(fn, ...)
+  check.callable(1, "assert_does_not_wait", fn, 2)
   local before = turns()
   return checked(before, false, fn(...))
 end

@@ -92,20 +92,21 @@ function tide.tree()
   local tasks = 0
   walk(root, function(node)
     setmetatable(node, Node)
-    if node.kind == "task" then tasks = tasks + 1 end
+    if node.task then tasks = tasks + 1 end
   end)
-  local tree = { kind = "loop", time = time(), tasks = tasks, children = root.children }
+  local tree = { kind = "loop", time = time(), tasks = tasks, cancelled = root.cancelled, children = root.children }
   return setmetatable(tree, Node)
 end
 
 local LISTED = 20 -- tasks in the text of a deadlock
 
--- The message of the error `deadlock`: who waits for what.
+-- The message of the error `deadlock`: who waits for what. A task that runs has a run of tide.testing
+-- inside.
 tide.set_hook("deadlock", function(message)
   local lines, count = { message }, 0
   local tree = tide.tree()
   walk(tree, function(node)
-    if node.kind ~= "task" then return end
+    if not node.waits_for then return end
     count = count + 1
     if count <= LISTED then lines[#lines + 1] = "  " .. line_of(node, tree.time) end
   end)
