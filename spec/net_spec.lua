@@ -35,10 +35,11 @@ end
 
 local hung_up, max_fds = helper.hung_up, helper.max_fds
 
--- A connection that is accepted at once, or nil. Three times: a machine that pauses is no full backlog.
+-- A connection that is accepted at once, or nil. Twice, and for long: a machine that pauses, or whose
+-- loopback is late, is no full backlog.
 local function connect_at_once(listener)
-  for _ = 1, 3 do
-    local done, stream = tide.move_on_after(0.02, net.connect, listener:address())
+  for _ = 1, 2 do
+    local done, stream = tide.move_on_after(0.2, net.connect, listener:address())
     if done then return stream end
   end
 end
