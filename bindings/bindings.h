@@ -153,6 +153,7 @@ void tl_slot_take(lua_State *L,
                   tl_runtime *rt); /* anchors the value on top, pops it; [-1, +0, -] */
 void tl_slot_free(tl_runtime *rt, int slot);
 void tl_hook_push(lua_State *L, const tl_runtime *rt, const char *name);
+void tl_hook_set(lua_State *L, const tl_runtime *rt, const char *name); /* pops it off the top */
 
 /* The loop; raises `closed` in finalizers that run after the state's end has freed it. */
 tide_loop *tl_loop(lua_State *L, const tl_runtime *rt);

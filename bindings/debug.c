@@ -152,13 +152,6 @@ static void set_debugging(lua_State *L, tl_runtime *rt, bool on) {
   lua_pop(L, 1);
 }
 
-static void set_report(lua_State *L, const tl_runtime *rt, int index) {
-  tl_table_push(L, rt, TL_HOOKS);
-  lua_pushvalue(L, index);
-  lua_setfield(L, -2, "debug");
-  lua_pop(L, 1);
-}
-
 /* The options at 1. */
 static void set_options(lua_State *L, tl_runtime *rt) {
   tide_time slow = SLOW;
@@ -172,7 +165,7 @@ static void set_options(lua_State *L, tl_runtime *rt) {
   if (lua_getfield(L, 1, "report") != LUA_TNIL)
     luaL_argcheck(L, lua_isfunction(L, -1), 1, "field 'report' must be a function");
   rt->slow = slow;
-  set_report(L, rt, lua_gettop(L));
+  tl_hook_set(L, rt, "debug");
 }
 
 /* tide.debug([on | {slow=0.05, report=fn}]) -> boolean: whether it was on */

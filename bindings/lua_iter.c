@@ -31,12 +31,10 @@ static bool works(const lua_iter *self) {
   return self->worker != NULL && !tide_future_ended(&self->worker->task.future);
 }
 
-/* Pushes the worker; then the value that it keeps: what its results or its error are in. */
-static void push_kept(lua_State *L, const lua_iter *self) {
+static void push_worker(lua_State *L, const lua_iter *self) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, self->anchor);
   lua_getiuservalue(L, -1, WORKER);
   lua_remove(L, -2);
-  lua_getiuservalue(L, -1, 1);
 }
 
 /* Beginning. */
@@ -85,7 +83,8 @@ static bool is_end(lua_iter *self) {
   uint8_t how = self->worker->task.future.user;
   if (how & TL_EMPTY) return true;
   int top = lua_gettop(box);
-  push_kept(box, self);
+  push_worker(box, self);
+  lua_getiuservalue(box, -1, 1);
   if (how & TL_PACKED) lua_rawgeti(box, -1, 1);
   bool end = lua_isnil(box, -1);
   lua_settop(box, top);
@@ -124,11 +123,8 @@ static int number_of(lua_State *L, const tl_runtime *rt, int index) {
 
 /* Pushes the error of a worker that failed. */
 static void push_failure(lua_State *L, const lua_iter *self) {
-  push_kept(L, self);
-  if (!(self->worker->task.future.user & TL_BARE)) {
-    lua_rawgeti(L, -1, 1);
-    lua_remove(L, -2);
-  }
+  push_worker(L, self);
+  tl_failure_push(L, &self->worker->task.future, -1);
   lua_remove(L, -2);
 }
 
@@ -286,11 +282,10 @@ int tide_lua_push_item(lua_State *L, const tide_iter *iter) {
   const lua_iter *self = told(iter);
   if (self == NULL || self->worker->task.future.state != TIDE_FUTURE_DONE) return 0;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  int before = lua_gettop(L);
-  push_kept(L, self);
-  lua_pop(L, 1);
-  int count = tl_result_push(L, self->rt, &self->worker->task.future, before + 1);
-  while (lua_gettop(L) > before + count) lua_remove(L, before + 1);
+  push_worker(L, self);
+  int worker = lua_gettop(L);
+  int count = tl_result_push(L, self->rt, &self->worker->task.future, worker);
+  lua_remove(L, worker);
   return count;
 }
 

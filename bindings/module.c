@@ -73,9 +73,8 @@ static void open_c_part(lua_State *L, tl_runtime *rt) {
 /* tide.set_hook(name, fn): what the Lua part gives to the C part */
 static int set_hook(lua_State *L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
-  tl_table_push(L, tl_rt(L), TL_HOOKS);
-  lua_pushvalue(L, 2);
-  lua_setfield(L, -2, luaL_checkstring(L, 1));
+  lua_settop(L, 2);
+  tl_hook_set(L, tl_rt(L), luaL_checkstring(L, 1));
   return 0;
 }
 

@@ -50,9 +50,7 @@ static int describe_deadlock(lua_State *L) {
   tl_hook_push(L, rt, "deadlock");
   lua_pushstring(L, tide_error_message(TIDE_EDEADLOCK));
   lua_call(L, 1, 1);
-  tl_table_push(L, rt, TL_HOOKS);
-  lua_insert(L, -2);
-  lua_setfield(L, -2, "deadlock_message");
+  tl_hook_set(L, rt, "deadlock_message");
   return 0;
 }
 
@@ -142,9 +140,7 @@ static int time_(lua_State *L) {
 static int on_failure(lua_State *L) {
   if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
-  tl_table_push(L, tl_rt(L), TL_HOOKS);
-  lua_insert(L, 1);
-  lua_setfield(L, 1, "report");
+  tl_hook_set(L, tl_rt(L), "report");
   return 0;
 }
 

@@ -118,6 +118,13 @@ void tl_table_push(lua_State *L, const tl_runtime *rt, tl_table table) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tables[table]);
 }
 
+void tl_hook_set(lua_State *L, const tl_runtime *rt, const char *name) {
+  tl_table_push(L, rt, TL_HOOKS);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+}
+
 void tl_hook_push(lua_State *L, const tl_runtime *rt, const char *name) {
   tl_table_push(L, rt, TL_HOOKS);
   lua_getfield(L, -1, name);
