@@ -18,12 +18,11 @@ local function wait_of(node)
 end
 
 local function describe_task(node, now)
-  local parts = { ("%s %s"):format(node.task and "task" or "a", node.task and ("'%s'"):format(node.name) or node.name or "task") }
+  local who = node.task and ("task '%s'"):format(node.name) or "a " .. (node.name or "task")
+  local parts = { ("%s %s"):format(who, node.waits_for and "waits for " .. wait_of(node) or "is " .. node.status) }
   if node.waits_for then
-    parts[1] = parts[1] .. (" waits for %s"):format(wait_of(node))
-    if now - node.since >= 0.001 then parts[2] = seconds(now - node.since) end
-  else
-    parts[1] = parts[1] .. (" is %s"):format(node.status)
+    local span = now - node.since
+    if span >= 0.001 then parts[2] = seconds(span) end
   end
   if node.where then parts[#parts + 1] = "at " .. node.where end
   if node.spawned_at then parts[#parts + 1] = "spawned at " .. node.spawned_at end
