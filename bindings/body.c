@@ -13,7 +13,7 @@ enum {
   LIVE = 1, /* on the box */
   POOL,
   SPARE,
-  TASK,             /* the task at hand */
+  TASK,             /* the task that runs in the spare coroutine, or another while it ends */
   POOL_MAX = 1024,  /* coroutines kept for reuse */
   SPARE_STACK = 12, /* values for which the box and every coroutine have room in any case */
 };
@@ -129,17 +129,16 @@ static lua_State *take_spare(tl_runtime *rt) {
 /* The task waits for the first time: the coroutine it runs in is its own from now on. */
 static void keep_coroutine(tl_task *task) {
   lua_State *box = task->rt->box;
-  lua_rawgeti(box, LIVE, task->slot);
   lua_pushvalue(box, SPARE);
   lua_setiuservalue(box, TASK, 1);
   lua_settop(box, SPARE);
   task->rt->spare = NULL;
 }
 
-/* A task that had waited has ended; it is on the box. */
+/* A task that had waited has ended: on the box, with what it leaves on top. */
 static void free_coroutine(tl_runtime *rt) {
   if (rt->pool_count >= rt->pool_capacity) return;
-  lua_getiuservalue(rt->box, TASK, 1);
+  lua_getiuservalue(rt->box, -2, 1);
   lua_rawseti(rt->box, POOL, ++rt->pool_count);
 }
 
@@ -165,10 +164,11 @@ static void release_slot(tl_runtime *rt, tl_task *task) {
   task->slot = 0;
 }
 
-/* Puts the task on the box; what is to be its first user value comes on top, then end_task. */
-static lua_State *open_box(const tl_task *task) {
+/* Puts the task on the box, where the one in the spare coroutine is already; what is to be its
+ * first user value comes on top, then end_task. A task may end while another runs: it was killed. */
+static inline lua_State *open_box(const tl_task *task) {
   lua_State *box = task->rt->box;
-  lua_rawgeti(box, LIVE, task->slot);
+  if (task->co == NULL || task->co != task->rt->spare) lua_rawgeti(box, LIVE, task->slot);
   return box;
 }
 
@@ -185,7 +185,7 @@ static void end_task(tl_task *task, tide_future_state state, bool reusable) {
   } else if (co != NULL && reusable) {
     free_coroutine(rt);
   }
-  lua_setiuservalue(box, TASK, 1);
+  lua_setiuservalue(box, -2, 1);
   task->co = NULL;
   if (TL_UNLIKELY(rt->reason_count > 0)) tl_reason_clear(box, rt, &task->task.own);
   tide_task_finish(&task->task, state);
@@ -194,7 +194,7 @@ static void end_task(tl_task *task, tide_future_state state, bool reusable) {
     note_failure(rt, task);
   else
     release_slot(rt, task);
-  lua_settop(box, SPARE);
+  lua_pop(box, 1);
 }
 
 /* The value that a cancelled task keeps: the reason, if there was one. */
@@ -254,15 +254,16 @@ static void end_broken(tl_task *task, int message) {
 
 /* The step. */
 
-/* Moves the function and what goes with it from the task's user values to the coroutine. */
+/* Moves the function and what goes with it from the task's user values to the coroutine; the task
+ * stays on the box. What the collector does not see may stay where it is. */
 static bool fill(tl_task *task, lua_State *co) {
   lua_State *box = task->rt->box;
   int count = task->values;
   if (count > SPARE_STACK && (!lua_checkstack(box, count + 2) || !lua_checkstack(co, count + 2)))
     return false;
   lua_rawgeti(box, LIVE, task->slot);
-  for (int i = 1; i <= count; i++) lua_getiuservalue(box, TASK, i);
-  for (int i = 2; i <= count; i++) {
+  for (int i = 1; i <= count; i++) {
+    if (lua_getiuservalue(box, TASK, i) <= LUA_TNUMBER || i == 1) continue;
     lua_pushnil(box);
     lua_setiuservalue(box, TASK, i);
   }
@@ -270,7 +271,6 @@ static bool fill(tl_task *task, lua_State *co) {
   lua_pushcfunction(co, child ? child_body : body);
   lua_pushcfunction(co, tl_message_handler);
   lua_xmove(box, co, count);
-  lua_settop(box, SPARE);
   return true;
 }
 
