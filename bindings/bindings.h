@@ -152,6 +152,14 @@ int tl_slot_find(lua_State *L, tl_runtime *rt); /* the next tl_slot_take's; [-0,
 void tl_slot_take(lua_State *L,
                   tl_runtime *rt); /* anchors the value on top, pops it; [-1, +0, -] */
 void tl_slot_free(tl_runtime *rt, int slot);
+void tl_slot_push(lua_State *L, const tl_runtime *rt, int slot); /* what it holds; [-0, +1, -] */
+
+/* Pushes what the next slot after *slot, 0 at first, holds: a task or a handle; [-0, +(0|1), -].
+ * False past the last. Tasks may start and end meanwhile. */
+bool tl_live_push(lua_State *L, const tl_runtime *rt, int *slot);
+
+/* The same for tasks that have not ended; NULL past the last. */
+tl_task *tl_live_task_push(lua_State *L, const tl_runtime *rt, int *slot);
 void tl_hook_push(lua_State *L, const tl_runtime *rt, const char *name);
 void tl_hook_set(lua_State *L, const tl_runtime *rt, const char *name); /* pops it off the top */
 

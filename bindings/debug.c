@@ -143,13 +143,9 @@ static void set_debugging(lua_State *L, tl_runtime *rt, bool on) {
   rt->debugging = on;
   tl_debug_slice_begins(rt);
   if (on && rt->spare != NULL) tl_debug_watch(rt->spare);
-  tl_table_push(L, rt, TL_LIVE);
-  for (int slot = 1; slot <= rt->slot_capacity; slot++, lua_pop(L, 1)) {
-    lua_rawgeti(L, -1, slot);
-    tl_task *task = tl_test(L, rt, -1, TL_TASK);
-    if (task != NULL) tl_task_watch(task, on);
-  }
-  lua_pop(L, 1);
+  tl_task *task;
+  for (int slot = 0; (task = tl_live_task_push(L, rt, &slot)) != NULL; lua_pop(L, 1))
+    tl_task_watch(task, on);
 }
 
 /* The options at 1. */

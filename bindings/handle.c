@@ -51,9 +51,7 @@ static void run_callback(tl_handle *handle) {
   tl_runtime *rt = handle->rt;
   lua_State *L = rt->L;
   lua_pushcfunction(L, call_and_report);
-  tl_table_push(L, rt, TL_LIVE);
-  lua_rawgeti(L, -1, handle->slot);
-  lua_remove(L, -2);
+  tl_slot_push(L, rt, handle->slot);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
   fprintf(stderr, "tide: a callback failed, and reporting it failed too\n");
   lua_pop(L, 1);
@@ -170,16 +168,12 @@ static int remove_done_callback(lua_State *L) {
   tl_check_future(L, rt, 1);
   tl_check_callable(L, 2);
   lua_settop(L, 2);
-  tl_table_push(L, rt, TL_LIVE);
-  for (int slot = 1; slot <= rt->slot_capacity; slot++) {
-    lua_rawgeti(L, 3, slot);
-    if (is_callback(L, rt)) {
-      tl_handle *handle = lua_touserdata(L, -1);
-      tide_task_detach(&handle->task);
-      end_handle(handle);
-      removed++;
-    }
-    lua_pop(L, 1);
+  for (int slot = 0; tl_live_push(L, rt, &slot); lua_pop(L, 1)) {
+    if (!is_callback(L, rt)) continue;
+    tl_handle *handle = lua_touserdata(L, -1);
+    tide_task_detach(&handle->task);
+    end_handle(handle);
+    removed++;
   }
   lua_pushinteger(L, removed);
   return 1;

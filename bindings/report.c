@@ -105,9 +105,7 @@ void tl_report_failed(tide_defer *defer) {
   while (rt->failed != 0) {
     int slot = rt->failed;
     lua_pushcfunction(L, report_task);
-    tl_table_push(L, rt, TL_LIVE);
-    lua_rawgeti(L, -1, slot);
-    lua_remove(L, -2);
+    tl_slot_push(L, rt, slot);
     tl_task *task = lua_touserdata(L, -1);
     rt->failed = task->next_failed;
     task->next_failed = 0;

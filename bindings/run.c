@@ -6,13 +6,9 @@ enum { DEADLOCKS_MAX = 1000 }; /* that the root task may survive */
 
 /* Kills what is left: tasks that nothing can wake, and that shield themselves. */
 static void kill_all(lua_State *L, tl_runtime *rt) {
-  for (int slot = 1; slot <= rt->slot_capacity; slot++) {
-    tl_table_push(L, rt, TL_LIVE);
-    lua_rawgeti(L, -1, slot);
-    tl_task *task = tl_test(L, rt, -1, TL_TASK);
-    if (task != NULL && task->task.state != TIDE_TASK_ENDED) tl_task_kill(L, task);
-    lua_pop(L, 2);
-  }
+  tl_task *task;
+  for (int slot = 0; (task = tl_live_task_push(L, rt, &slot)) != NULL; lua_pop(L, 1))
+    tl_task_kill(L, task);
 }
 
 /* Cancels and awaits all background tasks. */

@@ -33,15 +33,9 @@ static void new_table(lua_State *L, tl_runtime *rt, tl_table table, const char *
 
 /* Takes the tasks out of what they wait for, which finalizers of older objects may still touch. */
 static void detach_all(lua_State *L, tl_runtime *rt) {
-  if (rt->slot_capacity == 0) return;
-  tl_table_push(L, rt, TL_LIVE);
-  for (int slot = 1; slot <= rt->slot_capacity; slot++) {
-    lua_rawgeti(L, -1, slot);
-    tl_task *task = tl_test(L, rt, -1, TL_TASK);
-    if (task != NULL && task->task.state != TIDE_TASK_ENDED) tide_task_detach(&task->task);
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
+  tl_task *task;
+  for (int slot = 0; (task = tl_live_task_push(L, rt, &slot)) != NULL; lua_pop(L, 1))
+    tide_task_detach(&task->task);
 }
 
 /* The state is closed, or never got ready: no task runs any more, and no object is usable. */
@@ -171,4 +165,27 @@ void tl_slot_free(tl_runtime *rt, int slot) {
   lua_pushboolean(rt->box, 0);
   lua_rawseti(rt->box, 1, slot);
   rt->slots[rt->slot_count++] = slot;
+}
+
+void tl_slot_push(lua_State *L, const tl_runtime *rt, int slot) {
+  lua_rawgeti(rt->box, 1, slot);
+  lua_xmove(rt->box, L, 1);
+}
+
+bool tl_live_push(lua_State *L, const tl_runtime *rt, int *slot) {
+  while (*slot < rt->slot_capacity) {
+    tl_slot_push(L, rt, ++*slot);
+    if (lua_toboolean(L, -1)) return true;
+    lua_pop(L, 1);
+  }
+  return false;
+}
+
+tl_task *tl_live_task_push(lua_State *L, const tl_runtime *rt, int *slot) {
+  while (tl_live_push(L, rt, slot)) {
+    tl_task *task = tl_test(L, rt, -1, TL_TASK);
+    if (task != NULL && task->task.state != TIDE_TASK_ENDED) return task;
+    lua_pop(L, 1);
+  }
+  return NULL;
 }

@@ -12,21 +12,13 @@ static int spawn(lua_State *L) {
 }
 
 void tl_task_push(lua_State *L, const tl_task *task) {
-  tl_table_push(L, task->rt, TL_LIVE);
-  lua_rawgeti(L, -1, task->slot);
-  lua_remove(L, -2);
+  tl_slot_push(L, task->rt, task->slot);
 }
 
 void tl_task_find(lua_State *L, tl_runtime *rt, uint64_t id) {
-  tl_table_push(L, rt, TL_LIVE);
-  for (int slot = 1; slot <= rt->slot_capacity; slot++, lua_pop(L, 1)) {
-    lua_rawgeti(L, -1, slot);
-    const tl_task *task = tl_test(L, rt, -1, TL_TASK);
-    if (task == NULL || task->task.id != id) continue;
-    lua_remove(L, -2);
-    return;
-  }
-  lua_pop(L, 1);
+  const tl_task *task;
+  for (int slot = 0; (task = tl_live_task_push(L, rt, &slot)) != NULL; lua_pop(L, 1))
+    if (task->task.id == id) return;
   lua_pushnil(L);
 }
 
@@ -210,17 +202,8 @@ static int current_task(lua_State *L) {
 static int all_tasks(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   lua_newtable(L);
-  tl_table_push(L, rt, TL_LIVE);
   int count = 0;
-  for (int slot = 1; slot <= rt->slot_capacity; slot++) {
-    lua_rawgeti(L, -1, slot);
-    const tl_task *task = tl_test(L, rt, -1, TL_TASK);
-    if (task != NULL && task->task.state != TIDE_TASK_ENDED)
-      lua_rawseti(L, -3, ++count);
-    else
-      lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
+  for (int slot = 0; tl_live_task_push(L, rt, &slot) != NULL;) lua_rawseti(L, -2, ++count);
   return 1;
 }
 

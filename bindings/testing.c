@@ -44,14 +44,11 @@ static int live(lua_State *L) {
   const tl_runtime *rt = tl_rt(L);
   lua_settop(L, 0);
   lua_newtable(L);
-  tl_table_push(L, rt, TL_LIVE);
-  for (int slot = 1; slot <= rt->slot_capacity; slot++, lua_settop(L, 2)) {
-    lua_rawgeti(L, 2, slot);
-    if (!belongs_to_a_run(L, rt, 3)) continue;
+  for (int slot = 0; tl_live_push(L, rt, &slot); lua_settop(L, 1)) {
+    if (!belongs_to_a_run(L, rt, 2)) continue;
     lua_pushboolean(L, 1);
     lua_rawset(L, 1);
   }
-  lua_settop(L, 1);
   return 1;
 }
 
