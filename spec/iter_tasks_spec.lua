@@ -489,13 +489,13 @@ describe("map_concurrent", function()
 
   it("checks its arguments", function()
     local iter = tide.iter {}
-    fails("bad argument #1 to 'map_concurrent' (integer expected, got nil)", function() iter:map_concurrent() end)
+    fails("bad argument #1 to 'map_concurrent' (number expected, got nil)", function() iter:map_concurrent() end)
     fails("bad argument #1 to 'map_concurrent' (must be at least 1)", function() iter:map_concurrent(0, double) end)
     fails("bad argument #2 to 'map_concurrent' (function expected", function() iter:map_concurrent(1) end)
     fails("bad argument #3 to 'map_concurrent' (table expected", function() iter:map_concurrent(1, double, 1) end)
     fails("bad argument #1 to 'buffer' (must be at least 1)", function() iter:buffer(0) end)
     fails("bad argument #1 to 'debounce' (number expected", function() iter:debounce "x" end)
-    fails("bad argument #2 to 'merge' (something to iterate expected, got integer)", function() iter:merge({}, 5) end)
+    fails("bad argument #2 to 'merge' (something to iterate expected, got number)", function() iter:merge({}, 5) end)
   end)
 end)
 

@@ -44,28 +44,20 @@ end
 
 -- ---- checks
 
-local function bad(position, name, expected, got, level)
-  check.fail(position, name, ("%s expected, got %s"):format(expected, math.type(got) or type(got)), level + 1)
-end
-
 local function check_function(fn, position, name)
-  if not check.is_callable(fn) then bad(position, name, "function", fn, 3) end
+  check.callable(position, name, fn, 3)
 end
 
 local function check_count(n, least, name)
-  if math.type(n) == "float" then n = math.tointeger(n) or n end
-  if math.type(n) ~= "integer" then bad(1, name, "integer", n, 3) end
-  if n < least then
-    check.fail(1, name, ("must be at least %d"):format(least), 3)
-  end
-  return n
+  check.type(1, name, "number", n, 3)
+  local count = math.tointeger(n) or check.fail(1, name, "number has no integer representation", 3)
+  if count < least then check.fail(1, name, ("must be at least %d"):format(least), 3) end
+  return count
 end
 
 local function check_seconds(seconds, name)
-  if type(seconds) ~= "number" then bad(1, name, "number", seconds, 3) end
-  if seconds < 0 or seconds ~= seconds then
-    check.fail(1, name, "must not be negative or NaN", 3)
-  end
+  check.seconds(1, name, seconds, 3)
+  if seconds < 0 then check.fail(1, name, "must not be negative", 3) end
 end
 
 -- Who writes it.map() means it:map().
@@ -262,7 +254,6 @@ return {
   INTERRUPTED = INTERRUPTED,
   ENDED = ENDED,
 
-  bad = bad,
   check_count = check_count,
   check_function = check_function,
   check_seconds = check_seconds,

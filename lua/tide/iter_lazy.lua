@@ -1,9 +1,10 @@
 -- tide.iter_lazy: what is made of an Iter without tasks: map, filter, take ... throttle.
+local check = require "tide.check"
 local iter = require "tide.iter"
 local tide = require "tide"
 
 local Iter, new, new_use, new_exclusive, nothing = iter.Iter, iter.new, iter.new_use, iter.new_exclusive, iter.nothing
-local bad, is_misuse, no_result, refuse = iter.bad, iter.is_misuse, iter.no_result, iter.refuse
+local is_misuse, no_result, refuse = iter.is_misuse, iter.no_result, iter.refuse
 local check_count, check_function, check_seconds = iter.check_count, iter.check_function, iter.check_seconds
 local check_self = iter.check_self
 local INSIDE, INTERRUPTED = iter.INSIDE, iter.INTERRUPTED
@@ -246,7 +247,7 @@ end
 function Iter:zip(other)
   check_self(self, "zip")
   local second = from(other)
-  if not second then bad(1, "zip", "something to iterate", other, 2) end
+  if not second then check.unexpected(1, "zip", "something to iterate", other, 2) end
   local pull, pull_second, use = self.step, second.step, new_use()
   local first -- waits for its partner
 

@@ -4,10 +4,12 @@ local iter = require "tide.iter"
 local tide = require "tide"
 
 local Iter, new, new_use, new_exclusive, nothing = iter.Iter, iter.new, iter.new_use, iter.new_exclusive, iter.nothing
-local bad, holding, refuse = iter.bad, iter.holding, iter.refuse
+local holding, refuse = iter.holding, iter.refuse
 local INSIDE, INTERRUPTED, ENDED = iter.INSIDE, iter.INTERRUPTED, iter.ENDED
 local generator_parts, interval_parts, iter_parts = tide.generator_parts, tide.interval_parts, tide.iter_parts
 local raw_pcall = tide.raw.pcall
+
+local SOURCES = "list, Queue, Iter, function or object with :iter()"
 
 local function has_metamethod(x, name)
   local metatable = getmetatable(x)
@@ -136,7 +138,7 @@ end
 -- tide.iter(source) -> Iter; source: a list, a Queue, an Iter, a host's iterator, a function that gives
 -- the next value, the values of a generic `for`, or an object with :iter()
 function tide.iter(source, ...)
-  return from(source, ...) or bad(1, "iter", "list, Queue, Iter, function or object with :iter()", source, 2)
+  return from(source, ...) or check.unexpected(1, "iter", SOURCES, source, 2)
 end
 
 tide.set_hook("iter", tide.iter)
@@ -144,10 +146,8 @@ tide.set_hook("iter", tide.iter)
 -- tide.interval(seconds) -> Iter of 1, 2, 3 ..., one every so many seconds on the loop's clock from now
 -- on, the first after one period; ticks that were missed are left out, so that none comes late for long
 function tide.interval(seconds)
-  if type(seconds) ~= "number" then bad(1, "interval", "number", seconds, 2) end
-  if seconds <= 0 or seconds ~= seconds then
-    check.fail(1, "interval", "must be positive", 2)
-  end
+  check.seconds(1, "interval", seconds, 2)
+  if seconds <= 0 then check.fail(1, "interval", "must be positive", 2) end
   local step, close = interval_parts(seconds)
   return new(step, close, "interval")
 end

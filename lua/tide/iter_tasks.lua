@@ -3,11 +3,12 @@
 -- Tasks put items into a Pipe, the consumer's step takes them out. A Crew is the consumer's end; the
 -- tasks do not know it, so that it is collected where the iterator is dropped: that cancels them.
 -- The tasks begin with the first step. One of them, the leader, ends last, and closes the source.
-local tide = require "tide"
+local check = require "tide.check"
 local iter = require "tide.iter"
+local tide = require "tide"
 local from = require "tide.iter_sources".from
 
-local Iter, bad, check_self, no_result = iter.Iter, iter.bad, iter.check_self, iter.no_result
+local Iter, check_self, no_result = iter.Iter, iter.check_self, iter.no_result
 local Queue, Semaphore, TaskGroup = tide.Queue, tide.Semaphore, tide.TaskGroup
 local current_task, move_on_after = tide.current_task, tide.move_on_after
 local shield, spawn, wait = tide.shield, tide.spawn, tide.wait
@@ -302,7 +303,7 @@ end
 
 local function is_ordered(options)
   if options == nil then return true end
-  if type(options) ~= "table" then bad(3, "map_concurrent", "table", options, 3) end
+  check.type(3, "map_concurrent", "table", options, 3)
   return options.ordered ~= false
 end
 
@@ -355,7 +356,7 @@ function Iter:merge(...)
   check_self(self, "merge")
   local sources = setmetatable({ self, ... }, All)
   for i = 2, select("#", ...) + 1 do
-    sources[i] = from(sources[i]) or bad(i - 1, "merge", "something to iterate", sources[i], 2)
+    sources[i] = from(sources[i]) or check.unexpected(i - 1, "merge", "something to iterate", sources[i], 2)
   end
   local others = setmetatable(table.move(sources, 2, #sources, 1, {}), All)
   local merged = new("merge", self, sources, #sources, merge_all, sources)
