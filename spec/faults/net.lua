@@ -1,5 +1,6 @@
 -- spec.faults.net: connections over TCP and unix sockets, streams in all manners, servers.
 local tide = require "tide"
+local size = require "spec.size"
 local net = tide.net
 
 local scenarios = {}
@@ -83,7 +84,7 @@ end
 
 function scenarios.back_pressure()
   local one, other, _ <close> = pair()
-  local block = ("0123456789abcdef"):rep(4096)
+  local block = ("0123456789abcdef"):rep(size(4096))
   tide.TaskGroup(function(g)
     g:spawn(function()
       for _ = 1, 8 do one:write(block) end
@@ -125,7 +126,7 @@ end
 
 function scenarios.lingers()
   local one, other <close> = net.pair()
-  local block = ("x"):rep(1 << 18)
+  local block = ("x"):rep(size(1 << 18))
   one:write(block)
   one:close() -- what is unsent goes out in the background
   assert(#other:read_all() == #block)
