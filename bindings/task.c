@@ -11,9 +11,7 @@ static int spawn(lua_State *L) {
   return 1;
 }
 
-void tl_task_push(lua_State *L, const tl_task *task) {
-  tl_slot_push(L, task->rt, task->slot);
-}
+void tl_task_push(lua_State *L, const tl_task *task) { tl_slot_push(L, task->rt, task->slot); }
 
 void tl_task_find(lua_State *L, tl_runtime *rt, uint64_t id) {
   const tl_task *task;
