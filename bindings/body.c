@@ -165,8 +165,7 @@ static void release_slot(tl_runtime *rt, tl_task *task) {
 }
 
 /* Puts the task on the box, where the one in the spare coroutine is already; what is to be its
- * first user value comes on top, then end_task. A task may end while another runs: it was killed.
- */
+ * first user value comes on top, then end_task. A task that is killed ends while another runs. */
 static inline lua_State *open_box(const tl_task *task) {
   lua_State *box = task->rt->box;
   if (task->co == NULL || task->co != task->rt->spare) lua_rawgeti(box, LIVE, task->slot);
