@@ -56,6 +56,7 @@ static int catch_signals(canceller *self, lua_State *L) {
   self->loop = tide_lua_loop(L);
   tide_watcher_init(&self->watcher, signal_pipe[0], signal_came);
   tide_watcher_set(&self->watcher, self->loop, TIDE_READABLE);
+  tide_loop_set_cancellable(self->loop, true);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
   return 0;

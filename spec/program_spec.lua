@@ -291,6 +291,18 @@ describe("the program tide", function()
       assert.are.equal(130, status)
     end)
 
+    it("ends a sleep without end, for which nothing else is waited for", function()
+      local status, out = signalled([[
+        io.stdout:setvbuf "line"
+        local tide = require "tide"
+        local _ <close> = setmetatable({}, { __close = function() print "cleaned" end })
+        tide.call_later(0.01, print, "ready")
+        tide.sleep(math.huge)
+      ]], "INT")
+      assert.are.equal("ready\ncleaned\n", out)
+      assert.are.equal(130, status)
+    end)
+
     it("reaches busy scripts at their next wait", function()
       local status, out = signalled([[
         io.stdout:setvbuf "line"

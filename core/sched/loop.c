@@ -13,6 +13,7 @@ static const tide_time POLL_INTERVAL = 200000;
 enum { MAX_STRIDE = 32 };
 
 static const tide_time SECOND = 1000000000;
+static const tide_time LONGEST_POLL = 3600 * 1000000000ull; /* where nothing is known to come */
 
 /* libev compares its own reading of the clock, taken a little before ours. */
 static const double ALARM_SLACK = 1e-6;
@@ -92,6 +93,10 @@ bool tide_loop_clock_is_virtual(const tide_loop *loop) { return loop->virtual_cl
 void tide_loop_set_autojump_threshold(tide_loop *loop, tide_time span) { loop->threshold = span; }
 
 tide_time tide_loop_autojump_threshold(const tide_loop *loop) { return loop->threshold; }
+
+void tide_loop_set_cancellable(tide_loop *loop, bool cancellable) {
+  loop->cancellable = cancellable;
+}
 
 void tide_loop_set_seed(tide_loop *loop, uint64_t seed) { loop->seed = seed; }
 
@@ -243,11 +248,12 @@ static void poll_for(tide_loop *loop, tide_time span) {
 
 /* The same until the next deadline, where there is one. */
 static void poll_blocking(tide_loop *loop) {
-  if (loop->timers.count == 0) {
+  if (loop->timers.count == 0 && loop->watching > 0) {
     ev_run(loop->ev, EVRUN_ONCE);
     return;
   }
-  tide_time when = loop->timers.entries[0].key;
+  /* libev waits only where it has a watcher, and what is outside need not have one */
+  tide_time when = loop->timers.count > 0 ? loop->timers.entries[0].key : loop->now + LONGEST_POLL;
   poll_for(loop, when > loop->now ? when - loop->now : 0);
 }
 
@@ -272,10 +278,15 @@ static bool stays_quiet(tide_loop *loop) {
   return is_quiet(loop);
 }
 
+/* Whether a task sleeps until somebody outside cancels it. */
+static bool awaits_cancel(const tide_loop *loop) {
+  return loop->endless > 0 && loop->cancellable && loop->rolling && !loop->virtual_clock;
+}
+
 static int poll_real(tide_loop *loop, bool block) {
   if (!block)
     ev_run(loop->ev, EVRUN_NOWAIT);
-  else if (loop->timers.count > 0 || loop->watching > 0)
+  else if (loop->timers.count > 0 || loop->watching > 0 || awaits_cancel(loop))
     poll_blocking(loop);
   else
     return TIDE_EDEADLOCK;

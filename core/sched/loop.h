@@ -62,6 +62,11 @@ TIDE_API tide_task *tide_loop_current(const tide_loop *loop);
 /* The group of tasks that belong to no other: never closed, ignores failures. */
 TIDE_API tide_group *tide_loop_background(tide_loop *loop);
 
+/* Says that something outside, such as a signal or a thread, may cancel tasks. Then a task that
+ * sleeps until TIDE_NEVER is worth waiting for: tide_loop_run waits for the host's watchers in
+ * place of returning TIDE_EDEADLOCK, unless time is virtual. False in a new loop. */
+TIDE_API void tide_loop_set_cancellable(tide_loop *loop, bool cancellable);
+
 /* One turn (never from inside another: TIDE_EALREADY_RUNNING): steps every task that was ready when
  * it began, does what was deferred to its end, then polls; where nothing is ready and `block`, the
  * poll waits for the next deadline or event. TIDE_OK; or, only if `block`, TIDE_EDEADLOCK where

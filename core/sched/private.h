@@ -35,6 +35,8 @@ struct tide_loop {
   uint64_t steps;           /* made before the last look */
   tide_time polled;         /* when the last poll ended, by the real clock */
   uint32_t watching;        /* descriptor waits that are pending */
+  uint32_t endless;         /* tasks that sleep until they are cancelled */
+  bool cancellable;         /* somebody outside may cancel */
   uint64_t last_id;         /* of a task */
   uint64_t turns;           /* completed */
   tide_task *current;       /* the task inside its step, or NULL */

@@ -1,4 +1,6 @@
 /* loop.c: turns, polls, clocks, deferred work; the end of a run; the end of a loop. */
+#include <unistd.h>
+
 #include "script.h"
 
 static tide_future future;
@@ -603,6 +605,57 @@ static void busy_tasks_do_not_starve_sleepers(void) {
   world_close(&w);
 }
 
+/* Sleep without end. */
+
+static void endless_sleeper(actor *self) {
+  BEGIN;
+  TRY(tide_task_sleep_until(&self->task, TIDE_NEVER));
+  say(self, "slept");
+  END;
+}
+
+static void waiter(actor *self) {
+  BEGIN;
+  TRY(tide_future_wait(&future, &self->task, false));
+  END;
+}
+
+static tide_task *sleeping;
+
+static void cancel_came(tide_watcher *watcher, int events) {
+  (void)events;
+  tide_watcher_set(watcher, sleeping->loop, 0);
+  tide_task_cancel(sleeping);
+}
+
+static void an_endless_sleep_is_worth_a_run_where_somebody_outside_may_cancel_it(void) {
+  world w;
+  int ends[2];
+  tide_watcher watcher;
+  world_open_real(&w);
+  tide_future_init(&future);
+  CHECK_EQ(pipe(ends), 0);
+  actor *a = spawn(&w, "a", endless_sleeper);
+  sleeping = &a->task;
+  CHECK_EQ(tide_loop_run(w.loop, &a->task.future), TIDE_EDEADLOCK);
+  tide_watcher_init(&watcher, ends[0], cancel_came);
+  tide_watcher_set(&watcher, w.loop, TIDE_READABLE);
+  tide_loop_set_cancellable(w.loop, true);
+  CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_EDEADLOCK);
+  tide_loop_set_virtual_clock(w.loop);
+  CHECK_EQ(tide_loop_run(w.loop, &a->task.future), TIDE_EDEADLOCK);
+  tide_loop_set_real_clock(w.loop);
+  CHECK_EQ(write(ends[1], "!", 1), 1);
+  CHECK_EQ(tide_loop_run(w.loop, &a->task.future), TIDE_OK);
+  CHECK_EQ(a->task.future.state, TIDE_FUTURE_CANCELLED);
+  spawn(&w, "b", waiter);
+  CHECK_EQ(tide_loop_run(w.loop, NULL), TIDE_EDEADLOCK);
+  close(ends[0]);
+  close(ends[1]);
+  cancel_all(&w);
+  world_close(&w);
+}
+
 /* Loops. */
 
 static void loops_share_nothing(void) {
@@ -683,6 +736,7 @@ int main(void) {
   RUN(every_turn_polls_once_steps_are_slow);
   RUN(a_loop_with_nothing_to_do_but_wait_does_not_spin);
   RUN(busy_tasks_do_not_starve_sleepers);
+  RUN(an_endless_sleep_is_worth_a_run_where_somebody_outside_may_cancel_it);
   RUN(loops_share_nothing);
   RUN(without_memory_there_is_none);
   RUN(it_can_be_freed_with_tasks_and_timers_and_watchers);
