@@ -121,6 +121,12 @@ static uint32_t take(tide_queue *queue) {
   return (uint32_t)(first - queue->slots);
 }
 
+/* An item is dropped: nobody will say that it is done, unless somebody has. */
+static void discard(tide_queue *queue, uint32_t slot) {
+  tide_queue_free(queue, slot);
+  if (queue->unfinished > 0) queue->unfinished--;
+}
+
 /* An item that was handed to a task that will never see it goes back to where it came from. */
 static void put_back(tide_wait *wait, int outcome) {
   if (outcome != TIDE_OK) return;
@@ -128,8 +134,7 @@ static void put_back(tide_wait *wait, int outcome) {
   uint32_t slot = (uint32_t)wait->value.number;
   tide_wait *getter = tide__park_first(&queue->getters);
   if (queue->discarding) {
-    tide_queue_free(queue, slot);
-    queue->unfinished--;
+    discard(queue, slot);
   } else if (getter != NULL) {
     getter->value.number = slot;
     tide__park_wake(&queue->getters, TIDE_OK);
@@ -227,8 +232,7 @@ int tide_queue_join(tide_queue *queue, tide_task *task) {
 bool tide_queue_drop(tide_queue *queue, uint32_t *slot) {
   if (queue->count == 0) return false;
   *slot = take(queue);
-  tide_queue_free(queue, *slot);
-  queue->unfinished--;
+  discard(queue, *slot);
   return true;
 }
 

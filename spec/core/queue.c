@@ -387,6 +387,22 @@ static void closing_at_once_drops_the_items_and_releases_who_joins(void) {
   }
 }
 
+static void what_is_done_early_is_not_counted_again_when_items_are_dropped(void) {
+  world w;
+  uint32_t slot;
+  open_queue(&w, TIDE_FIFO, 0);
+  CHECK_EQ(try_put(1), TIDE_OK);
+  CHECK_EQ(tide_queue_task_done(&queue), TIDE_OK);
+  tide_queue_close(&queue, true);
+  CHECK(tide_queue_drop(&queue, &slot));
+  memset(values, 0, sizeof values);
+  CHECK_EQ(queue.unfinished, 0);
+  spawn(&w, "j", joiner);
+  settle(&w);
+  CHECK_LOG(&w, "j joined 0");
+  close_queue(&w);
+}
+
 /* Joining. */
 
 static void join_waits_until_every_item_is_done(void) {
@@ -694,6 +710,7 @@ int main(void) {
   RUN(a_closed_queue_is_drained_and_then_fails);
   RUN(closing_an_empty_queue_fails_its_getters);
   RUN(closing_at_once_drops_the_items_and_releases_who_joins);
+  RUN(what_is_done_early_is_not_counted_again_when_items_are_dropped);
   RUN(join_waits_until_every_item_is_done);
   RUN(an_item_counts_as_put_when_it_is_in);
   RUN(in_a_cancelled_scope_nothing_can_be_got_or_joined);
