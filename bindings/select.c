@@ -139,9 +139,18 @@ static void withdraw(lua_State *L, const tl_runtime *rt, const tl_select *self, 
   }
 }
 
-/* Which case failed: one of several. */
-static int raise_case(lua_State *L, const tl_runtime *rt, const tide_select *select, int error) {
-  lua_pushfstring(L, "case %d: %s", (int)select->chosen + 1, tide_error_message(error));
+/* What is wrong with the case at `index`. */
+static const char *why(lua_State *L, const tl_runtime *rt, int index, int error) {
+  if (error != TIDE_EINVALID_STATE) return tide_error_message(error);
+  return class_of(L, rt, index) == TL_LOCK ? "the task holds the lock already"
+                                           : "a task cannot wait for itself";
+}
+
+/* Which case failed: one of several, the first of which is at `first`. */
+static int raise_case(lua_State *L, const tl_runtime *rt, const tide_select *select, int first,
+                      int error) {
+  int number = (int)select->chosen + 1;
+  lua_pushfstring(L, "case %d: %s", number, why(L, rt, first + number - 1, error));
   return tl_raise_message(L, rt, error, lua_tostring(L, -1));
 }
 
@@ -152,7 +161,7 @@ static void abandoned(lua_State *L) {
   int outcome = rt->current->task.outcome;
   withdraw(L, rt, self, NO_CASE);
   if (outcome != TIDE_ECANCELLED && outcome != TIDE_EDEADLOCK)
-    raise_case(L, rt, &self->select, outcome);
+    raise_case(L, rt, &self->select, FIRST, outcome);
 }
 
 /* Pushes the number of the chosen case, of that class, and what it gave; the first argument is at
@@ -188,7 +197,7 @@ static int try_select(lua_State *L, tl_runtime *rt, void *record) {
   if (result == TIDE_PENDING) return TL_AGAIN;
   uint32_t number = result == TIDE_OK ? self->select.chosen : NO_CASE;
   withdraw(L, rt, self, number);
-  if (result != TIDE_OK) return raise_case(L, rt, &self->select, result);
+  if (result != TIDE_OK) return raise_case(L, rt, &self->select, FIRST, result);
   lua_pushvalue(L, SELF);
   lua_rawseti(L, LUA_REGISTRYINDEX, rt->select_record); /* for the next select */
   tl_class class = class_of(L, rt, FIRST + (int)number);
@@ -223,7 +232,7 @@ static void check_cases(lua_State *L, const tl_runtime *rt, int count, kinds *fo
                         tide_case *out) {
   found->puts = found->listener = false;
   luaL_argcheck(L, count > 0, 1, "there is no case to wait for");
-  luaL_checkstack(L, count + LUA_MINSTACK, "too many cases");
+  luaL_checkstack(L, 2 * count + LUA_MINSTACK, "too many cases");
   for (int i = 1; i <= count; i++) {
     tl_class class = class_of(L, rt, i);
     if (i <= SPARE_ROOM) found->classes[i - 1] = class;
@@ -231,13 +240,34 @@ static void check_cases(lua_State *L, const tl_runtime *rt, int count, kinds *fo
       luaL_typeerror(L, i, "Queue, Event, Lock, Semaphore, Task, Future, Listener or case");
     if (class == TL_LISTENER) found->listener = true;
     if (class == TL_CASE && is_putting(L, rt, i)) {
-      if (((const tl_case *)lua_touserdata(L, i))->queue->closed) tl_queue_refuse(L, rt);
       found->puts = true;
     } else if (out != NULL) {
       make_case(L, rt, &out[i - 1], i, class);
     }
   }
   lua_settop(L, count);
+}
+
+/* The arguments are at FIRST. What was made before an error is in the record. */
+static int make_cases(lua_State *L) {
+  const tl_runtime *rt = tl_runtime_find(L);
+  tl_select *self = lua_touserdata(L, SELF);
+  for (int top = lua_gettop(L), i = FIRST; i <= top; i++, lua_settop(L, top)) {
+    tl_class class = class_of(L, rt, i);
+    make_case(L, rt, &self->cases[i - FIRST], i, class);
+    self->select.count++;
+  }
+  return 0;
+}
+
+/* The same; after an error the slots that were taken are free again. */
+static void make_cases_with_puts(lua_State *L, const tl_runtime *rt, const tl_select *self) {
+  int top = lua_gettop(L);
+  lua_pushcfunction(L, make_cases);
+  for (int i = SELF; i <= top; i++) lua_pushvalue(L, i);
+  if (lua_pcall(L, top, 0, 0) == LUA_OK) return;
+  withdraw(L, rt, self, NO_CASE);
+  lua_error(L);
 }
 
 /* Waits with a record that outlives this call. */
@@ -251,11 +281,11 @@ static int select_waiting(lua_State *L, tl_runtime *rt, int count, const kinds *
   else
     lua_pushnil(L);
   lua_rotate(L, 1, 2);
-  for (int i = 0; i < count; i++) {
-    tl_class class = class_of(L, rt, FIRST + i);
-    lua_settop(L, FIRST + count - 1);
-    make_case(L, rt, &self->cases[i], FIRST + i, class);
-  }
+  self->select.count = 0;
+  if (self->puts)
+    make_cases_with_puts(L, rt, self);
+  else
+    make_cases(L);
   tide_select_init(&self->select, self->cases, (uint32_t)count);
   return tl_call(L, rt, &recall, self);
 }
@@ -274,7 +304,7 @@ static int select_(lua_State *L) {
   tide_select_init(&select, cases, (uint32_t)count);
   int result = tide_select_try(&select, &task->task);
   if (result == TIDE_PENDING) return select_waiting(L, rt, count, &found);
-  if (TL_UNLIKELY(result != TIDE_OK)) return raise_case(L, rt, &select, result);
+  if (TL_UNLIKELY(result != TIDE_OK)) return raise_case(L, rt, &select, 1, result);
   tl_class class = found.classes[select.chosen];
   return push_values(L, rt, select.chosen, &cases[select.chosen], 1, class);
 }

@@ -4,6 +4,18 @@ local sleep, spawn = tide.sleep, tide.spawn
 
 local scenarios = {}
 
+-- What the global `queues` hold is taken out in the end; then nothing in `items` is to be left.
+function scenarios.putting()
+  queues = { tide.Queue(1), tide.Queue(1), tide.PriorityQueue(1) } -- luacheck: ignore 111
+  items = setmetatable({}, { __mode = "k" }) -- luacheck: ignore 111 112
+  local function putting(i, ...)
+    local item = {}
+    items[item] = true -- luacheck: ignore 112 113
+    return queues[i]:putting(item, ...) -- luacheck: ignore 113
+  end
+  tide.select(putting(1), putting(2), putting(3, 1), putting(2))
+end
+
 function scenarios.queues()
   local one, two, sum = tide.Queue(1), tide.Queue(1), 0
   tide.TaskGroup(function(g)
