@@ -8,6 +8,7 @@ local spawn = tide.spawn
 local shielded_await = tide.shielded_await
 local shield_call = tide.shield_call
 local is_callable = check.is_callable
+local is_yieldable = tide.raw.coroutine.isyieldable
 
 local function is_future(x)
   local kind = tide.type(x)
@@ -75,10 +76,14 @@ function tide.gather(list)
   return results
 end
 
+local function has_failed(future)
+  return future:done() and not future:cancelled() and not pcall(future.result, future)
+end
+
 local conditions = {
   all = function() return false end,
   first = function() return true end,
-  first_error = function(future) return not future:cancelled() and not pcall(future.result, future) end,
+  first_error = has_failed,
 }
 
 -- The options of wait: when enough have ended, and in which time.
@@ -111,20 +116,33 @@ function tide.wait(list)
   return done, pending
 end
 
+-- The to-be-closed value of a race: `first` has won, if the race came so far.
+local Race = {}
+
+-- Cancels and awaits the others. What they failed with nobody else sees. A killed task cannot wait.
+function Race:__close()
+  for i, future in ipairs(self.futures) do
+    if i ~= self.first then future:cancel("lost the race") end
+  end
+  if is_yieldable() then
+    shield_call(function()
+      while self.members:next() do end -- luacheck: ignore 542
+    end)
+  end
+  self.members:close()
+  for i, future in ipairs(self.futures) do
+    if i ~= self.first and has_failed(future) then spawn(tide.await, future) end -- which reports it
+  end
+end
+
 -- tide.race{f1, t2, ...} (waits) -> index, results of the first to finish
 function tide.race(list)
   local entries = checked(list, "race")
   if #entries == 0 then check.fail(1, "race", "nothing to race", 2) end
   local futures = start(entries)
-  local members <close> = join(futures, true)
-  local first = members:next()
-  for i, future in ipairs(futures) do
-    if i ~= first then future:cancel("lost the race") end
-  end
-  shield_call(function() -- they are cancelled already: being cancelled too changes nothing
-    for _ = 2, #futures do members:next() end
-  end)
-  return first, futures[first]:result()
+  local race <close> = setmetatable({ futures = futures, members = join(futures, true), first = nil }, Race)
+  race.first = race.members:next()
+  return race.first, futures[race.first]:result()
 end
 
 -- for task in tide.as_completed{...} do
