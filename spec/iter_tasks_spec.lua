@@ -258,6 +258,27 @@ local function behaves(make)
     end
   end))
 
+  it("whose consumer is killed closes a generator without complaint", run(function()
+    local failures, closed = helper.collect_failures(), false
+    local before = count_tasks()
+    local iter = make(generator(function(yield)
+      local _ <close> = helper.closer(function() closed = true end)
+      for i = 1, 100 do
+        tide.sleep(0)
+        yield(i)
+      end
+    end))
+    local consumer = tide.spawn(function()
+      for _ in iter:each() do tide.sleep(0) end
+    end)
+    turns(6)
+    consumer:kill()
+    turns(6)
+    same({}, failures)
+    assert.is_true(closed)
+    assert.are.equal(before, count_tasks())
+  end))
+
   local function sweep_setup(s)
     s.queue = tide.Queue()
     for i = 1, 5 do s.queue:put(i) end

@@ -30,7 +30,8 @@ local function new(step, closer, name, source)
   return setmetatable({
     step = step,
     closer = closer,
-    source = source,
+    source = source, -- or nil: for __tostring, and
+    closes = source, -- to be closed after it
     name = name or "function",
     holds = source ~= nil and source.holds,
     closed = false,
@@ -172,7 +173,7 @@ function Iter:close()
     and setmetatable({ iter = self, step = self.step, closer = closer, loop = self.loop }, Closing)
   self.closed, self.step, self.closer = true, nothing, nil
   if self.loop then end_loop(self) end
-  local _ <close> = self.source
+  local _ <close> = self.closes
   if closer then closer() end
 end
 

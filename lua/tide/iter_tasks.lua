@@ -13,6 +13,7 @@ local Queue, Semaphore, TaskGroup = tide.Queue, tide.Semaphore, tide.TaskGroup
 local current_task, move_on_after = tide.current_task, tide.move_on_after
 local shield, spawn, wait = tide.shield, tide.spawn, tide.wait
 local traced, raise_traced = tide.traced, tide.raise_traced -- a pcall that lets cancellation through
+local is_yieldable = tide.raw.coroutine.isyieldable
 local raw_pcall = tide.raw.pcall
 
 local next_item = Queue():iter() -- of any queue: the next item, or nil where it is closed and empty
@@ -128,16 +129,20 @@ function Crew:start()
   self.source, self.work, self.arguments = nil, nil, nil
 end
 
--- Cancels the tasks and waits until they have ended; outside tasks, and in a task of its own, it does
--- not wait.
+-- Cancels the tasks and waits until they have ended. Outside tasks, in a task of its own and in one that
+-- is being killed it does not wait. The leader closes the source; where there is none yet, this does.
 function Crew:close()
   local pipe, leader, me = self.pipe, self.leader, current_task()
+  do
+    local _ <close> = self.source
+  end
   pipe.closing, pipe.failed, pipe.failure = true, false, nil
   pipe.queue:close { immediate = true }
   self.closed, self.leader = true, nil
   if not leader or leader:done() then return end
   pipe:stop(leader, "the iterator was closed")
-  if not me or pipe.tasks[me] then return end
+  pipe.dropped = not me or pipe.tasks[me] == nil and not is_yieldable()
+  if pipe.dropped or pipe.tasks[me] then return end
   shield(wait, { leader })
   if pipe.failed and not tide.is(pipe.failure, "cancelled") then pipe:raise() end
 end
@@ -173,7 +178,9 @@ local function new(name, source, sources, ahead, work, ...)
     end
     return deliver(pipe, next_item(queue))
   end
-  return iter.holding(iter.new(step, function() crew:close() end, name, source))
+  local self = iter.holding(iter.new(step, function() crew:close() end, name, source))
+  self.closes = nil -- the crew does
+  return self
 end
 
 -- ---- buffer
@@ -358,14 +365,7 @@ function Iter:merge(...)
   for i = 2, select("#", ...) + 1 do
     sources[i] = from(sources[i]) or check.unexpected(i - 1, "merge", "something to iterate", sources[i], 2)
   end
-  local others = setmetatable(table.move(sources, 2, #sources, 1, {}), All)
-  local merged = new("merge", self, sources, #sources, merge_all, sources)
-  local close_crew = merged.closer
-  merged.closer = function()
-    local _ <close> = others
-    close_crew()
-  end
-  return merged
+  return new("merge", self, sources, #sources, merge_all, sources)
 end
 
 -- ---- debounce
