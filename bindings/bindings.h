@@ -241,6 +241,8 @@ void tl_error_open(lua_State *L, tl_runtime *rt);
 
 /* wait.c */
 tl_task *tl_enter_failed(lua_State *L, const tl_runtime *rt);
+void tl_culprit_push(lua_State *L, const tl_runtime *rt);   /* what the caller cannot be suspended
+                                                               in, by name, or nil; [-0, +1, m] */
 void tl_not_woken(lua_State *L, const tl_runtime *rt);      /* raises */
 void tl_cancelled_push(lua_State *L, const tl_runtime *rt); /* the error, with its reason */
 int tl_raise_cancelled(lua_State *L, const tl_runtime *rt);

@@ -73,8 +73,11 @@ static const char *class_name(lua_State *L, const tl_runtime *rt, tl_class class
 }
 
 void *tl_check_failed(lua_State *L, const tl_runtime *rt, int index, tl_class class) {
-  tl_loop(L, rt); /* where that is gone, so are all objects */
-  luaL_typeerror(L, index, class_name(L, rt, class));
+  tl_loop(L, rt);                   /* where that is gone, so are all objects */
+  bool none = lua_isnone(L, index); /* until the name comes on the stack */
+  const char *name = class_name(L, rt, class);
+  if (none) luaL_argerror(L, index, lua_pushfstring(L, "%s expected, got no value", name));
+  luaL_typeerror(L, index, name);
   return NULL;
 }
 

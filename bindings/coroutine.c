@@ -179,12 +179,22 @@ static int co_wrap(lua_State *L) {
   return 1;
 }
 
+/* As Lua does, but with the name of what is in the way. */
+TL_COLD static void refuse_yield(lua_State *L, const tl_runtime *rt) {
+  if (lua_pushthread(L)) luaL_error(L, "attempt to yield from outside a coroutine");
+  tl_culprit_push(L, rt);
+  const char *inside = lua_tostring(L, -1);
+  luaL_error(L, "attempt to yield across a C-call boundary%s%s", inside != NULL ? ", inside " : "",
+             inside != NULL ? inside : "");
+}
+
 void tl_coroutine_check_yield(lua_State *L, const tl_runtime *rt) {
   if (TL_UNLIKELY(rt->current != NULL && rt->nesting != NULL &&
                   rt->current->task.scope != rt->nesting->scope))
     tl_raise_message(L, rt, TIDE_EINVALID_STATE,
                      "a scope, timeout or TaskGroup that was opened in this coroutine is open: who "
                      "resumed it would run inside; leave it before you yield");
+  if (TL_UNLIKELY(!lua_isyieldable(L))) refuse_yield(L, rt);
 }
 
 /* coroutine.yield(...): not out of a task itself: nobody would get the values. */

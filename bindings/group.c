@@ -86,7 +86,8 @@ static lua_Integer count_failures(lua_State *L, const tl_group *group) {
 static uint32_t option_max(lua_State *L, int index) {
   if (lua_getfield(L, index, "max") == LUA_TNIL) return 0;
   lua_Integer max = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
-  luaL_argcheck(L, max >= 1 && max <= INT32_MAX, index, "field 'max' must be a positive integer");
+  luaL_argcheck(L, max >= 1 && max <= INT32_MAX, index,
+                "field 'max' must be an integer from 1 to 2147483647");
   return (uint32_t)max;
 }
 
@@ -215,14 +216,15 @@ static int group_close(lua_State *L) {
   tl_group *group = check_group(L);
   lua_settop(L, 2);
   if (!(group->group.scope.flags & TIDE_SCOPE_ENTERED)) return 0;
+  const tl_task *closer = group->rt->current;
+  if (closer != NULL && &closer->task != group->group.scope.task)
+    return tl_raise_message(L, group->rt, TIDE_EINVALID_STATE,
+                            "only the task that opened the TaskGroup can close it");
   if (group->group.live == 0) {
     body_over(L, group);
     return block_left(L);
   }
   tl_task *task = tl_enter(L, group->rt);
-  if (&task->task != group->group.scope.task)
-    return tl_raise_message(L, group->rt, TIDE_EINVALID_STATE,
-                            "only the task that opened the TaskGroup can close it");
   body_over(L, group);
   if (tide_group_wait(&group->group, &task->task) == TIDE_PENDING)
     return tl_wait(L, 0, block_waited);

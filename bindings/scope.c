@@ -1,4 +1,6 @@
 /* scope.c: timeouts, cancel scopes and shields. */
+#include <math.h>
+
 #include "bindings.h"
 
 typedef struct tl_scope {
@@ -129,6 +131,7 @@ static int scope_(lua_State *L) {
     luaL_checktype(L, 2, LUA_TTABLE);
     if (lua_getfield(L, 2, "timeout") != LUA_TNIL) {
       if (!lua_isnumber(L, -1)) return luaL_argerror(L, 2, "field 'timeout' must be a number");
+      luaL_argcheck(L, !isnan(lua_tonumber(L, -1)), 2, "field 'timeout' must not be NaN");
       when = seconds_from_now(L, rt, 3);
     }
     lua_getfield(L, 2, "shield");
@@ -166,6 +169,17 @@ static int scope_close(lua_State *L) {
   if (misnested != TIDE_OK && lua_isnil(L, 2))
     return tl_raise_message(L, scope->rt, misnested, "the scope was left before scopes inside it");
   return 0;
+}
+
+/* scope:close(): the same, by hand */
+static int scope_close_early(lua_State *L) {
+  const tl_scope *scope = check_scope(L);
+  const tl_task *closer = scope->rt->current;
+  bool open = (scope->scope.flags & TIDE_SCOPE_ENTERED) != 0;
+  if (open && closer != NULL && &closer->task != scope->scope.task)
+    return tl_raise_message(L, scope->rt, TIDE_EINVALID_STATE,
+                            "only the task that opened the scope can close it");
+  return scope_close(L);
 }
 
 static int scope_gc(lua_State *L) {
@@ -227,7 +241,7 @@ void tl_scope_open(lua_State *L, tl_runtime *rt) {
                                      {"expired", scope_expired},
                                      {"deadline", scope_deadline},
                                      {"reschedule", scope_reschedule},
-                                     {"close", scope_close},
+                                     {"close", scope_close_early},
                                      {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
       {"__close", scope_close}, {"__gc", scope_gc}, {"__tostring", scope_tostring}, {NULL, NULL}};

@@ -42,19 +42,23 @@ static int semaphore_value(lua_State *L) {
   return 1;
 }
 
+static bool is_bounded(const tide_semaphore *semaphore) {
+  return semaphore->bound < (size_t)LUA_MAXINTEGER;
+}
+
 /* semaphore:statistics() -> {value=, bound=, tasks_waiting=} */
 static int semaphore_statistics(lua_State *L) {
   const tide_semaphore *semaphore = check_semaphore(L);
   lua_createtable(L, 0, 3);
   tl_set_integer(L, "value", (lua_Integer)semaphore->permits);
-  if (semaphore->bound < SIZE_MAX) tl_set_integer(L, "bound", (lua_Integer)semaphore->bound);
+  if (is_bounded(semaphore)) tl_set_integer(L, "bound", (lua_Integer)semaphore->bound);
   tl_set_waiters(L, "tasks_waiting", &semaphore->waiters);
   return 1;
 }
 
 static int semaphore_tostring(lua_State *L) {
   const tide_semaphore *semaphore = check_semaphore(L);
-  lua_pushfstring(L, "%sSemaphore(%I free)", semaphore->bound < SIZE_MAX ? "Bounded" : "",
+  lua_pushfstring(L, "%sSemaphore(%I free)", is_bounded(semaphore) ? "Bounded" : "",
                   (lua_Integer)semaphore->permits);
   return 1;
 }
@@ -63,7 +67,7 @@ static int make(lua_State *L, bool bounded) {
   tl_runtime *rt = tl_rt(L);
   size_t permits = lua_isnoneornil(L, 1) ? 1 : tl_check_count(L, 1, 0);
   tide_semaphore_init(tl_object_new(L, rt, TL_SEMAPHORE, sizeof(tide_semaphore), 0), permits,
-                      bounded ? permits : SIZE_MAX);
+                      bounded ? permits : (size_t)LUA_MAXINTEGER);
   return 1;
 }
 

@@ -34,7 +34,7 @@ static bool is_ours(lua_State *L, const tl_runtime *rt) {
 }
 
 /* Pushes the name of the first function of `co`, from `level` on outward, that is C's and not ours,
- * or a metamethod; or nothing. */
+ * or a metamethod; or nothing. What has no name may be Lua's own pcall, which does not mind. */
 static bool push_culprit_of(lua_State *L, const tl_runtime *rt, lua_State *co, int level) {
   lua_Debug ar;
   for (; lua_getstack(co, level, &ar); level++) {
@@ -52,13 +52,13 @@ static bool push_culprit_of(lua_State *L, const tl_runtime *rt, lua_State *co, i
       continue;
     }
     push_known_name(L);
-    return true;
+    if (!lua_isnil(L, -1)) return true;
+    lua_pop(L, 1);
   }
   return false;
 }
 
-/* Pushes the name of what keeps the caller from waiting; or nil. */
-static void push_culprit(lua_State *L, const tl_runtime *rt) {
+void tl_culprit_push(lua_State *L, const tl_runtime *rt) {
   if (push_culprit_of(L, rt, L, 1)) return;
   for (const tl_nesting *nesting = rt->nesting; nesting != NULL; nesting = nesting->outer)
     if (push_culprit_of(L, rt, nesting->resumer, 0)) return;
@@ -66,13 +66,20 @@ static void push_culprit(lua_State *L, const tl_runtime *rt) {
 }
 
 static int raise_cannot_wait(lua_State *L, const tl_runtime *rt, const char *name) {
-  push_culprit(L, rt);
+  tl_culprit_push(L, rt);
   const char *inside = lua_tostring(L, -1);
-  lua_pushfstring(L,
-                  "%s cannot wait here%s%s: Lua cannot suspend inside table.sort, string.gsub, "
-                  "load, require or a metamethod such as __tostring; do the waiting before the "
-                  "call, or in a task of its own",
-                  name, inside != NULL ? ", inside " : "", inside != NULL ? inside : "");
+  if (inside != NULL)
+    lua_pushfstring(L,
+                    "%s cannot wait here, inside %s: Lua cannot suspend inside table.sort, "
+                    "string.gsub, load, require or a metamethod such as __tostring; do the waiting "
+                    "before the call, or in a task of its own",
+                    name, inside);
+  else
+    lua_pushfstring(L,
+                    "%s cannot wait here: this is the cleanup of a task that is killed or of a "
+                    "coroutine that is closed, or a call that the host made; do the waiting in a "
+                    "task of its own",
+                    name);
   return tl_raise_message(L, rt, TIDE_ECANNOT_WAIT, lua_tostring(L, -1));
 }
 

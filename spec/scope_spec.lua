@@ -171,6 +171,7 @@ describe("tide.timeout", function()
       tide.timeout(1, 5)
     end)
     helper.fails("NaN", tide.timeout, 0 / 0)
+    helper.fails("#2 to 'tide.scope' (field 'timeout' must not be NaN)", tide.scope, print, { timeout = 0 / 0 })
   end))
 
   if not helper.inside then
@@ -178,6 +179,30 @@ describe("tide.timeout", function()
       raises("no_task", tide.timeout, 1)
     end)
   end
+end)
+
+describe("the scope of another task", function()
+  it("can be cancelled, but not closed", run(function()
+    local scope
+    local task = tide.spawn(function()
+      scope = tide.timeout(5)
+      raises("timeout", function()
+        local _ <close> = scope
+        tide.sleep(10)
+      end)
+      return "timed out"
+    end)
+    turns(1)
+    local err = raises("invalid_state", scope.close, scope)
+    assert.matches("only the task that opened the scope can close it", err.message)
+    local group = tide.TaskGroup()
+    tide.spawn(function()
+      assert.matches("only the task that opened the TaskGroup", raises("invalid_state", group.close, group).message)
+    end):await()
+    group:close()
+    assert.are.equal("timed out", task:await())
+    scope:close()
+  end, { clock = "virtual" }))
 end)
 
 describe("tide.timeout_at", function()

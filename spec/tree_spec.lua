@@ -86,6 +86,14 @@ describe("the tree", function()
     assert.are.equal(place, node.where)
   end))
 
+  it("is drawn on one line each, whatever the names", run(function()
+    local task = tide.spawn(tide.sleep, 1)
+    task:set_name "two\nlines"
+    turns(1)
+    assert.matches("task 'two%?lines' waits for sleep", tostring(tide.tree()))
+    task:cancel()
+  end))
+
   it("names the task that is awaited", run(function()
     local inner = spawn(sleep, 10):set_name("inner")
     local outer = spawn(function() inner:await() end)

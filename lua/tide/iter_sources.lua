@@ -55,6 +55,9 @@ end
 
 -- The values of a generic `for`: a function, its state, the first control value, a closing value.
 local function from_values(f, state, control, closing)
+  if closing and not has_metamethod(closing, "__close") then
+    check.fail(4, "iter", "a value without a __close cannot be the closing value", 4)
+  end
   local function advance(first, ...)
     control = first
     return first, ...

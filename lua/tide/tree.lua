@@ -11,14 +11,19 @@ local function seconds(span)
   return ("%.1f s"):format(span)
 end
 
+-- A name, on one line.
+local function quoted(name)
+  return "'" .. name:gsub("%c", "?") .. "'"
+end
+
 -- What the task waits for, in words.
 local function wait_of(node)
-  if node.awaits then return ("task '%s'"):format(node.awaits:name()) end
+  if node.awaits then return "task " .. quoted(node.awaits:name()) end
   return node.waits_for
 end
 
 local function describe_task(node, now)
-  local who = node.task and ("task '%s'"):format(node.name) or "a " .. (node.name or "task")
+  local who = node.task and "task " .. quoted(node.name) or "a " .. (node.name or "task")
   local parts = { ("%s %s"):format(who, node.waits_for and "waits for " .. wait_of(node) or "is " .. node.status) }
   if node.waits_for then
     local span = now - node.since
@@ -30,7 +35,7 @@ local function describe_task(node, now)
 end
 
 local function describe_group(node)
-  local name = node.name and (" '%s'"):format(node.name) or ""
+  local name = node.name and " " .. quoted(node.name) or ""
   local held = node.held > 0 and (", %d to start"):format(node.held) or ""
   return { ("TaskGroup%s: %d running%s"):format(name, node.running, held) }
 end
