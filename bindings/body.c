@@ -172,6 +172,14 @@ static inline lua_State *open_box(const tl_task *task) {
   return box;
 }
 
+/* The task, under the top of the box, never ran: what it was given goes, as with those that ran. */
+TL_COLD static void drop_arguments(lua_State *box, const tl_task *task) {
+  for (int i = 2; i <= task->values; i++) {
+    lua_pushnil(box);
+    lua_setiuservalue(box, -3, i);
+  }
+}
+
 /* Stores the value on top of the box, tells the core, lets go of what the task held. Not reusable
  * is the coroutine of a task whose body could keep nothing, not even for the group that supervises
  * it: its failure is reported in any case. */
@@ -185,6 +193,7 @@ static void end_task(tl_task *task, tide_future_state state, bool reusable) {
   } else if (co != NULL && reusable) {
     free_coroutine(rt);
   }
+  if (TL_UNLIKELY(co == NULL)) drop_arguments(box, task);
   lua_setiuservalue(box, -2, 1);
   task->co = NULL;
   if (TL_UNLIKELY(rt->reason_count > 0)) tl_reason_clear(box, rt, &task->task.own);

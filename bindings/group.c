@@ -73,6 +73,7 @@ static void add_failure(lua_State *L, tl_group *group) {
 
 /* Children that had no memory left to put their error into the list are in it together. */
 static lua_Integer count_failures(lua_State *L, const tl_group *group) {
+  if (!group->group.supervised) return 0;
   lua_getiuservalue(L, 1, ERRORS);
   lua_Integer listed = (lua_Integer)lua_rawlen(L, -1);
   if ((lua_Integer)group->group.failed > listed - (group->own ? 1 : 0)) {
@@ -92,7 +93,7 @@ static uint32_t option_max(lua_State *L, int index) {
 }
 
 /* Opens a group in the current task, with the options at `index`, and leaves it on top. */
-static tl_group *open_group(lua_State *L, tl_runtime *rt, int index) {
+static tl_group *open_group(lua_State *L, tl_runtime *rt, int index, bool supervised) {
   uint32_t max = 0;
   bool named = false;
   tl_task *task = tl_enter(L, rt);
@@ -104,7 +105,7 @@ static tl_group *open_group(lua_State *L, tl_runtime *rt, int index) {
   }
   tl_group *group = tl_object_new(L, rt, TL_GROUP, sizeof *group, USER_VALUES);
   group->rt = rt;
-  tide_group_init(&group->group, rt->loop, max, true);
+  tide_group_init(&group->group, rt->loop, max, supervised);
   group->group.scope.flags |= TIDE_SCOPE_OWNER;
   lua_newtable(L);
   lua_setiuservalue(L, -2, ERRORS);
@@ -179,7 +180,7 @@ static void body_over(lua_State *L, tl_group *group) {
     lua_replace(L, 2);
     group->refused = true;
   }
-  if (!tl_error_is(L, group->rt, 2, "cancelled")) add_failure(L, group);
+  if (group->group.supervised && !tl_error_is(L, group->rt, 2, "cancelled")) add_failure(L, group);
   tide_group_cancel(&group->group);
 }
 
@@ -270,17 +271,11 @@ static int function_ended(lua_State *L, int status, lua_KContext ctx) {
   return function_left(L);
 }
 
-/* tide.TaskGroup([body][, {name=, max=}]) -> group | the body's results (waits) */
-static int new_group(lua_State *L) {
-  tl_runtime *rt = tl_rt(L);
-  bool block = lua_isnoneornil(L, 1) || (lua_istable(L, 1) && lua_isnone(L, 2));
-  if (block) {
-    open_group(L, rt, 1);
-    return 1;
-  }
+/* The function form: calls the body at 1, with the options at 2. */
+static int run_group(lua_State *L, tl_runtime *rt, bool supervised) {
   tl_check_callable(L, 1);
   lua_settop(L, 2);
-  open_group(L, rt, 2);
+  open_group(L, rt, 2, supervised);
   lua_replace(L, 2);
   lua_settop(L, 2);
   lua_insert(L, 1);
@@ -289,6 +284,15 @@ static int new_group(lua_State *L) {
   lua_pushvalue(L, 1); /* group, handler, body, group */
   int status = lua_pcallk(L, 1, LUA_MULTRET, 2, 0, function_ended);
   return function_ended(L, status, 0);
+}
+
+/* tide.TaskGroup([body][, {name=, max=}]) -> group | the body's results (waits) */
+static int new_group(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  bool block = lua_isnoneornil(L, 1) || (lua_istable(L, 1) && lua_isnone(L, 2));
+  if (!block) return run_group(L, rt, true);
+  open_group(L, rt, 1, true);
+  return 1;
 }
 
 /* Methods. */
@@ -303,7 +307,7 @@ static int group_spawn(lua_State *L) {
     lua_setfield(L, -2, "group");
     return lua_error(L);
   }
-  tl_task_spawn(L, group->rt, &group->group, 1, 2);
+  tl_task_spawn(L, group->rt, &group->group, group->group.supervised ? 1 : 0, 2);
   return 1;
 }
 
@@ -365,6 +369,40 @@ static int group_tostring(lua_State *L) {
   return 1;
 }
 
+/* For the Lua part: groups that are not supervised. Their children fail like background tasks, and
+ * the body's error stays as it is. */
+
+/* run(body, options) -> the body's results (waits) */
+static int run_unsupervised(lua_State *L) { return run_group(L, tl_rt(L), false); }
+
+static int try_few(lua_State *L, tl_runtime *rt, void *self) {
+  lua_Integer few = lua_tointeger(L, 2);
+  if (few > UINT32_MAX) few = UINT32_MAX;
+  int result = tide_group_wait_few(self, &rt->current->task, (uint32_t)few);
+  if (result == TIDE_PENDING) return TL_AGAIN;
+  return result == TIDE_OK ? 0 : tl_raise_outcome(L, rt, result);
+}
+
+/* wait_few(group, n): until at most n children are live (waits) */
+static int wait_few(lua_State *L) {
+  static const tl_recall recall = {.class = TL_GROUP, .attempt = try_few};
+  tl_group *group = check_group(L);
+  tl_check_count(L, 2, 0);
+  tl_enter(L, group->rt);
+  return tl_call(L, group->rt, &recall, group);
+}
+
+/* move(task, from, to): if it is a child of `from`. Whether it is one of `to` now. */
+static int move(lua_State *L) {
+  const tl_runtime *rt = tl_rt(L);
+  tide_task *task = tl_check(L, rt, 1, TL_TASK);
+  const tl_group *from = tl_check(L, rt, 2, TL_GROUP);
+  tl_group *to = tl_check(L, rt, 3, TL_GROUP);
+  if (task->own.parent == &from->group.scope) tide_group_adopt(&to->group, task);
+  lua_pushboolean(L, task->own.parent == &to->group.scope);
+  return 1;
+}
+
 void tl_group_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg methods[] = {{"spawn", group_spawn},
                                      {"cancel", group_cancel},
@@ -376,6 +414,11 @@ void tl_group_open(lua_State *L, tl_runtime *rt) {
                                          {"__gc", group_gc},
                                          {"__tostring", group_tostring},
                                          {NULL, NULL}};
+  static const luaL_Reg parts[] = {
+      {"run", run_unsupervised}, {"wait_few", wait_few}, {"move", move}, {NULL, NULL}};
   tl_class_new(L, rt, TL_GROUP, "TaskGroup", methods, metamethods);
   tl_constructor(L, rt, "TaskGroup", TL_GROUP, new_group);
+  lua_newtable(L);
+  tl_functions(L, rt, parts);
+  lua_setfield(L, -2, "group_parts");
 }

@@ -230,6 +230,27 @@ describe("a task", function()
     collectgarbage()
     assert.is_nil(next(weak))
   end))
+
+  for _, how in ipairs { "cancel", "kill" } do
+    it("lets go of its function and arguments by " .. how .. " before it begins", run(function()
+      local weak = setmetatable({}, { __mode = "k" })
+      local group <close> = tide.TaskGroup()
+      local function spawn(in_group)
+        local argument = {}
+        local function fn() return argument end
+        weak[argument], weak[fn] = true, true
+        local task = in_group and group:spawn(fn, argument) or tide.spawn(fn, argument)
+        task[how](task)
+        return task
+      end
+      local tasks = { spawn(true), spawn(false) }
+      turns(2)
+      collectgarbage()
+      collectgarbage()
+      assert.is_nil(next(weak))
+      for _, task in ipairs(tasks) do assert.is_true(task:cancelled()) end
+    end))
+  end
 end)
 
 describe("a done callback", function()

@@ -27,6 +27,8 @@ static const tide_wait_ops idle_ops = {
     .cancel = stay,
 };
 
+static const tide_wait_ops few_ops = {.name = "TaskGroup", .abandon = tide__wait_unlink};
+
 /* Whether the task is a child, or a child's descendant. */
 static bool inside(const tide_group *group, const tide_task *task) {
   const tide_scope *scope = task->own.parent;
@@ -34,21 +36,41 @@ static bool inside(const tide_group *group, const tide_task *task) {
   return scope != NULL;
 }
 
+/* The enough of one is enough for all: who is woken too early asks again. */
+static int park(tide_group *group, tide_task *task, uint32_t few) {
+  if (inside(group, task)) return TIDE_EINVALID_STATE;
+  if (few > group->enough) group->enough = few;
+  return tide__wait_park(task, &group->idle);
+}
+
+static void wake_idle(tide_group *group) {
+  group->enough = 0;
+  tide__park_wake_all(&group->idle, TIDE_OK);
+}
+
 int tide_group_wait(tide_group *group, tide_task *task) {
   if (group->live == 0) return TIDE_OK;
-  if (inside(group, task)) return TIDE_EINVALID_STATE;
   task->wait.ops = &idle_ops;
   task->wait.source = group;
-  return tide__wait_park(task, &group->idle);
+  return park(group, task, 0);
+}
+
+int tide_group_wait_few(tide_group *group, tide_task *task, uint32_t few) {
+  int result = tide__wait_try(task, &few_ops, group);
+  if (result != TIDE_OK || group->live <= few) return result;
+  return park(group, task, few);
+}
+
+static void move(tide_group *from, tide_group *to, tide_task *child) {
+  tide__scope_move(&child->own, &to->scope);
+  from->live--;
+  to->live++;
 }
 
 /* Children whose group goes are the background's, there to end. */
 static void disown(tide_group *group, tide_task *child) {
-  tide_group *background = &group->loop->background;
   tide_task_cancel(child);
-  tide__scope_move(&child->own, &background->scope);
-  group->live--;
-  background->live++;
+  move(group, &group->loop->background, child);
 }
 
 static void disown_children(tide_group *group) {
@@ -58,7 +80,7 @@ static void disown_children(tide_group *group) {
     next = link->next;
     if (scope == &scope->task->own) disown(group, scope->task);
   }
-  tide__park_wake_all(&group->idle, TIDE_OK);
+  wake_idle(group);
 }
 
 void tide__group_leave(tide_group *group) {
@@ -102,10 +124,22 @@ static void admit_next(tide_group *group) {
   }
 }
 
+static void one_less(tide_group *group) {
+  admit_next(group);
+  if (group->live <= group->enough) wake_idle(group);
+}
+
 void tide__group_remove(tide_group *group, bool failed) {
   group->live--;
   if (failed) group->failed++;
-  admit_next(group);
   if (failed && group->supervised) tide_defer_start(&group->failure, group->loop);
-  if (group->live == 0) tide__park_wake_all(&group->idle, TIDE_OK);
+  one_less(group);
+}
+
+void tide_group_adopt(tide_group *group, tide_task *child) {
+  tide_group *from = tide_container(child->own.parent, tide_group, scope);
+  if (tide_scope_cancelled(&from->scope)) tide_task_cancel(child);
+  move(from, group, child);
+  tide__cancel_forward(group->loop);
+  one_less(from);
 }

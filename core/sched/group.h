@@ -10,13 +10,14 @@ TIDE_BEGIN_DECLS
 struct tide_group {
   tide_scope scope;   /* what the children and, once entered, the body run in */
   tide_loop *loop;    /* where */
-  tide_list idle;     /* waits for the last child's end */
+  tide_list idle;     /* waits for the last child's end, or for there to be few */
   tide_list queued;   /* children that wait for the limit to let them start */
   tide_defer failure; /* cancels the scope at the end of the turn of the first failure */
   uint32_t live;      /* children that have not ended */
   uint32_t failed;    /* children that have failed */
   uint32_t held;      /* how many of them are in `queued` */
   uint32_t max;       /* how many may run at once; 0: no limit */
+  uint32_t enough;    /* who is in `idle` is woken when no more than so many are live */
   bool closed;        /* takes no more children */
   bool supervised;    /* a child's failure cancels the others */
 };
@@ -33,6 +34,14 @@ static inline void tide_group_enter(tide_group *group, tide_task *task) {
  * cancels the children. TIDE_OK; or TIDE_PENDING, and the next step asks again: somebody may have
  * spawned meanwhile. TIDE_EINVALID_STATE: the task is one of those that are waited for. */
 TIDE_API int tide_group_wait(tide_group *group, tide_task *task);
+
+/* (waits) Until at most `few` children are live. Cancellable. Else as tide_group_wait, with the
+ * difference that TIDE_OK says that it is so. */
+TIDE_API int tide_group_wait_few(tide_group *group, tide_task *task, uint32_t few);
+
+/* Moves a child of another group's, which was let in there, to this one, over the limit if need be.
+ * If that group is being cancelled, the child stays cancelled. */
+TIDE_API void tide_group_adopt(tide_group *group, tide_task *child);
 
 /* Ends the group: takes no more children, leaves the scope. Children that are still live (their
  * body was killed) are cancelled and go to the loop's background group. */

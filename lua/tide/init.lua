@@ -18,6 +18,7 @@ tide.join = nil
 tide.shielded_await = nil
 tide.shield_call = nil
 tide.generator_parts = nil
+tide.group_parts = nil
 tide.interval_parts = nil
 tide.iter_parts = nil
 tide.tree_nodes = nil

@@ -3,37 +3,27 @@ local tide = require "tide"
 local check = require "tide.check"
 
 local net = tide.net
-local Event, Semaphore, current_task, spawn = tide.Event, tide.Semaphore, tide.current_task, tide.spawn
-local call_soon, enclosing_tasks, move_on_after = tide.call_soon, tide.enclosing_tasks, tide.move_on_after
+local current_task, enclosing_tasks, spawn = tide.current_task, tide.enclosing_tasks, tide.spawn
+local call_soon, move_on_after, wait = tide.call_soon, tide.move_on_after, tide.wait
+local run_group, wait_few, move = tide.group_parts.run, tide.group_parts.wait_few, tide.group_parts.move
 local raw_pcall, shield = tide.raw.pcall, tide.shield
 
--- A connection costs its task, its stream and an entry in a table: no closure, no callback. Its task
--- is a background task of the run. What is done when a task leaves its connection hangs on a value of
--- the server's that every connection's task closes.
+-- A server is a task, the acceptor, and its two groups: the children of one are the connections, those
+-- of the other the connections that close the server themselves. A connection costs its task and its
+-- stream: no closure, no callback.
+--
+-- Any call may fail where memory is short, that of a `__close` or a callback too. So nobody is ever to
+-- be woken by Lua code that runs at the end of a task: who waits for connections to end, or for the
+-- server, waits for the groups or the acceptor, whose ends the core tells without memory.
 --
 -- A task that ends before it begins (cancelled or killed while it is ready, or without memory for
 -- its coroutine) closes nothing. Until it begins it is in `starting`, with its stream, and as long
--- as anything is, the server looks there once a turn. From its beginning on it is in `tasks`.
+-- as anything is, the server looks there once a turn.
 local Server = { __name = "Server" }
 Server.__index = Server
 tide.add_class(Server)
 
-local Leave = {}
-
-local SERVING, CLOSING = 1, 2 -- values in `tasks`: CLOSING where it has called server:close itself
-
-local function forget(server)
-  server.count = server.count - 1
-  if server.seats then server.seats:release() end
-  if server.closing then server.changed:set() end
-end
-
-function Leave:__close()
-  local server, me = self.server, current_task()
-  if server.tasks[me] == CLOSING then server.closers = server.closers - 1 end
-  server.tasks[me] = nil
-  forget(server)
-end
+local REASON = "the server was closed"
 
 local function handle(server, stream)
   local on_error = server.on_error
@@ -43,93 +33,103 @@ local function handle(server, stream)
 end
 
 local function serve_connection(server, stream)
-  if not server.starting[current_task()] then return stream:close() end -- given up already
-  local _ <close> = server.leave
   local _ <close> = stream
-  server.starting[current_task()] = nil
-  server.tasks[current_task()] = SERVING
+  local me = current_task()
+  if not server.starting[me] then return end -- given up already
+  server.starting[me] = nil
   handle(server, stream)
-end
-
-local function give_up(server, task)
-  server.starting[task]:close()
-  server.starting[task] = nil
-  forget(server)
 end
 
 -- Gives up the connections whose tasks have ended without having begun. The callback runs behind the
 -- tasks that were spawned before it, so that one check is nearly always enough.
 local function check_starting(server)
-  for task in pairs(server.starting) do
-    if task:done() then give_up(server, task) end
+  for task, stream in pairs(server.starting) do
+    if task:done() then
+      stream:close()
+      server.starting[task] = nil
+    end
   end
-  server.checking = next(server.starting) ~= nil
-  if server.checking then call_soon(check_starting, server) end
+  server.checking = false
+  if next(server.starting) == nil then return end
+  call_soon(check_starting, server)
+  server.checking = true
+end
+
+local function begin_connection(server, stream)
+  server.starting[server.connections:spawn(serve_connection, server, stream)] = stream
+  if not server.checking then check_starting(server) end
 end
 
 -- Where there is no memory for a task, the connection is closed, and not kept waiting for the
--- collector.
-local function begin_connection(server, stream)
-  local ok, task = raw_pcall(spawn, serve_connection, server, stream)
-  if not ok then
-    stream:close()
-    if server.seats then server.seats:release() end
-    error(task, 0)
+-- collector. The pcall itself needs none: it comes right behind another call.
+local function accept_all(server)
+  local listener, max = server.listener, server.max_connections
+  while true do
+    if max then wait_few(server.connections, max - 1) end
+    local stream = listener:accept()
+    local ok, err = raw_pcall(begin_connection, server, stream)
+    if not ok then
+      stream:close()
+      error(err, 0)
+    end
   end
-  server.count = server.count + 1
-  server.starting[task] = stream
 end
 
-local function accept_all(server)
-  local listener, seats = server.listener, server.seats
-  while true do
-    if seats then seats:acquire() end
-    local stream = listener:accept()
-    if server.closing then return stream:close() end
-    begin_connection(server, stream)
-    if not server.checking then check_starting(server) end
-  end
+-- Unless the server is being closed, it was cancelled, as with all of the run, or accepting failed: that
+-- closes the server and ends its connections.
+local function accept_until_closed(server)
+  local _ <close> = server.listener
+  local _, err = raw_pcall(accept_all, server)
+  if server.closing then return end
+  server.closing = true
+  error(err, 0)
+end
+
+-- The acceptor's body.
+local function run_server(server)
+  run_group(function(closers)
+    run_group(function(connections)
+      server.closers, server.connections = closers, connections
+      accept_until_closed(server)
+    end, { name = "connections" })
+  end, { name = "closing the server" })
 end
 
 local function stop_accepting(server)
   server.closing = true
   server.listener:close()
-  server.acceptor:cancel("the server was closed")
+end
+
+local function give_up_starting(server)
+  for task, stream in pairs(server.starting) do
+    stream:close()
+    server.starting[task] = nil
+  end
+end
+
+-- The acceptor's done callback: it, or connections, may have ended before they began, and its failure
+-- is to be reported.
+local function acceptor_ended(server, acceptor)
+  stop_accepting(server)
+  give_up_starting(server)
+  local failure = not acceptor:cancelled() and acceptor:error()
+  if failure then spawn(error, failure, 0) end
 end
 
 -- Cancels all connections or, for one that closes the server, those that do not close it too.
 local function cancel_connections(server, for_closer)
-  for task, state in pairs(server.tasks) do
-    if not (for_closer and state == CLOSING) then task:cancel("the server was closed") end
-  end
-  for task in pairs(server.starting) do
-    task:cancel("the server was closed")
-    give_up(server, task)
-  end
+  give_up_starting(server)
+  if not server.connections then return end -- the acceptor has not begun
+  server.connections:cancel(REASON)
+  if not for_closer then server.closers:cancel(REASON) end
 end
 
--- The acceptor's done callback. Unless the server was closed, it was cancelled, as with all of the
--- run, or accepting failed: that closes the server.
-local function acceptor_ended(server, acceptor)
-  server.accepting = false
-  server.changed:set()
-  if server.closing then return end
-  stop_accepting(server)
-  cancel_connections(server)
-  if acceptor:cancelled() then return end
-  server.failure = acceptor:error()
-  spawn(error, server.failure, 0) -- is reported
-end
-
--- Whether all have ended whose end a closer waits for.
-local function have_left(server, for_closer)
-  return not server.accepting and server.count <= (for_closer and server.closers or 0)
-end
-
+-- Until all have ended whose end a closer waits for.
 local function wait_until_left(server, for_closer)
-  while not have_left(server, for_closer) do
-    server.changed:clear()
-    server.changed:wait()
+  if for_closer then
+    wait_few(server.connections, 0)
+  elseif not server.acceptor:done() then
+    wait { server.acceptor }
   end
 end
 
@@ -138,14 +138,9 @@ end
 -- is one.
 local function note_closer(server)
   local is_connection = false
+  if not server.connections then return false end
   for _, task in ipairs(enclosing_tasks()) do
-    local state = server.tasks[task]
-    is_connection = is_connection or state ~= nil
-    if state == SERVING then
-      server.tasks[task] = CLOSING
-      server.closers = server.closers + 1
-      server.changed:set() -- those before it need not wait for it any more
-    end
+    if move(task, server.connections, server.closers) then is_connection = true end
   end
   return is_connection
 end
@@ -168,11 +163,11 @@ function Server:close(opts)
   local grace = grace_of(opts)
   local for_closer = note_closer(self)
   local ok, err = true, nil
-  if not self.closing then stop_accepting(self) end
+  stop_accepting(self)
   if not current_task() then return cancel_connections(self) end
   if grace > 0 then ok, err = raw_pcall(move_on_after, grace, wait_until_left, self, for_closer) end
   cancel_connections(self, for_closer)
-  if not have_left(self, for_closer) then shield(wait_until_left, self, for_closer) end
+  shield(wait_until_left, self, for_closer)
   if not ok then error(err, 0) end
 end
 
@@ -184,7 +179,8 @@ end
 -- Raises what made accepting fail.
 function Server:wait_closed()
   wait_until_left(self)
-  if self.failure then error(self.failure, 0) end
+  local failure = not self.acceptor:cancelled() and self.acceptor:error()
+  if failure then error(failure, 0) end
 end
 
 -- server:address() -> host, port, or "unix:/path"; also after it was closed
@@ -194,22 +190,22 @@ end
 
 -- #server: connections that have not ended
 function Server:__len()
-  return self.count
+  return self.connections and #self.connections + #self.closers or 0
 end
 
 -- server:statistics() -> {connections=, max_connections=, accepting=, closed=}
 function Server:statistics()
   return {
-    connections = self.count,
+    connections = #self,
     max_connections = self.max_connections,
-    accepting = self.accepting,
+    accepting = not self.closing,
     closed = self.closing,
   }
 end
 
 function Server:__tostring()
-  return ("Server(%s, %d connection%s, %s)"):format(table.concat(self.bound, ":"), self.count,
-    self.count == 1 and "" or "s", self.closing and "closed" or "open")
+  return ("Server(%s, %d connection%s, %s)"):format(table.concat(self.bound, ":"), #self,
+    #self == 1 and "" or "s", self.closing and "closed" or "open")
 end
 
 local function check_options(position, opts)
@@ -264,18 +260,11 @@ function net.serve(handler, host, port, opts)
     listener = listener,
     bound = { listener:address() },
     max_connections = options.max_connections,
-    seats = options.max_connections and Semaphore(options.max_connections),
     starting = {},
     checking = false,
-    tasks = {},
-    count = 0,
-    closers = 0,
-    changed = Event(),
-    accepting = true,
     closing = false,
   }, Server)
-  server.leave = setmetatable({ server = server }, Leave)
-  server.acceptor = spawn(accept_all, server):set_name("server " .. table.concat(server.bound, ":"))
+  server.acceptor = spawn(run_server, server):set_name("server " .. table.concat(server.bound, ":"))
   server.acceptor:add_done_callback(function(acceptor) acceptor_ended(server, acceptor) end)
   return server
 end

@@ -481,6 +481,136 @@ static void who_else_waits_for_it_is_woken_when_its_body_is_killed(void) {
   close_group(&w);
 }
 
+/* Waiting for few children. */
+
+static void staggered(actor *self) {
+  BEGIN;
+  TRY(sleep_ms(self, 5 * (1 + (unsigned)self->i)));
+  say(self, "ends");
+  END;
+}
+
+static void waits_for_few(actor *self) {
+  uint32_t few = (uint32_t)self->i;
+  BEGIN;
+  do TRY(tide_group_wait_few(&group, &self->task, few));
+  while (group.live > few);
+  say(self, "sees %u", (unsigned)group.live);
+  END;
+}
+
+static actor *spawn_waiter(world *w, const char *name, int few) {
+  actor *self = spawn(w, name, waits_for_few);
+  self->i = few;
+  return self;
+}
+
+static void who_waits_for_few_is_woken_when_few_are_left(void) {
+  world w;
+  open_group(&w, 3, 0, staggered);
+  turn(&w);
+  spawn_waiter(&w, "a", 1);
+  spawn_waiter(&w, "b", 2);
+  spawn_waiter(&w, "c", 0);
+  spawn_waiter(&w, "d", 3);
+  settle(&w);
+  CHECK_LOG(&w, "d sees 3, 1 ends, b sees 2, 2 ends, a sees 1, 3 ends, host closes, c sees 0");
+  close_group(&w);
+}
+
+static void who_waits_for_few_may_be_cancelled(void) {
+  world w;
+  open_group(&w, 2, 0, staggered);
+  turn(&w);
+  actor *a = spawn_waiter(&w, "a", 1);
+  turn(&w);
+  tide_task_cancel(&a->task);
+  settle(&w);
+  CHECK_LOG(&w, "1 ends, 2 ends, host closes");
+  CHECK_EQ(a->task.future.state, TIDE_FUTURE_CANCELLED);
+  close_group(&w);
+}
+
+static void a_child_cannot_wait_for_few_of_its_own_group(void) {
+  world w;
+  open_group(&w, 2, 0, waits_for_few);
+  settle(&w);
+  CHECK_LOG(&w, "2 sees 1, host closes, catching");
+  CHECK(actor_failed_with(&w.actors[1], TIDE_EINVALID_STATE));
+  close_group(&w);
+}
+
+/* Moving to another group. */
+
+static bool cancelled_before; /* the group, before a child of it is adopted */
+
+static void moves_over(actor *self) {
+  BEGIN;
+  if (self->i == 0) {
+    if (cancelled_before) tide_group_cancel(&group);
+    tide_group_adopt(&inner, &self->task);
+    CHECK_EQ(inner.live, 1);
+  }
+  WAIT(sleep_ms(self, 5));
+  say(self, "%d", self->outcome);
+  END;
+}
+
+/* `inner` is around `group`, and outlives it. */
+static void two_groups(actor *self) {
+  BEGIN;
+  tide_group_init(&inner, self->world->loop, 0, false);
+  tide_group_enter(&inner, &self->task);
+  tide_group_init(&group, self->world->loop, limit, false);
+  tide_group_enter(&group, &self->task);
+  for (int i = 0; i < 3; i++) spawn_in(self->world, &group, "child", moves_over)->i = i;
+  WAIT(sleep_ms(self, 1));
+  tide_group_cancel(&group);
+  do WAIT(tide_group_wait(&group, &self->task));
+  while (group.live > 0);
+  tide_group_exit(&group);
+  say(self, "leaves %u", (unsigned)inner.live);
+  do WAIT(tide_group_wait(&inner, &self->task));
+  while (inner.live > 0);
+  tide_group_exit(&inner);
+  END;
+}
+
+static void an_adopted_child_belongs_to_the_other_group(void) {
+  world w;
+  cancelled_before = false;
+  open_group(&w, 0, 0, NULL);
+  w.actors[0].body = two_groups;
+  settle(&w);
+  CHECK_LOG(&w, "child -1, child -1, host leaves 1, child 0");
+  close_group(&w);
+}
+
+static void an_adopted_child_of_a_cancelled_group_stays_cancelled(void) {
+  world w;
+  cancelled_before = true;
+  open_group(&w, 0, 0, NULL);
+  w.actors[0].body = two_groups;
+  settle(&w);
+  CHECK_EQ(w.actors[1].task.future.state, TIDE_FUTURE_CANCELLED);
+  CHECK_EQ(inner.live, 0);
+  close_group(&w);
+}
+
+static void an_adopted_child_makes_room_for_the_next(void) {
+  world w;
+  cancelled_before = false;
+  open_group(&w, 0, 1, NULL);
+  w.actors[0].body = two_groups;
+  turn(&w);
+  turn(&w);
+  CHECK_EQ(group.live, 2);
+  CHECK_EQ(group.held, 1);
+  settle(&w);
+  CHECK_LOG(&w, "child -1, host leaves 1, child 0");
+  close_group(&w);
+}
+
 /* Everything at once. */
 
 static void mixed(actor *self) {
@@ -574,6 +704,12 @@ int main(void) {
   RUN(a_group_without_a_body_can_be_left_with_live_children);
   RUN(left_out_of_order_it_cancels_its_children_and_not_its_body);
   RUN(who_else_waits_for_it_is_woken_when_its_body_is_killed);
+  RUN(who_waits_for_few_is_woken_when_few_are_left);
+  RUN(who_waits_for_few_may_be_cancelled);
+  RUN(a_child_cannot_wait_for_few_of_its_own_group);
+  RUN(an_adopted_child_belongs_to_the_other_group);
+  RUN(an_adopted_child_of_a_cancelled_group_stays_cancelled);
+  RUN(an_adopted_child_makes_room_for_the_next);
   RUN(its_body_may_be_struck_at_any_wait);
   RUN(its_children_may_be_struck_at_any_wait);
   RUN(it_survives_any_shortage_of_memory);

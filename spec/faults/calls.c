@@ -61,7 +61,7 @@ static bool is_nobodys_business(int error) {
 }
 
 static void check_error(lua_State *L, int error, bool failed) {
-  bool late = tl_error_is(L, tl_runtime_find(L), -1, "timeout");
+  bool late = kept_waiting(L);
   if (!failed || late || is_nobodys_business(error))
     point_failed("%s", luaL_tolstring(L, -1, NULL));
 }

@@ -106,7 +106,7 @@ static int push_series(lua_State *L, const series *s) {
 
 /* Where all memory fails a peer may fall silent; one shortage must not keep anybody waiting. */
 static void check_error(lua_State *L, const series *s, bool failed) {
-  bool late = tl_error_is(L, tl_runtime_find(L), -1, "timeout");
+  bool late = kept_waiting(L);
   if (!failed || (late && s->how != EVER)) point_failed("%s", luaL_tolstring(L, -1, NULL));
 }
 

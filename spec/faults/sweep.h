@@ -165,6 +165,13 @@ static inline int push_scenario(lua_State *L, const char *file, const char *name
   return 3;
 }
 
+/* Whether the error on top says that somebody was kept waiting: until the time was over or, under a
+ * shield that the end of the time does not reach, until nothing could happen any more. */
+static inline bool kept_waiting(lua_State *L) {
+  const tl_runtime *rt = tl_runtime_find(L);
+  return tl_error_is(L, rt, -1, "timeout") || tl_error_is(L, rt, -1, "deadlock");
+}
+
 /* Whatever happened: the same loop runs the next task, and nothing is left of the one before. */
 static const char next_task[] =
     "local tide = require 'tide'\n"
