@@ -581,6 +581,28 @@ end)
 
 local interpreter = command_output("readlink /proc/$PPID/exe 2>/dev/null"):match "^[^\n]+"
 
+describe("a stream over TCP that is closed with unsent bytes", function()
+  local function closed_after(size)
+    local listener <close> = net.listen("127.0.0.1", 0)
+    local one = net.connect(listener:address())
+    local other <close> = listener:accept()
+    other:write(("x"):rep(size))
+    return one
+  end
+
+  it("ends in order where the peer takes them", run(function()
+    local size = helper.size(1 << 24)
+    local stream <close> = closed_after(size)
+    assert.equal(size, #stream:read_all())
+  end))
+
+  it("ends with a reset where the peer does not take them in time", run(function()
+    local stream <close> = closed_after(1 << 24)
+    tide.sleep(6)
+    assert.equal("ECONNRESET", raises("os", stream.read_all, stream).code)
+  end, { clock = "virtual" }))
+end)
+
 describe("where no descriptors are left, accept", function()
   needs(interpreter, "/proc")("waits without spinning, and goes on", function()
     local script = [[

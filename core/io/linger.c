@@ -13,14 +13,22 @@ typedef struct remains {
   tide__outbox *outbox; /* owned */
 } remains;
 
+/* Who got a part of what was written must not take it for the whole. */
+static void end(int fd, const tide__outbox *outbox) {
+  if (tide_buffer_size(&outbox->bytes) == 0)
+    tide__sys_close(fd);
+  else
+    tide__sys_abort(fd);
+}
+
 static void finish(remains *self) {
   tide_loop *loop = self->fd.loop;
   int fd = self->fd.fd;
   tide_timer_stop(&self->deadline, loop);
   tide__outbox_stop(self->outbox);
-  tide__outbox_free(self->outbox, loop);
   tide_fd_term(&self->fd);
-  tide__sys_close(fd);
+  end(fd, self->outbox);
+  tide__outbox_free(self->outbox, loop);
   tide_list_remove(&self->link);
   loop->io->lingering_count--;
   tide_free(&loop->allocator, self, sizeof *self);
@@ -34,8 +42,8 @@ static void progress(tide__outbox *outbox, int error) {
 static void give_up(tide_timer *timer) { finish(tide_container(timer, remains, deadline)); }
 
 static void drop(tide_loop *loop, int fd, tide__outbox *outbox) {
+  end(fd, outbox);
   tide__outbox_free(outbox, loop);
-  tide__sys_close(fd);
 }
 
 void tide__linger(tide_loop *loop, int fd, tide__outbox *outbox) {

@@ -123,3 +123,10 @@ int tide__sys_socket_file(const char *path, uint64_t identity[2]) {
 
 /* EINTR is not for repeating here: the descriptor is gone, and may be another's by now. */
 void tide__sys_close(int fd) { close(fd); }
+
+/* socket(7), SO_LINGER: no patience, so that nothing of what is unsent is sent, nor an end. */
+void tide__sys_abort(int fd) {
+  const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  close(fd);
+}

@@ -35,4 +35,8 @@ int tide__sys_socket_file(const char *path, uint64_t identity[2]);
 
 void tide__sys_close(int fd);
 
+/* The same, so that the peer of a TCP connection finds an error in place of an orderly end (RST).
+ */
+void tide__sys_abort(int fd);
+
 #endif
