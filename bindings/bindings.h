@@ -393,6 +393,10 @@ void tl_failure_push(lua_State *L, const tide_future *future, int index); /* the
 int tl_failure_trace_push(lua_State *L, const tide_future *future, int index);
 /* the traceback, or nil; its type */
 
+/* scope.c: raises where another task than the one that opened the scope is to close it; `what`
+ * names it. */
+void tl_check_opener(lua_State *L, const tl_runtime *rt, const tide_scope *scope, const char *what);
+
 /* scope.c, group.c: of those that are ours; TIDE_NEVER or NULL for others. */
 tide_time tl_scope_deadline(const tide_scope *scope);
 const char *tl_group_name(const tide_group *group);

@@ -217,10 +217,7 @@ static int group_close(lua_State *L) {
   tl_group *group = check_group(L);
   lua_settop(L, 2);
   if (!(group->group.scope.flags & TIDE_SCOPE_ENTERED)) return 0;
-  const tl_task *closer = group->rt->current;
-  if (closer != NULL && &closer->task != group->group.scope.task)
-    return tl_raise_message(L, group->rt, TIDE_EINVALID_STATE,
-                            "only the task that opened the TaskGroup can close it");
+  tl_check_opener(L, group->rt, &group->group.scope, "TaskGroup");
   if (group->group.live == 0) {
     body_over(L, group);
     return block_left(L);

@@ -171,14 +171,18 @@ static int scope_close(lua_State *L) {
   return 0;
 }
 
-/* scope:close(): the same, by hand */
+void tl_check_opener(lua_State *L, const tl_runtime *rt, const tide_scope *scope,
+                     const char *what) {
+  if (!(scope->flags & TIDE_SCOPE_ENTERED)) return;
+  if (rt->current == NULL || &rt->current->task == scope->task) return;
+  lua_pushfstring(L, "only the task that opened the %s can close it", what);
+  tl_raise_message(L, rt, TIDE_EINVALID_STATE, lua_tostring(L, -1));
+}
+
+/* scope:close(): the same as at the end of the block, by hand */
 static int scope_close_early(lua_State *L) {
   const tl_scope *scope = check_scope(L);
-  const tl_task *closer = scope->rt->current;
-  bool open = (scope->scope.flags & TIDE_SCOPE_ENTERED) != 0;
-  if (open && closer != NULL && &closer->task != scope->scope.task)
-    return tl_raise_message(L, scope->rt, TIDE_EINVALID_STATE,
-                            "only the task that opened the scope can close it");
+  tl_check_opener(L, scope->rt, &scope->scope, "scope");
   return scope_close(L);
 }
 

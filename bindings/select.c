@@ -248,22 +248,25 @@ static void check_cases(lua_State *L, const tl_runtime *rt, int count, kinds *fo
   lua_settop(L, count);
 }
 
-/* The arguments are at FIRST. What was made before an error is in the record. */
-static int make_cases(lua_State *L) {
-  const tl_runtime *rt = tl_runtime_find(L);
-  tl_select *self = lua_touserdata(L, SELF);
+/* The arguments are at FIRST. What was made before an error is counted. */
+static void make_cases(lua_State *L, const tl_runtime *rt, tl_select *self) {
   for (int top = lua_gettop(L), i = FIRST; i <= top; i++, lua_settop(L, top)) {
     tl_class class = class_of(L, rt, i);
     make_case(L, rt, &self->cases[i - FIRST], i, class);
     self->select.count++;
   }
+}
+
+/* In protected mode. */
+static int make_in_copy(lua_State *L) {
+  make_cases(L, tl_runtime_find(L), lua_touserdata(L, SELF));
   return 0;
 }
 
 /* The same; after an error the slots that were taken are free again. */
 static void make_cases_with_puts(lua_State *L, const tl_runtime *rt, const tl_select *self) {
   int top = lua_gettop(L);
-  lua_pushcfunction(L, make_cases);
+  lua_pushcfunction(L, make_in_copy);
   for (int i = SELF; i <= top; i++) lua_pushvalue(L, i);
   if (lua_pcall(L, top, 0, 0) == LUA_OK) return;
   withdraw(L, rt, self, NO_CASE);
@@ -285,7 +288,7 @@ static int select_waiting(lua_State *L, tl_runtime *rt, int count, const kinds *
   if (self->puts)
     make_cases_with_puts(L, rt, self);
   else
-    make_cases(L);
+    make_cases(L, rt, self);
   tide_select_init(&self->select, self->cases, (uint32_t)count);
   return tl_call(L, rt, &recall, self);
 }

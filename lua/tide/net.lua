@@ -40,14 +40,16 @@ local function serve_connection(server, stream)
   handle(server, stream)
 end
 
+local function give_up(server, task, stream)
+  stream:close()
+  server.starting[task] = nil
+end
+
 -- Gives up the connections whose tasks have ended without having begun. The callback runs behind the
 -- tasks that were spawned before it, so that one check is nearly always enough.
 local function check_starting(server)
   for task, stream in pairs(server.starting) do
-    if task:done() then
-      stream:close()
-      server.starting[task] = nil
-    end
+    if task:done() then give_up(server, task, stream) end
   end
   server.checking = false
   if next(server.starting) == nil then return end
@@ -101,10 +103,12 @@ local function stop_accepting(server)
 end
 
 local function give_up_starting(server)
-  for task, stream in pairs(server.starting) do
-    stream:close()
-    server.starting[task] = nil
-  end
+  for task, stream in pairs(server.starting) do give_up(server, task, stream) end
+end
+
+-- What made accepting fail, or a false value.
+local function failure_of(acceptor)
+  return not acceptor:cancelled() and acceptor:error()
 end
 
 -- The acceptor's done callback: it, or connections, may have ended before they began, and its failure
@@ -112,7 +116,7 @@ end
 local function acceptor_ended(server, acceptor)
   stop_accepting(server)
   give_up_starting(server)
-  local failure = not acceptor:cancelled() and acceptor:error()
+  local failure = failure_of(acceptor)
   if failure then spawn(error, failure, 0) end
 end
 
@@ -179,7 +183,7 @@ end
 -- Raises what made accepting fail.
 function Server:wait_closed()
   wait_until_left(self)
-  local failure = not self.acceptor:cancelled() and self.acceptor:error()
+  local failure = failure_of(self.acceptor)
   if failure then error(failure, 0) end
 end
 
