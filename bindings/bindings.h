@@ -222,6 +222,9 @@ void tl_error_value_push(lua_State *L, int index);
 
 bool tl_error_is(lua_State *L, const tl_runtime *rt, int index, const char *kind);
 bool tl_error_is_cancel(lua_State *L, const tl_runtime *rt, int index); /* of one's own scopes */
+/* Whether the error, which leaves that scope's body, is a cancellation that was asked of it. One that
+ * was not, of a task that was awaited, or raised by the program, is a failure as any other. */
+bool tl_error_was_asked(lua_State *L, const tl_runtime *rt, int index, const tide_scope *scope);
 /* Says more of the error on top where it is Lua's limit of nested C calls; [-1, +1, m] */
 void tl_error_explain(lua_State *L);
 int tl_message_handler(lua_State *L); /* keeps the traceback; for lua_pcallk */

@@ -27,10 +27,10 @@ static int pack_results(lua_State *L, int first) {
   return 1;
 }
 
-/* The error is on top. Of a cancellation only the reason is kept. */
+/* The error is on top. Of a cancellation that was asked for only the reason is kept. */
 static int keep_failure(lua_State *L) {
   tl_runtime *rt = tl_runtime_find(L);
-  if (tl_error_is(L, rt, -1, "cancelled")) {
+  if (tl_error_was_asked(L, rt, -1, &rt->current->task.own)) {
     lua_getfield(L, -1, "reason");
     rt->how = TL_STOPPED;
     return 1;

@@ -102,6 +102,16 @@ bool tl_error_is_cancel(lua_State *L, const tl_runtime *rt, int index) {
   return own;
 }
 
+bool tl_error_was_asked(lua_State *L, const tl_runtime *rt, int index, const tide_scope *scope) {
+  return tide_scope_cancelled(scope) && tl_error_is(L, rt, index, "cancelled");
+}
+
+/* The same where the error is being raised; callbacks have no scope. */
+static bool is_cancellation(lua_State *L, const tl_runtime *rt, int index) {
+  if (rt->current == NULL) return tl_error_is(L, rt, index, "cancelled");
+  return tl_error_was_asked(L, rt, index, rt->current->task.scope);
+}
+
 int tl_rethrow(lua_State *L, tl_runtime *rt) {
   rt->rethrowing = true;
   return lua_error(L);
@@ -246,7 +256,7 @@ int tl_message_handler(lua_State *L) {
   lua_settop(L, 1);
   tl_error_explain(L);
   rt->rethrowing = false;
-  if (tl_error_is(L, rt, 1, "cancelled") || tl_generator_exits(L, 1)) return 1;
+  if (is_cancellation(L, rt, 1) || tl_generator_exits(L, 1)) return 1;
   if (again && is_kept(L, rt)) return 1;
   bool ours = is_error(L, rt, 1);
   bool placed = ours && raw_field(L, 1, "traceback") != LUA_TNIL;
@@ -271,7 +281,7 @@ static int capture(lua_State *L) {
   tl_runtime *rt = tl_runtime_find(L);
   lua_State *co = lua_touserdata(L, 2);
   lua_settop(L, 1);
-  if (tl_error_is(L, rt, 1, "cancelled")) {
+  if (is_cancellation(L, rt, 1)) {
     push_place(L, rt, co);
     lua_pushnil(L);
     lua_rawset(L, -3);

@@ -180,7 +180,8 @@ static void body_over(lua_State *L, tl_group *group) {
     lua_replace(L, 2);
     group->refused = true;
   }
-  if (group->group.supervised && !tl_error_is(L, group->rt, 2, "cancelled")) add_failure(L, group);
+  if (group->group.supervised && !tl_error_was_asked(L, group->rt, 2, &group->group.scope))
+    add_failure(L, group);
   tide_group_cancel(&group->group);
 }
 

@@ -178,6 +178,65 @@ describe("a TaskGroup", function()
     end))
   end)
 
+  describe("when what was awaited is cancelled by somebody else", function()
+    local function waiting()
+      local shared = tide.spawn(tide.sleep, 5)
+      tide.call_soon(shared.cancel, shared)
+      return function() shared:await() end
+    end
+
+    it("counts the child that it ended as failed", run(function()
+      local other
+      local err = raises("group", tide.TaskGroup, function(g)
+        g:spawn(waiting())
+        other = g:spawn(tide.sleep, 5)
+      end)
+      assert.are.equal("cancelled", err.errors[1].kind)
+      assert.are.equal(1, #err.errors)
+      assert.is_true(other:cancelled())
+    end))
+
+    it("counts the body that it ended as failed, in both forms", run(function()
+      for _, form in ipairs {
+        function(body) tide.TaskGroup(body) end,
+        function(body)
+          local g <close> = tide.TaskGroup()
+          body(g)
+        end,
+      } do
+        local wait, other = waiting(), nil
+        local err = raises("group", form, function(g)
+          other = g:spawn(tide.sleep, 5)
+          wait()
+        end)
+        assert.are.equal("cancelled", err.errors[1].kind)
+        assert.is_true(other:cancelled())
+      end
+    end))
+
+    it("counts a child of its own that the body awaited, and that was cancelled", run(function()
+      local task
+      local err = raises("group", tide.TaskGroup, function(g)
+        task = g:spawn(tide.sleep, 5)
+        task:cancel()
+        task:await()
+      end)
+      assert.are.equal(task, err.errors[1].task)
+      assert.are.equal(1, #err.errors)
+    end))
+
+    it("counts nobody whom the group itself has cancelled", run(function()
+      assert.are.equal(0, select("#", tide.TaskGroup(function(g)
+        local shared = g:spawn(tide.sleep, 5)
+        g:spawn(shared.await, shared)
+        g:spawn(tide.shield, function() shared:await() end)
+        turns(2)
+        g:cancel()
+        tide.sleep(5)
+      end)))
+    end))
+  end)
+
   describe("when the body fails", function()
     it("cancels the children and counts the body's failure", run(function()
       local failure = {}

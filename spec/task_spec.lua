@@ -341,6 +341,57 @@ describe("a failure that nobody awaits", function()
     assert.are.equal(0, #failures)
   end))
 
+  it("is a cancellation that nobody asked of the task", run(function()
+    local failures = helper.collect_failures()
+    local shared = tide.spawn(tide.sleep, 5)
+    local function waits() shared:await() end
+    local by_hand = tide.error("cancelled", "by hand")
+    local tasks = {
+      tide.spawn(waits),
+      tide.spawn(function() tide.gather { waits, return_errors = false } end),
+      tide.spawn(coroutine.wrap(waits)),
+      tide.spawn(tide.timeout, 5, waits),
+      tide.spawn(tide.shield, shared),
+      tide.spawn(tide.select, shared),
+      tide.spawn(error, by_hand),
+      tide.spawn(function()
+        tide.current_task():cancel()
+        local err = raises("cancelled", tide.sleep, 5)
+        tide.current_task():uncancel()
+        error(err, 0)
+      end),
+    }
+    turns(2)
+    shared:cancel()
+    turns(8)
+    for i, task in ipairs(tasks) do
+      assert.are.equal("failed", task:status(), "task " .. i)
+      assert.are.equal("cancelled", task:error().kind)
+      assert.is_false(task:cancelled())
+    end
+    assert.are.equal(shared, tasks[1]:error().task)
+    assert.are.equal(by_hand, tasks[7]:error())
+    assert.are.equal(#tasks, #failures)
+    for _, failure in ipairs(failures) do assert.matches("stack traceback", failure.traceback) end
+  end))
+
+  it("is none where the task was cancelled too, whatever it had awaited", run(function()
+    local failures = helper.collect_failures()
+    local shared = tide.spawn(tide.sleep, 5)
+    local task = tide.spawn(function()
+      local err = raises("cancelled", shared.await, shared)
+      raises("cancelled", tide.sleep, 5)
+      error(err, 0)
+    end)
+    turns(2)
+    shared:cancel()
+    turns(2)
+    task:cancel()
+    turns(3)
+    assert.is_true(task:cancelled())
+    assert.are.equal(0, #failures)
+  end))
+
   it("keeps its identity", run(function()
     local failures, failure = helper.collect_failures(), {}
     tide.spawn(failing(failure))
@@ -433,11 +484,11 @@ describe("task:kill", function()
 
   it("wakes who awaits it", run(function()
     local task = tide.spawn(tide.sleep, 5)
-    local waiter = tide.spawn(task.await, task)
+    local waiter = tide.spawn(raises, "cancelled", task.await, task)
     turns(2)
     task:kill()
     turns(1)
-    assert.is_true(waiter:done())
+    assert.are.equal(task, waiter:result().task)
   end))
 end)
 

@@ -10,7 +10,7 @@ typedef enum tide_future_state {
   TIDE_FUTURE_PENDING,
   TIDE_FUTURE_DONE,      /* with a result, kept by the future's owner */
   TIDE_FUTURE_FAILED,    /* with an error, kept by the future's owner */
-  TIDE_FUTURE_CANCELLED, /* without either */
+  TIDE_FUTURE_CANCELLED, /* without either; a task: as it was asked to */
 } tide_future_state;
 
 typedef struct tide_future {
