@@ -194,7 +194,8 @@ void tl_set_waiters(lua_State *L, const char *name, const tide_list *waiters); /
 void tl_pack(lua_State *L, int first); /* all from `first` on becomes a table {n=, ...} */
 void tl_functions(lua_State *L, tl_runtime *rt, const luaL_Reg *functions); /* into the top table */
 void tl_constructor(lua_State *L, tl_runtime *rt, const char *name, tl_class class,
-                    lua_CFunction call); /* module.name, callable; the module is on top */
+                    lua_CFunction call); /* module.name, for the class; the module is on top. NULL:
+                                            its objects are made in other ways */
 void tl_check_callable(lua_State *L, int index);
 tide_time tl_check_time(lua_State *L, int index);             /* a number of seconds, not NaN */
 size_t tl_check_count(lua_State *L, int index, size_t least); /* an integer >= least */

@@ -33,6 +33,14 @@ void tl_functions(lua_State *L, tl_runtime *rt, const luaL_Reg *functions) {
   luaL_setfuncs(L, functions, 1);
 }
 
+/* Gives the methods on top, a table, another one behind it for those that users add. */
+static void make_extensible(lua_State *L) {
+  lua_createtable(L, 0, 1);
+  lua_newtable(L);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+}
+
 void tl_class_new(lua_State *L, tl_runtime *rt, tl_class class, const char *name,
                   const luaL_Reg *methods, const luaL_Reg *metamethods) {
   lua_newtable(L);
@@ -40,6 +48,7 @@ void tl_class_new(lua_State *L, tl_runtime *rt, tl_class class, const char *name
   lua_setfield(L, -2, "__name");
   lua_newtable(L);
   if (methods != NULL) tl_functions(L, rt, methods);
+  make_extensible(L);
   lua_setfield(L, -2, "__index");
   if (metamethods != NULL) tl_functions(L, rt, metamethods);
   rt->metatables[class] = lua_topointer(L, -1);
@@ -92,19 +101,51 @@ static int construct(lua_State *L) {
   return call(L);
 }
 
+/* The class's __newindex: all objects have the method then. It goes behind the class's own methods,
+ * which nobody can replace: tide's Lua part calls them. */
+static int add_method(lua_State *L) {
+  lua_settop(L, 3);
+  if (lua_type(L, 2) == LUA_TSTRING) {
+    const char *name = lua_tostring(L, 2);
+    if (strncmp(name, "__", 2) == 0)
+      return luaL_error(L, "'%s': metamethods cannot be added to a class of tide", name);
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+      return luaL_error(L, "'%s' is a method of tide's own, which cannot be replaced", name);
+    lua_settop(L, 3);
+  }
+  lua_rawset(L, lua_upvalueindex(2));
+  return 0;
+}
+
+/* Replaces the methods on top by what stands for the class in a module: they are found in it,
+ * others can be added, and where `call` is not NULL it is called to make objects. */
+static void push_face(lua_State *L, tl_runtime *rt, lua_CFunction call) {
+  int methods = lua_gettop(L);
+  lua_newtable(L);
+  lua_createtable(L, 0, 3);
+  lua_pushvalue(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pushvalue(L, methods);
+  luaL_getmetafield(L, methods, "__index");
+  lua_pushcclosure(L, add_method, 2);
+  lua_setfield(L, -2, "__newindex");
+  if (call != NULL) {
+    lua_pushlightuserdata(L, rt);
+    lua_pushcfunction(L, call);
+    lua_pushcclosure(L, construct, 2);
+    lua_setfield(L, -2, "__call");
+  }
+  lua_setmetatable(L, -2);
+  lua_replace(L, methods);
+}
+
 void tl_constructor(lua_State *L, tl_runtime *rt, const char *name, tl_class class,
                     lua_CFunction call) {
-  lua_newtable(L); /* the constructor: callable, and the methods for those who extend them */
-  lua_createtable(L, 0, 2);
-  lua_pushlightuserdata(L, rt);
-  lua_pushcfunction(L, call);
-  lua_pushcclosure(L, construct, 2);
-  lua_setfield(L, -2, "__call");
   tl_class_push(L, rt, class);
   lua_getfield(L, -1, "__index");
-  lua_setfield(L, -3, "__index");
-  lua_pop(L, 1);
-  lua_setmetatable(L, -2);
+  lua_remove(L, -2);
+  push_face(L, rt, call);
   lua_setfield(L, -2, name);
 }
 
@@ -147,14 +188,19 @@ static int type(lua_State *L) {
   return 1;
 }
 
-/* tide.add_class(metatable): of objects made by the Lua part */
+/* tide.add_class(metatable) -> what stands for the class in a module: a class of the Lua part's,
+ * whose metatable has the methods, too */
 static int add_class(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
   tl_table_push(L, tl_rt(L), TL_HOOKS);
   lua_pushvalue(L, 1);
   lua_getfield(L, 1, "__name");
   lua_rawset(L, -3);
-  return 0;
+  lua_settop(L, 1);
+  make_extensible(L);
+  push_face(L, tl_rt(L), NULL);
+  return 1;
 }
 
 void tl_class_open(lua_State *L, tl_runtime *rt) {

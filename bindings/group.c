@@ -287,7 +287,7 @@ static int run_group(lua_State *L, tl_runtime *rt, bool supervised) {
 /* tide.TaskGroup([body][, {name=, max=}]) -> group | the body's results (waits) */
 static int new_group(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
-  bool block = lua_isnoneornil(L, 1) || (lua_istable(L, 1) && lua_isnone(L, 2));
+  bool block = lua_isnone(L, 1) || (lua_istable(L, 1) && lua_isnone(L, 2));
   if (!block) return run_group(L, rt, true);
   open_group(L, rt, 1, true);
   return 1;

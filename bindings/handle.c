@@ -201,6 +201,7 @@ void tl_handle_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg methods[] = {{"cancel", handle_cancel}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", handle_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_HANDLE, "Handle", methods, metamethods);
+  tl_constructor(L, rt, "Handle", TL_HANDLE, NULL);
   add_callbacks(L, rt, TL_TASK);
   add_callbacks(L, rt, TL_FUTURE);
   tl_functions(L, rt, functions);

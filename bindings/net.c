@@ -155,5 +155,7 @@ void tl_net_open(lua_State *L, tl_runtime *rt) {
   tl_class_new(L, rt, TL_CONNECTOR, "connector", NULL, connector);
   lua_newtable(L);
   tl_functions(L, rt, functions);
+  tl_constructor(L, rt, "Stream", TL_STREAM, NULL);
+  tl_constructor(L, rt, "Listener", TL_LISTENER, NULL);
   lua_setfield(L, -2, "net");
 }

@@ -94,7 +94,7 @@ static int call_in_scope(lua_State *L, int index, form how) {
 
 static int deadline_form(lua_State *L, tide_time when, form how) {
   tl_runtime *rt = tl_rt(L);
-  bool block = how == TIMEOUT && lua_isnoneornil(L, 2);
+  bool block = how == TIMEOUT && lua_isnone(L, 2); /* nil is a function that is missing */
   if (!block) tl_check_callable(L, 2);
   tl_task *task = enter_any(L, rt);
   tl_scope *scope = new_scope(L, rt, 0);
@@ -250,5 +250,6 @@ void tl_scope_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg metamethods[] = {
       {"__close", scope_close}, {"__gc", scope_gc}, {"__tostring", scope_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_SCOPE, "Scope", methods, metamethods);
+  tl_constructor(L, rt, "Scope", TL_SCOPE, NULL);
   tl_functions(L, rt, functions);
 }

@@ -248,5 +248,6 @@ void tl_task_open(lua_State *L, tl_runtime *rt) {
                                      {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", task_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_TASK, "Task", methods, metamethods);
+  tl_constructor(L, rt, "Task", TL_TASK, NULL);
   tl_functions(L, rt, functions);
 }

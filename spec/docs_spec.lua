@@ -83,9 +83,15 @@ local function class_of(value)
   return type(value) == "table" and metatable and metatable.__call and metatable.__index or nil
 end
 
+-- What stands for a class whose objects no constructor makes.
+local function is_class(value)
+  local metatable = getmetatable(value)
+  return type(value) == "table" and metatable and metatable.__newindex ~= nil and not class_of(value)
+end
+
 local function add_module(names, name, module)
   for key, value in pairs(module) do
-    if is_public(key) then
+    if is_public(key) and not is_class(value) then
       names[name .. "." .. key] = true
       local class = class_of(value)
       if type(class) == "table" then add_methods(names, receivers[key] or key:lower(), class) end
@@ -94,7 +100,7 @@ local function add_module(names, name, module)
 end
 
 local function is_module(key, value)
-  return type(value) == "table" and not class_of(value) and key ~= "raw"
+  return type(value) == "table" and not class_of(value) and not is_class(value) and key ~= "raw"
 end
 
 -- Objects that no constructor makes.

@@ -464,6 +464,33 @@ describe("wrong arguments", function()
     bad("bad argument #1 to 'notify'", function() tide.Condition():notify "x" end)
   end))
 
+  it("nil where a function was meant is no function left out", run(function()
+    local client = {}
+    for name, f in pairs {
+      timeout = function() tide.timeout(5, client.ftech) end,
+      ["timeout "] = function() tide.timeout(5, client.ftech, 1) end,
+      timeout_at = function() tide.timeout_at(tide.time() + 5, client.ftech) end,
+      move_on_after = function() tide.move_on_after(5, client.ftech) end,
+      scope = function() tide.scope(client.ftech) end,
+      ["scope "] = function() tide.scope(client.ftech, { timeout = 5 }) end,
+      shield = function() tide.shield(client.ftech) end,
+      TaskGroup = function() tide.TaskGroup(client.ftech) end,
+      ["TaskGroup "] = function() tide.TaskGroup(client.ftech, { max = 1 }) end,
+      distinct = function() tide.iter { 1 }:distinct(client.ftech):collect() end,
+      any = function() tide.iter { 1 }:any(client.ftech) end,
+      all = function() tide.iter { 1 }:all(client.ftech) end,
+      try = function() tide.try(client.ftech) end,
+      with = function() tide.Lock():with(client.ftech) end,
+      wait_for = function() tide.wait_for(client.ftech, 5) end,
+      run = function() tide.testing.run(client.ftech) end,
+      generator = function() tide.generator(client.ftech) end,
+    } do
+      local position = (name:find "^timeout" or name == "move_on_after") and 2 or 1
+      bad(("bad argument #%d to '%s'"):format(position, name:match "%S+"), f)
+    end
+    tide.sleep(0) -- no scope has stayed open
+  end))
+
   it("as the object of a method", run(function()
     local objects = {
       Task = tide.current_task(), Future = tide.Future(), Lock = tide.Lock(), Queue = tide.Queue(),
@@ -506,6 +533,78 @@ describe("wrong arguments", function()
     assert.same({ true, "exit", 0 }, { ok, how, status })
   end)
 
+end)
+
+describe("a class", function()
+  local classes = {
+    Task = tide.Task, Future = tide.Future, Handle = tide.Handle, Scope = tide.Scope, TaskGroup = tide.TaskGroup,
+    Lock = tide.Lock, RWLock = tide.RWLock, Semaphore = tide.Semaphore, Event = tide.Event,
+    Condition = tide.Condition, Barrier = tide.Barrier, Queue = tide.Queue, Local = tide.Local, Iter = tide.Iter,
+    Stream = tide.net.Stream, Listener = tide.net.Listener, Server = tide.net.Server,
+  }
+
+  it("takes methods, which its objects then have", run(function()
+    local near, _ <close> = tide.net.pair()
+    local listener <close> = tide.net.listen("127.0.0.1", 0)
+    local server <close> = tide.net.serve(print, "127.0.0.1", 0)
+    local scope <close> = tide.timeout(60)
+    local group <close> = tide.TaskGroup()
+    local lock = tide.Lock()
+    local handle = tide.call_soon(print)
+    handle:cancel()
+    local objects = {
+      tide.current_task(), tide.Future(), handle, scope, group, lock, tide.RWLock(), tide.Semaphore(1),
+      tide.BoundedSemaphore(1), tide.Event(), tide.Condition(lock), tide.Barrier(1), tide.Queue(),
+      tide.LifoQueue(), tide.PriorityQueue(), tide.Local(), tide.iter {}, near, listener, server,
+    }
+    local seen = {}
+    for _, class in pairs(classes) do
+      function class:name_of_class(suffix) return tide.type(self) .. suffix end
+    end
+    for _, object in ipairs(objects) do
+      local name = tide.type(object)
+      seen[name] = true
+      assert.are.equal(name .. "!", object:name_of_class "!")
+    end
+    for name, class in pairs(classes) do
+      assert.is_true(seen[name], name)
+      class.name_of_class = nil
+      assert.is_nil(class.name_of_class)
+    end
+    assert.has_error(function() tide.Queue():name_of_class "" end)
+    near:close()
+  end))
+
+  it("shares its methods among its constructors", function()
+    tide.LifoQueue.limit = 5
+    assert.are.equal(5, tide.Queue().limit)
+    tide.Queue.limit = nil
+    assert.is_nil(tide.PriorityQueue().limit)
+  end)
+
+  it("keeps its own methods: tide uses them", function()
+    for name, class in pairs(classes) do
+      local own = name == "Iter" and "map" or name == "Handle" and "cancel" or "statistics"
+      if class[own] then
+        fails(("'%s' is a method of tide's own, which cannot be replaced"):format(own), function() class[own] = print end)
+        fails(own, function() class[own] = nil end)
+      end
+      fails("metamethods cannot be added", function() class.__gc = print end)
+      fails("metamethods cannot be added", function() class.__index = {} end)
+    end
+  end)
+
+  it("takes keys that are no names", function()
+    tide.Queue[1] = "one"
+    assert.are.equal("one", tide.Queue()[1])
+    tide.Queue[1] = nil
+  end)
+
+  it("whose objects no constructor makes cannot be called", function()
+    for _, name in ipairs { "Task", "Handle", "Scope", "Iter", "Stream" } do
+      assert.is_false(pcall(classes[name]))
+    end
+  end)
 end)
 
 describe("a coroutine", function()

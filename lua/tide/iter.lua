@@ -19,7 +19,7 @@ local is_yieldable, running = tide.raw.coroutine.isyieldable, tide.raw.coroutine
 
 local Iter = { __name = "Iter" }
 Iter.__index = Iter
-tide.add_class(Iter)
+tide.Iter = tide.add_class(Iter)
 
 local function nothing() end
 
@@ -47,6 +47,14 @@ end
 
 local function check_function(fn, position, name)
   check.callable(position, name, fn, 3)
+end
+
+-- The function that a method may be given: nil where a function was meant is none.
+local function optional_function(name, ...)
+  if select("#", ...) == 0 then return nil end
+  local fn = ...
+  check.callable(1, name, fn, 3)
+  return fn
 end
 
 local function check_count(n, least, name)
@@ -257,6 +265,7 @@ return {
 
   check_count = check_count,
   check_function = check_function,
+  optional_function = optional_function,
   check_seconds = check_seconds,
   check_self = check_self,
   no_result = no_result,

@@ -1,7 +1,8 @@
 -- tide.iter_ends: methods that take all the steps of an Iter and close it: collect, reduce ... all.
 local iter = require "tide.iter"
 
-local Iter, check_function, check_self = iter.Iter, iter.check_function, iter.check_self
+local Iter, check_self = iter.Iter, iter.check_self
+local check_function, optional_function = iter.check_function, iter.optional_function
 
 -- it:collect() (waits) -> list of the first values
 function Iter:collect()
@@ -90,17 +91,17 @@ local function find(fn, wanted, step, first, ...)
 end
 
 -- it:any([fn]) (waits) -> whether fn, or the value itself, is true for one; ends with that one
-function Iter:any(fn)
+function Iter:any(...)
   check_self(self, "any")
-  if fn ~= nil then check_function(fn, 1, "any") end
+  local fn = optional_function("any", ...)
   local _ <close> = self
   return (find(fn or itself, true, self.step, self.step()))
 end
 
 -- it:all([fn]) (waits) -> whether fn, or the value itself, is true for all; ends with the first false
-function Iter:all(fn)
+function Iter:all(...)
   check_self(self, "all")
-  if fn ~= nil then check_function(fn, 1, "all") end
+  local fn = optional_function("all", ...)
   local _ <close> = self
   return not find(fn or itself, false, self.step, self.step())
 end

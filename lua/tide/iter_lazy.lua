@@ -6,7 +6,7 @@ local tide = require "tide"
 local Iter, new, new_use, new_exclusive, nothing = iter.Iter, iter.new, iter.new_use, iter.new_exclusive, iter.nothing
 local is_misuse, no_result, refuse = iter.is_misuse, iter.no_result, iter.refuse
 local check_count, check_function, check_seconds = iter.check_count, iter.check_function, iter.check_seconds
-local check_self = iter.check_self
+local check_self, optional_function = iter.check_self, iter.optional_function
 local INSIDE, INTERRUPTED = iter.INSIDE, iter.INTERRUPTED
 local from = require "tide.iter_sources".from
 local current_task, sleep, time, timeout = tide.current_task, tide.sleep, tide.time, tide.timeout
@@ -296,9 +296,9 @@ end
 local NIL = {} -- the key of what has none
 
 -- it:distinct([key]) -> Iter of those whose first value, or key(value), was not there before
-function Iter:distinct(key)
+function Iter:distinct(...)
   check_self(self, "distinct")
-  if key ~= nil then check_function(key, 1, "distinct") end
+  local key = optional_function("distinct", ...)
   local pull, seen = self.step, {}
   local function one(first, ...)
     if first == nil then return nil end

@@ -21,7 +21,7 @@ local raw_pcall, shield = tide.raw.pcall, tide.shield
 -- as anything is, the server looks there once a turn.
 local Server = { __name = "Server" }
 Server.__index = Server
-tide.add_class(Server)
+net.Server = tide.add_class(Server)
 
 local REASON = "the server was closed"
 
