@@ -203,6 +203,12 @@ size_t tl_check_count(lua_State *L, int index, size_t least); /* an integer >= l
  * it has no name. */
 const char *tl_function_name(lua_State *L, char *buffer, size_t size);
 
+/* options.c: pushes the values of the options at `index` (a table, nil or none), in the order of
+ * `known`, nil for those that are missing; the index of the first. Raises for others, and for wrong
+ * values. What `known` is, options.c says. */
+int tl_options(lua_State *L, int index, const char *known);
+void tl_options_open(lua_State *L, tl_runtime *rt);
+
 static inline void *tl_self_cached(lua_State *L, tl_runtime *rt, tl_class class) {
   void *object = lua_touserdata(L, 1);
   if (TL_UNLIKELY(object != rt->last[class] || object == NULL)) {

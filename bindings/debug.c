@@ -150,17 +150,8 @@ static void set_debugging(lua_State *L, tl_runtime *rt, bool on) {
 
 /* The options at 1. */
 static void set_options(lua_State *L, tl_runtime *rt) {
-  tide_time slow = SLOW;
-  luaL_checktype(L, 1, LUA_TTABLE);
-  if (lua_getfield(L, 1, "slow") != LUA_TNIL) {
-    double seconds = lua_tonumber(L, -1);
-    luaL_argcheck(L, lua_isnumber(L, -1) && seconds >= 0, 1,
-                  "field 'slow' must be a number of seconds");
-    slow = tide_time_from_seconds(seconds);
-  }
-  if (lua_getfield(L, 1, "report") != LUA_TNIL)
-    luaL_argcheck(L, lua_isfunction(L, -1), 1, "field 'report' must be a function");
-  rt->slow = slow;
+  int slow = tl_options(L, 1, "slow:span report:function");
+  rt->slow = lua_isnil(L, slow) ? SLOW : tide_time_from_seconds(lua_tonumber(L, slow));
   tl_hook_set(L, rt, "debug");
 }
 

@@ -84,36 +84,19 @@ static lua_Integer count_failures(lua_State *L, const tl_group *group) {
   return listed;
 }
 
-static uint32_t option_max(lua_State *L, int index) {
-  if (lua_getfield(L, index, "max") == LUA_TNIL) return 0;
-  lua_Integer max = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
-  luaL_argcheck(L, max >= 1 && max <= INT32_MAX, index,
-                "field 'max' must be an integer from 1 to 2147483647");
-  return (uint32_t)max;
-}
-
 /* Opens a group in the current task, with the options at `index`, and leaves it on top. */
 static tl_group *open_group(lua_State *L, tl_runtime *rt, int index, bool supervised) {
-  uint32_t max = 0;
-  bool named = false;
   tl_task *task = tl_enter(L, rt);
-  if (!lua_isnoneornil(L, index)) {
-    luaL_checktype(L, index, LUA_TTABLE);
-    max = option_max(L, index);
-    named = lua_getfield(L, index, "name") != LUA_TNIL;
-    luaL_argcheck(L, !named || lua_isstring(L, -1), index, "field 'name' must be a string");
-  }
+  int max = tl_options(L, index, "max:count name:string"), name = max + 1;
   tl_group *group = tl_object_new(L, rt, TL_GROUP, sizeof *group, USER_VALUES);
   group->rt = rt;
-  tide_group_init(&group->group, rt->loop, max, supervised);
+  tide_group_init(&group->group, rt->loop, (uint32_t)lua_tointeger(L, max), supervised);
   group->group.scope.flags |= TIDE_SCOPE_OWNER;
   lua_newtable(L);
   lua_setiuservalue(L, -2, ERRORS);
-  if (named) {
-    lua_getfield(L, index, "name");
-    group->name = lua_tostring(L, -1);
-    lua_setiuservalue(L, -2, NAME);
-  }
+  group->name = lua_tostring(L, name);
+  lua_pushvalue(L, name);
+  lua_setiuservalue(L, -2, NAME);
   tide_group_enter(&group->group, &task->task);
   return group;
 }

@@ -1,28 +1,7 @@
-/* net.c: tide.net: connect, listen, pair. (serve is in lua/tide/net.lua.) */
+/* net.c: tide.net: connect, listen, serve (whose Server is in lua/tide/net.lua), pair. */
 #include "net.h"
 
 #include <string.h>
-
-int tl_option(lua_State *L, int index, const char *name) {
-  if (lua_isnoneornil(L, index)) {
-    lua_pushnil(L);
-    return LUA_TNIL;
-  }
-  luaL_checktype(L, index, LUA_TTABLE);
-  return lua_getfield(L, index, name);
-}
-
-static bool option_flag(lua_State *L, int index, const char *name, bool otherwise) {
-  bool flag = tl_option(L, index, name) == LUA_TNIL ? otherwise : lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return flag;
-}
-
-static void refuse_tls(lua_State *L, int index) {
-  luaL_argcheck(L, tl_option(L, index, "tls") == LUA_TNIL || !lua_toboolean(L, -1), index,
-                "field 'tls' is not supported in this version");
-  lua_pop(L, 1);
-}
 
 static int raise_host(lua_State *L, const tl_runtime *rt, int error, const char *host) {
   lua_pushfstring(L, "%s: %s", host, tide_error_message(error));
@@ -64,12 +43,14 @@ int tl_address_push(lua_State *L, const tide_address *address) {
   return 2;
 }
 
-/* Reads the field local_address of the options at `index`. False: there is none. */
-static bool option_local(lua_State *L, const tl_runtime *rt, int index, tide_address *address) {
-  if (tl_option(L, index, "local_address") == LUA_TNIL) return false;
-  luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, index, "field 'local_address' must be a string");
-  parse_host(L, rt, -1, 0, address);
-  return true;
+/* Where the options are, behind the address at `index`. */
+static int options_index(lua_State *L, const tide_address *address, int index) {
+  return tide_address_is_unix(address) && lua_istable(L, index + 1) ? index + 1 : index + 2;
+}
+
+/* Whether the option at `index` is switched off. */
+static bool is_off(lua_State *L, int index) {
+  return lua_isboolean(L, index) && !lua_toboolean(L, index);
 }
 
 /* connect: with the connector at 1, the stream to be at 2. */
@@ -100,10 +81,13 @@ static int net_connect(lua_State *L) {
   tide_address address = {0}, local;
   tide_connect_options options = {0};
   tl_check_address(L, rt, 1, &address);
-  int opts = tide_address_is_unix(&address) && lua_istable(L, 2) ? 2 : 3;
-  options.nagle = !option_flag(L, opts, "nodelay", true);
-  refuse_tls(L, opts);
-  if (option_local(L, rt, opts, &local)) options.local = &local;
+  int option =
+      tl_options(L, options_index(L, &address, 1), "nodelay:flag local_address:string tls:missing");
+  options.nagle = is_off(L, option);
+  if (!lua_isnil(L, option + 1)) {
+    parse_host(L, rt, option + 1, 0, &local);
+    options.local = &local;
+  }
   tl_enter(L, rt);
   lua_settop(L, 0);
   tide_connect *connector = tl_object_new(L, rt, TL_CONNECTOR, sizeof *connector, 0);
@@ -114,27 +98,50 @@ static int net_connect(lua_State *L) {
   return tl_call(L, rt, &recall, connector);
 }
 
+/* Listeners: the options that come first in those of listen and of serve. */
+#define LISTENING "nodelay:flag reuseport:flag backlog:count tls:missing"
+
+static int push_listener(lua_State *L, tl_runtime *rt, const tide_address *address, int option) {
+  tide_listen_options options = {
+      .nagle = is_off(L, option),
+      .reuseport = lua_toboolean(L, option + 1),
+      .backlog = (int)lua_tointeger(L, option + 2),
+  };
+  tide_listener *listener = tl_listener_new(L, rt);
+  int error = tide_listener_open(listener, rt->loop, address, &options);
+  return error == TIDE_OK ? 1 : tl_raise_address(L, rt, error, address);
+}
+
 /* net.listen(host, port[, {backlog=, reuseport=, nodelay=true}]) -> Listener;
  * net.listen("unix:/path") */
 static int net_listen(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tide_address address = {0};
-  tide_listen_options options = {0};
   tl_loop(L, rt);
   tl_check_address(L, rt, 1, &address);
-  int opts = tide_address_is_unix(&address) && lua_istable(L, 2) ? 2 : 3;
-  options.nagle = !option_flag(L, opts, "nodelay", true);
-  options.reuseport = option_flag(L, opts, "reuseport", false);
-  refuse_tls(L, opts);
-  if (tl_option(L, opts, "backlog") != LUA_TNIL) {
-    luaL_argcheck(
-        L, lua_isinteger(L, -1) && lua_tointeger(L, -1) > 0 && lua_tointeger(L, -1) <= INT32_MAX,
-        opts, "field 'backlog' must be a positive integer");
-    options.backlog = (int)lua_tointeger(L, -1);
-  }
-  tide_listener *listener = tl_listener_new(L, rt);
-  int error = tide_listener_open(listener, rt->loop, &address, &options);
-  return error == TIDE_OK ? 1 : tl_raise_address(L, rt, error, &address);
+  int option = tl_options(L, options_index(L, &address, 1), LISTENING);
+  return push_listener(L, rt, &address, option);
+}
+
+/* net.serve(handler, host, port[, options]), net.serve(handler, "unix:/path"[, options]) -> Server,
+ * which listens already. The rest is in lua/tide/net.lua. */
+static int net_serve(lua_State *L) {
+  enum { OWN = 4 }; /* options of LISTENING */
+  tl_runtime *rt = tl_rt(L);
+  tide_address address = {0};
+  tl_loop(L, rt);
+  tl_check_callable(L, 1);
+  tl_check_address(L, rt, 2, &address);
+  int option = tl_options(L, options_index(L, &address, 2),
+                          LISTENING " max_connections:count on_error:function");
+  push_listener(L, rt, &address, option);
+  tl_hook_push(L, rt, "serve");
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, -3);
+  lua_pushvalue(L, option + OWN);
+  lua_pushvalue(L, option + OWN + 1);
+  lua_call(L, 4, 1);
+  return 1;
 }
 
 /* net.pair() -> Stream, Stream */
@@ -147,8 +154,11 @@ static int net_pair(lua_State *L) {
 }
 
 void tl_net_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg functions[] = {
-      {"connect", net_connect}, {"listen", net_listen}, {"pair", net_pair}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"connect", net_connect},
+                                       {"listen", net_listen},
+                                       {"serve", net_serve},
+                                       {"pair", net_pair},
+                                       {NULL, NULL}};
   static const luaL_Reg connector[] = {{"__gc", connector_gc}, {NULL, NULL}};
   tl_stream_open(L, rt);
   tl_listener_open(L, rt);

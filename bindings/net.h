@@ -19,9 +19,6 @@ int tl_address_push(lua_State *L, const tide_address *address);
 /* Raises `error`, with the address in its message. */
 int tl_raise_address(lua_State *L, const tl_runtime *rt, int error, const tide_address *address);
 
-/* The field of the options at `index` (which may be none); missing ones are pushed as nil. */
-int tl_option(lua_State *L, int index, const char *name);
-
 void tl_stream_open(lua_State *L, tl_runtime *rt);
 void tl_listener_open(lua_State *L, tl_runtime *rt);
 

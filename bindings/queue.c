@@ -183,13 +183,7 @@ static int queue_join(lua_State *L) {
 /* queue:close{immediate=false} */
 static int queue_close(lua_State *L) {
   tide_queue *queue = check_queue(L);
-  bool immediate = false;
-  if (lua_istable(L, 2)) {
-    lua_getfield(L, 2, "immediate");
-    immediate = lua_toboolean(L, -1);
-  } else if (!lua_isnoneornil(L, 2)) {
-    luaL_checktype(L, 2, LUA_TTABLE);
-  }
+  bool immediate = lua_toboolean(L, tl_options(L, 2, "immediate:flag"));
   uint32_t slot; /* what nobody was handed; the others' slots are on their way */
   tide_queue_close(queue, immediate);
   while (immediate && tide_queue_drop(queue, &slot)) clear(L, slot);

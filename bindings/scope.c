@@ -1,6 +1,4 @@
 /* scope.c: timeouts, cancel scopes and shields. */
-#include <math.h>
-
 #include "bindings.h"
 
 typedef struct tl_scope {
@@ -127,16 +125,9 @@ static int scope_(lua_State *L) {
   uint32_t flags = 0;
   tl_check_callable(L, 1);
   lua_settop(L, 2);
-  if (!lua_isnil(L, 2)) {
-    luaL_checktype(L, 2, LUA_TTABLE);
-    if (lua_getfield(L, 2, "timeout") != LUA_TNIL) {
-      if (!lua_isnumber(L, -1)) return luaL_argerror(L, 2, "field 'timeout' must be a number");
-      luaL_argcheck(L, !isnan(lua_tonumber(L, -1)), 2, "field 'timeout' must not be NaN");
-      when = seconds_from_now(L, rt, 3);
-    }
-    lua_getfield(L, 2, "shield");
-    if (lua_toboolean(L, -1)) flags = TIDE_SCOPE_SHIELD;
-  }
+  tl_options(L, 2, "timeout:seconds shield:flag");
+  if (!lua_isnil(L, 3)) when = seconds_from_now(L, rt, 3);
+  if (lua_toboolean(L, 4)) flags = TIDE_SCOPE_SHIELD;
   lua_settop(L, 1);
   tl_task *task = enter_any(L, rt);
   tl_scope *scope = new_scope(L, rt, flags);

@@ -45,16 +45,16 @@ static size_t check_size(lua_State *L, int index, size_t otherwise) {
   return lua_isnoneornil(L, index) ? otherwise : tl_check_count(L, index, 1);
 }
 
-/* The field `max` of the options at `index`; math.huge and nothing at all: `otherwise`. */
+/* The option `max` of those at `index`, the last argument. */
 static size_t option_max(lua_State *L, int index, size_t otherwise) {
-  size_t max = otherwise;
-  if (tl_option(L, index, "max") != LUA_TNIL) {
-    double value = lua_tonumber(L, -1);
-    luaL_argcheck(L, value >= 1, index, "field 'max' must be a positive number");
-    max = value < (double)SIZE_MAX ? (size_t)value : SIZE_MAX;
+  if (lua_isnoneornil(L, index)) return otherwise;
+  int max = tl_options(L, index, "max:size");
+  if (!lua_isnil(L, max)) {
+    double value = lua_tonumber(L, max);
+    otherwise = value < (double)SIZE_MAX ? (size_t)value : SIZE_MAX;
   }
-  lua_pop(L, 1);
-  return max;
+  lua_settop(L, index);
+  return otherwise;
 }
 
 /* Puts the field `max` in the place of the options at `index`, the last argument: they may be

@@ -378,7 +378,7 @@ describe("wrong arguments", function()
     bad("bad argument #1 to 'sleep' (number expected, got no value)", function() tide.sleep() end)
     bad("Queue expected, got no value", tide.Queue().get)
     bad("a value without a __close cannot be the closing value", function() tide.iter(print, 1, 2, 5) end)
-    bad("field 'max' must be an integer from 1 to 2147483647", function() tide.TaskGroup(print, { max = 2 ^ 31 }) end)
+    bad("field 'max' must be a positive integer, at most 2147483647", function() tide.TaskGroup(print, { max = 2 ^ 31 }) end)
     bad("bad argument #1 to 'sleep' (must not be negative or NaN)", function() tide.sleep(-1) end)
     bad("bad argument #1 to 'sleep' (must not be negative or NaN)", function() tide.sleep(0 / 0) end)
     bad("bad argument #1 to 'spawn' (function expected, got no value)", function() tide.spawn() end)
@@ -462,6 +462,103 @@ describe("wrong arguments", function()
     bad("bad argument #1 to 'add_done_callback' (function expected", function() task:add_done_callback(1) end)
     bad("bad argument #1 to 'set_error'", function() tide.Future():set_error() end)
     bad("bad argument #1 to 'notify'", function() tide.Condition():notify "x" end)
+  end))
+
+  local function nothing() end
+
+  -- Each function that has options: how it is called with some, what it has.
+  local function users_of_options()
+    local near = tide.net.pair()
+    local server <close> = tide.net.serve(nothing, "127.0.0.1", 0)
+    local function serve(options) tide.net.serve(nothing, "127.0.0.1", 0, options):close() end
+    local listening = { nodelay = "flag", reuseport = "flag", backlog = "count", tls = "missing" }
+    local serving = { max_connections = "count", on_error = "function" }
+    for name, kind in pairs(listening) do serving[name] = kind end
+    local testing = {
+      clock = "choice", seed = "integer", seeds = "count", autojump_threshold = "span",
+    }
+    return {
+      scope = { function(options) tide.scope(nothing, options) end, { timeout = "seconds", shield = "flag" } },
+      TaskGroup = { function(options) tide.TaskGroup(nothing, options) end, { max = "count", name = "string" } },
+      ["TaskGroup "] = { function(options) tide.TaskGroup(options) end, { max = "count", name = "string" } },
+      gather = { tide.gather, { return_errors = "flag" } },
+      wait = { tide.wait, { timeout = "seconds", return_when = "choice" } },
+      race = { tide.race, {} },
+      as_completed = { tide.as_completed, {} },
+      close = { function(options) tide.Queue():close(options) end, { immediate = "flag" } },
+      ["close "] = { function(options) server:close(options) end, { grace = "seconds" } },
+      debug = { tide.debug, { slow = "span", report = "function" } },
+      map_concurrent = {
+        function(options) tide.iter {}:map_concurrent(1, nothing, options) end, { ordered = "flag" },
+      },
+      connect = {
+        function(options) tide.net.connect("127.0.0.1", 1, options) end,
+        { nodelay = "flag", local_address = "string", tls = "missing" },
+      },
+      ["connect "] = { function(options) tide.net.connect("unix:@x", options) end, { nodelay = "flag" } },
+      listen = { function(options) tide.net.listen("127.0.0.1", 0, options):close() end, listening },
+      serve = { serve, serving },
+      read_line = { function(options) near:read_line(options) end, { max = "size" } },
+      read_until = { function(options) near:read_until("x", options) end, { max = "size" } },
+      read_all = { function(options) near:read_all(options) end, { max = "size" } },
+      lines = { function(options) near:lines(options) end, { max = "size" } },
+      run = { function(options) tide.testing.run(nothing, options) end, testing },
+      wrap = { function(options) tide.testing.wrap(nothing, options) end, testing },
+    }
+  end
+
+  local misfits = {
+    flag = { 1, "true", {} },
+    seconds = { "1", 0 / 0, true },
+    span = { "1", 0 / 0, -1, true },
+    count = { 0, -1, 1.5, 2 ^ 31, "1", true },
+    size = { 0, 0.5, 0 / 0, "1" },
+    integer = { 1.5, "1", true },
+    string = { 1, true, {} },
+    ["function"] = { 1, "print", {} },
+    choice = { 1, "", "nonsense", true },
+    missing = { true, 1, {} },
+  }
+
+  it("unknown options are named, with those that there are", run(function()
+    for name, user in pairs(users_of_options()) do
+      local call, known = user[1], user[2]
+      name = name:match "%S+"
+      local err = fails(("%s' (unknown option 'mispelt': there are "):format(name), call, { mispelt = 1 })
+      for option in pairs(known) do assert.matches("'" .. option .. "'", err) end
+      fails(("%s' (unknown option "):format(name), call, { [true] = 1 })
+    end
+    fails("(unknown option '1': there are 'immediate')", function() tide.Queue():close { true } end)
+    fails("(unknown option 'timeout': there are none)", function() tide.race { nothing, timeout = 1 } end)
+    tide.debug(false)
+  end))
+
+  it("options of a wrong type are named", run(function()
+    for name, user in pairs(users_of_options()) do
+      for option, kind in pairs(user[2]) do
+        for _, value in ipairs(misfits[kind]) do
+          fails(("%s' (field '%s' "):format(name:match "%S+", option), user[1], { [option] = value })
+        end
+      end
+    end
+    tide.debug(false)
+  end))
+
+  it("options may come from a metatable, and are checked like others", run(function()
+    local function with(defaults) return setmetatable({}, { __index = defaults }) end
+    assert.has_error(function() tide.TaskGroup(with { max = 0 }) end)
+    local group <close> = tide.TaskGroup(with { name = "from defaults" })
+    assert.matches("from defaults", tostring(group))
+  end))
+
+  it("an entry of a list behind a nil is not left out silently", run(function()
+    for _, f in ipairs { tide.gather, tide.wait, tide.race, tide.as_completed } do
+      local list = { nothing }
+      list[5] = nothing
+      fails("entry 5 comes behind a nil", f, list)
+      fails("expected, got nil", f, table.pack(nothing, nil))
+    end
+    assert.are.equal(1, #tide.gather(table.pack(function() return 1 end)))
   end))
 
   it("nil where a function was meant is no function left out", run(function()

@@ -171,7 +171,7 @@ describe("tide.timeout", function()
       tide.timeout(1, 5)
     end)
     helper.fails("NaN", tide.timeout, 0 / 0)
-    helper.fails("#2 to 'tide.scope' (field 'timeout' must not be NaN)", tide.scope, print, { timeout = 0 / 0 })
+    helper.fails("#2 to 'tide.scope' (field 'timeout' must be a number)", tide.scope, print, { timeout = 0 / 0 })
   end))
 
   if not helper.inside then

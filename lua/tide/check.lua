@@ -1,4 +1,8 @@
 -- tide.check: wrong arguments, told in the manner of Lua's own library.
+local tide = require "tide"
+
+local read_options = tide.read_options
+
 local check = {}
 
 -- Raises "bad argument". `level` is as for error: whose fault it is, seen from who calls this: 2 is
@@ -37,6 +41,18 @@ end
 function check.seconds(position, name, value, level)
   check.type(position, name, "number", value, level + 1)
   if value ~= value then check.fail(position, name, "must not be NaN", level + 1) end
+end
+
+local function options_read(position, name, level, problem, ...)
+  if problem then check.fail(position, name, problem, level + 1) end
+  return ...
+end
+
+-- The values of the options that are known, in their order: bindings/options.c says how `known` is
+-- written. Raises for others, and for values that are wrong.
+function check.options(position, name, known, options, level)
+  if options ~= nil then check.type(position, name, "table", options, level + 1) end
+  return options_read(position, name, level, read_options(options, known))
 end
 
 -- The object of a method, which is of that class where `is` says so.

@@ -30,16 +30,16 @@ local function check_entry(position, name, entry, level)
   check.unexpected(position, name, "function, Task, Future or awaitable", entry, level + 1)
 end
 
--- The entries of the list, a copy. All arguments are checked before the first task is spawned: one
--- that is refused leaves nothing running.
-local function checked(list, name)
+-- The entries of the list, a copy, and the values of the options that are known. All arguments are
+-- checked before the first task is spawned: one that is refused leaves nothing running.
+local function checked(list, name, known)
   check.type(1, name, "table", list, 3)
   local entries = {}
-  for i = 1, #list do
+  for i = 1, math.type(list.n) == "integer" and list.n or #list do -- n: of table.pack
     entries[i] = list[i]
     check_entry(i, name, entries[i], 3)
   end
-  return entries
+  return entries, check.options(1, name, "[]" .. known, list, 3)
 end
 
 -- A Task or Future for an entry: functions are spawned, awaitables awaited in a task.
@@ -66,8 +66,9 @@ end
 
 -- tide.gather{a, b, ..., return_errors=false} (waits) -> list of first results, in order
 function tide.gather(list)
-  local futures = start(checked(list, "gather"))
-  local results, get = {}, list.return_errors and result_or_error or first_result
+  local entries, return_errors = checked(list, "gather", "return_errors:flag")
+  local futures = start(entries)
+  local results, get = {}, return_errors and result_or_error or first_result
   local pending <close> = join(futures, true)
   for _ = 1, #futures do
     local i = pending:next()
@@ -86,20 +87,10 @@ local conditions = {
   first_error = has_failed,
 }
 
--- The options of wait: when enough have ended, and in which time.
-local function wait_options(list)
-  local enough, timeout = conditions[list.return_when or "all"], list.timeout
-  if not enough then check.fail(1, "wait", "field 'return_when' must be 'all', 'first' or 'first_error'", 3) end
-  if timeout ~= nil and (type(timeout) ~= "number" or timeout ~= timeout) then
-    check.fail(1, "wait", "field 'timeout' must be a number", 3)
-  end
-  return enough, timeout
-end
-
 -- tide.wait{t1, t2, ..., timeout=, return_when="all"|"first"|"first_error"} (waits) -> done, pending
 function tide.wait(list)
-  local entries = checked(list, "wait")
-  local enough, timeout = wait_options(list)
+  local entries, timeout, return_when = checked(list, "wait", "timeout:seconds return_when:all|first|first_error")
+  local enough = conditions[return_when or "all"]
   local futures = start(entries)
   local members <close> = join(futures, false)
   local function collect()
@@ -137,7 +128,7 @@ end
 
 -- tide.race{f1, t2, ...} (waits) -> index, results of the first to finish
 function tide.race(list)
-  local entries = checked(list, "race")
+  local entries = checked(list, "race", "")
   if #entries == 0 then check.fail(1, "race", "nothing to race", 2) end
   local futures = start(entries)
   local race <close> = setmetatable({ futures = futures, members = join(futures, true), first = nil }, Race)
@@ -147,7 +138,8 @@ end
 
 -- for task in tide.as_completed{...} do
 function tide.as_completed(list)
-  local futures = start(checked(list, "as_completed"))
+  local entries = checked(list, "as_completed", "")
+  local futures = start(entries)
   local members = join(futures, false)
   return function()
     local i = members:next()

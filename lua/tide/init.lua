@@ -14,6 +14,7 @@ require "tide.tree"
 
 -- what only the parts need
 tide.set_hook = nil
+tide.read_options = nil
 tide.join = nil
 tide.shielded_await = nil
 tide.shield_call = nil

@@ -308,19 +308,14 @@ local function map_all(pipe, step, fn, ordered)
   if mapping.last_failure then pipe:fail(mapping.last_failure[1], mapping.last_failure[2]) end
 end
 
-local function is_ordered(options)
-  if options == nil then return true end
-  check.type(3, "map_concurrent", "table", options, 3)
-  return options.ordered ~= false
-end
-
 -- it:map_concurrent(n, fn[, {ordered=true}]) -> Iter of what fn gives; at most n values are at work,
 -- or done and not taken yet. Unordered: results as they come
 function Iter:map_concurrent(n, fn, options)
   check_self(self, "map_concurrent")
   n = iter.check_count(n, 1, "map_concurrent")
   iter.check_function(fn, 2, "map_concurrent")
-  return new("map_concurrent", self, self, n, map_all, self.step, fn, is_ordered(options))
+  local ordered = check.options(3, "map_concurrent", "ordered:flag", options, 2)
+  return new("map_concurrent", self, self, n, map_all, self.step, fn, ordered ~= false)
 end
 
 -- ---- merge

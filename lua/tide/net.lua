@@ -149,22 +149,12 @@ local function note_closer(server)
   return is_connection
 end
 
-local function grace_of(opts)
-  if opts == nil then return 0 end
-  check.type(1, "close", "table", opts, 3)
-  local grace = opts.grace
-  if grace ~= nil and (type(grace) ~= "number" or grace ~= grace) then
-    check.fail(1, "close", "field 'grace' must be a number", 3)
-  end
-  return grace or 0
-end
-
 -- server:close{grace=0} (waits): stops accepting; connections get `grace` seconds to end, then are
 -- cancelled. Returns when all have ended. Connections that call this themselves are neither
 -- cancelled nor awaited by each other. Cancelling the caller cuts the grace short. Outside a task
 -- there is no grace and no wait.
 function Server:close(opts)
-  local grace = grace_of(opts)
+  local grace = check.options(1, "close", "grace:seconds", opts, 2) or 0
   local for_closer = note_closer(self)
   local ok, err = true, nil
   stop_accepting(self)
@@ -212,58 +202,17 @@ function Server:__tostring()
     #self == 1 and "" or "s", self.closing and "closed" or "open")
 end
 
-local function check_options(position, opts)
-  check.type(position, "serve", "table", opts, 4)
-  local max = opts.max_connections
-  if max ~= nil and (math.type(max) ~= "integer" or max < 1) then
-    check.fail(position, "serve", "field 'max_connections' must be a positive integer", 4)
-  end
-  if opts.on_error ~= nil and not check.is_callable(opts.on_error) then
-    check.fail(position, "serve", "field 'on_error' must be a function", 4)
-  end
-end
-
--- What net.listen does not check. The options, which come third where there is no port.
-local function check_arguments(handler, host, port, opts)
-  check.callable(1, "serve", handler, 3)
-  check.type(2, "serve", "string", host, 3)
-  local is_unix = host:find "^unix:"
-  if not is_unix and not math.tointeger(port) then check.unexpected(3, "serve", "integer", port, 3) end
-  local position = 4
-  if is_unix and type(port) == "table" then position, opts = 3, port end
-  if opts ~= nil then check_options(position, opts) end
-  return opts or {}
-end
-
-local function listen(...)
-  local listener = net.listen(...) -- no tail call: errors name it
-  return listener
-end
-
--- net.listen, for serve: what it says of its arguments is said of serve's, which come one later.
-local function listen_for_serve(...)
-  local ok, result = raw_pcall(listen, ...)
-  if ok then return result end
-  local position, what
-  if type(result) == "string" then position, what = result:match "bad argument #(%d+) to 'listen' %((.*)%)$" end
-  if not position then error(result, 0) end
-  check.fail(math.tointeger(position) + 1, "serve", what, 3)
-end
-
--- net.serve(handler, host, port[, opts]), net.serve(handler, "unix:/path"[, opts]) -> Server, which
--- listens already. handler(stream) runs in a task of its own for each connection, whose stream is
--- closed when it returns or fails. opts are those of net.listen, and max_connections (accepting
--- pauses at so many), on_error(err, stream) (instead of the report that a background task's failure
--- gets). The server lasts until it is closed, or until the run ends.
-function net.serve(handler, host, port, opts)
-  local options = check_arguments(handler, host, port, opts)
-  local listener = listen_for_serve(host, port, opts)
+-- The Server over a listener: net.serve, whose arguments were checked by C. handler(stream) runs in a
+-- task of its own for each connection, whose stream is closed when it returns or fails. Accepting
+-- pauses at `max_connections`; on_error(err, stream) comes instead of the report that a background
+-- task's failure gets. The server lasts until it is closed, or until the run ends.
+tide.set_hook("serve", function(handler, listener, max_connections, on_error)
   local server = setmetatable({
     handler = handler,
-    on_error = options.on_error,
+    on_error = on_error,
     listener = listener,
     bound = { listener:address() },
-    max_connections = options.max_connections,
+    max_connections = max_connections,
     starting = {},
     checking = false,
     closing = false,
@@ -271,6 +220,6 @@ function net.serve(handler, host, port, opts)
   server.acceptor = spawn(run_server, server):set_name("server " .. table.concat(server.bound, ":"))
   server.acceptor:add_done_callback(function(acceptor) acceptor_ended(server, acceptor) end)
   return server
-end
+end)
 
 return net

@@ -103,23 +103,17 @@ end
 
 -- ---- options
 
-local function check_field(valid, caller, name, expected)
-  if not valid then check.fail(2, caller, ("field '%s' must be %s"):format(name, expected), 4) end
-end
-
 -- What the options of `caller` say, with what they do not.
 local function read_options(caller, fn, opts)
   check.callable(1, caller, fn, 3)
-  check.type(2, caller, "table", opts, 3)
-  local clock, threshold = opts.clock or "virtual", opts.autojump_threshold or 0
-  local seeds = opts.seeds or 1
-  local seed = opts.seed or opts.seeds and 1 or 0
-  check_field(clock == "virtual" or clock == "real", caller, "clock", '"virtual" or "real"')
-  check_field(type(threshold) == "number" and threshold >= 0, caller, "autojump_threshold",
-    "a number of seconds")
-  check_field(math.type(seed) == "integer", caller, "seed", "an integer")
-  check_field(math.type(seeds) == "integer" and seeds > 0, caller, "seeds", "a positive integer")
-  return { virtual = clock == "virtual", threshold = threshold, seed = seed, seeds = seeds }
+  local clock, seed, seeds, threshold = check.options(2, caller,
+    "clock:virtual|real seed:integer seeds:count autojump_threshold:span", opts, 3)
+  return {
+    virtual = clock ~= "real",
+    threshold = threshold or 0,
+    seed = seed or seeds and 1 or 0,
+    seeds = seeds or 1,
+  }
 end
 
 -- ---- runs
@@ -137,7 +131,7 @@ end
 -- whenever all tasks wait. Inside a task (waits) fn runs in a task of its own, and what it started
 -- is cancelled in the end. opts: clock "virtual" | "real", seed, seeds, autojump_threshold.
 function testing.run(fn, opts)
-  local options = read_options("run", fn, opts or {})
+  local options = read_options("run", fn, opts)
   local run = current_task() and run_inside or run_outside
   local results
   for i = 0, options.seeds - 1 do
@@ -154,7 +148,7 @@ end
 
 -- testing.wrap(fn[, opts]) -> function(...) that calls fn(...) inside testing.run
 function testing.wrap(fn, opts)
-  read_options("wrap", fn, opts or {})
+  read_options("wrap", fn, opts)
   return function(...)
     local arguments = pack(...)
     return testing.run(function() return fn(unpack(arguments, 1, arguments.n)) end, opts)
