@@ -133,6 +133,8 @@ struct tl_task {
   uint8_t how;       /* while TL_CLOSING: of tl_runtime.how, what the body has left */
   bool kept;         /* then: and whether it has left a value */
   uint8_t swallowed; /* cancellations raised since it was last in no cancelled scope: debug.c */
+  bool seen;         /* the program knows its coroutine, which is then no other task's */
+  bool traced;       /* TL_TRACEBACKS may have an entry of its coroutine */
 };
 
 typedef struct tl_future {
@@ -229,8 +231,8 @@ void tl_error_value_push(lua_State *L, int index);
 
 bool tl_error_is(lua_State *L, const tl_runtime *rt, int index, const char *kind);
 bool tl_error_is_cancel(lua_State *L, const tl_runtime *rt, int index); /* of one's own scopes */
-/* Whether the error, which leaves that scope's body, is a cancellation that was asked of it. One that
- * was not, of a task that was awaited, or raised by the program, is a failure as any other. */
+/* Whether the error, which leaves that scope's body, is a cancellation that was asked of it. One
+ * that was not, of a task that was awaited, or raised by the program, is a failure as any other. */
 bool tl_error_was_asked(lua_State *L, const tl_runtime *rt, int index, const tide_scope *scope);
 /* Says more of the error on top where it is Lua's limit of nested C calls; [-1, +1, m] */
 void tl_error_explain(lua_State *L);
@@ -246,7 +248,8 @@ void tl_traceback_take(lua_State *L, const tl_runtime *rt, int error_index);
 /* Keeps, for who raises it in L, the traceback of the error on top of a coroutine that has failed:
  * before it is reset. Raises nothing. */
 void tl_traceback_capture(lua_State *L, lua_State *co);
-void tl_traceback_forget(lua_State *L, const tl_runtime *rt);
+void tl_traceback_forget(lua_State *L, const tl_runtime *rt); /* of the error on top: was caught */
+void tl_traceback_clear(lua_State *L, const tl_runtime *rt, lua_State *co); /* whatever there is */
 void tl_error_open(lua_State *L, tl_runtime *rt);
 
 /* wait.c */
@@ -324,6 +327,8 @@ int tl_call(lua_State *L, tl_runtime *rt, const tl_recall *recall, void *self);
 
 /* protect.c: pcall and xpcall; coroutine.c: coroutine.*; both put into globals. */
 void tl_protect_open(lua_State *L, tl_runtime *rt);
+bool tl_protect_handles(
+    lua_CFunction function); /* does it call the message handler of an xpcall? */
 void tl_coroutine_open(lua_State *L, tl_runtime *rt);
 /* For what resumes coroutines as coroutine.wrap does: the scope to resume in; the resume, of what
  * is on the coroutine's stack, whose results come to L's top (their number, or -1 and an error;

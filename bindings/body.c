@@ -187,10 +187,12 @@ static void end_task(tl_task *task, tide_future_state state, bool reusable) {
   tl_runtime *rt = task->rt;
   lua_State *box = rt->box, *co = task->co;
   if (co != NULL && TL_UNLIKELY(lua_gethook(co) != NULL)) reset_hook(rt, co);
+  if (co != NULL && TL_UNLIKELY(task->traced)) tl_traceback_clear(box, rt, co);
+  bool again = reusable && !task->seen; /* the coroutine */
   bool supervised = tide_container(task->task.own.parent, tide_group, scope)->supervised;
   if (co == rt->spare) {
-    if (!reusable) rt->spare = NULL;
-  } else if (co != NULL && reusable) {
+    if (!again) rt->spare = NULL;
+  } else if (co != NULL && again) {
     free_coroutine(rt);
   }
   if (TL_UNLIKELY(co == NULL)) drop_arguments(box, task);
@@ -417,6 +419,7 @@ tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int grou
   task->next_failed = 0;
   task->values = (uint16_t)count;
   task->swallowed = 0;
+  task->seen = task->traced = false;
   task->loops = TL_NO_LOOPS;
   tide_task_init(&task->task, rt->loop, &task_ops);
   if (group_index != 0) task->task.future.user = TL_CHILD;

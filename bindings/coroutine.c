@@ -212,7 +212,10 @@ static int co_status(lua_State *L) {
   return 1;
 }
 
+/* Whoever has a task's coroutine may keep things by it: it will not be another task's. */
 static int co_running(lua_State *L) {
+  tl_task *task = tl_rt(L)->current;
+  if (task != NULL && task->co == L) task->seen = true;
   lua_pushboolean(L, lua_pushthread(L));
   return 2;
 }

@@ -118,10 +118,10 @@ int tl_rethrow(lua_State *L, tl_runtime *rt) {
 }
 
 /* The traceback of an error is made where it is raised, by the first handler that it passes, and
- * kept with the error for the coroutine that it goes through: in TL_TRACEBACKS, until its task has
- * ended. What is kept may begin further away, in a task that was awaited and failed, or in a
- * coroutine that was resumed. An error of tide's has in its field `traceback` where it was raised
- * first. */
+ * kept with the error for the coroutine that it goes through: in TL_TRACEBACKS, until it is caught,
+ * or its task has ended. What is kept may begin further away, in a task that was awaited and
+ * failed, or in a coroutine that was resumed. An error of tide's has in its field `traceback` where
+ * it was raised first. */
 
 /* Pushes TL_TRACEBACKS and, as its key, `co`. */
 static void push_place(lua_State *L, const tl_runtime *rt, lua_State *co) {
@@ -153,6 +153,7 @@ static void keep_traceback(lua_State *L, const tl_runtime *rt, lua_State *co) {
   lua_rawseti(L, -2, 2);
   lua_rawset(L, -3);
   lua_settop(L, traceback);
+  if (rt->current != NULL && rt->current->co == co) rt->current->traced = true;
 }
 
 /* Pushes the task of which the function of `ar` has just got the error at 1, or nothing. */
@@ -282,9 +283,7 @@ static int capture(lua_State *L) {
   lua_State *co = lua_touserdata(L, 2);
   lua_settop(L, 1);
   if (is_cancellation(L, rt, 1)) {
-    push_place(L, rt, co);
-    lua_pushnil(L);
-    lua_rawset(L, -3);
+    tl_traceback_clear(L, rt, co);
     return 0;
   }
   if (push_origin(L, rt, co, 0))
@@ -320,27 +319,39 @@ int tl_raise_traced(lua_State *L, tl_runtime *rt) {
   return tl_rethrow(L, rt);
 }
 
-void tl_traceback_forget(lua_State *L, const tl_runtime *rt) {
-  push_place(L, rt, L);
+void tl_traceback_clear(lua_State *L, const tl_runtime *rt, lua_State *co) {
+  push_place(L, rt, co);
   lua_pushnil(L);
   lua_rawset(L, -3);
   lua_pop(L, 1);
 }
 
-void tl_traceback_take(lua_State *L, const tl_runtime *rt, int error_index) {
-  error_index = lua_absindex(L, error_index);
+/* Pushes the traceback that is kept for the error at `index` in this coroutine, or nil, and forgets
+ * it. What is kept for another one stays: that one is still on its way, through a `<close>`. */
+static int take_kept(lua_State *L, const tl_runtime *rt, int index) {
   int top = lua_gettop(L);
   lua_pushnil(L);
   push_place(L, rt, L);
   if (lua_rawget(L, -2) == LUA_TTABLE) {
     lua_rawgeti(L, -1, 1);
     lua_rawgeti(L, -2, 2);
-    if (lua_rawequal(L, -2, error_index)) lua_replace(L, top + 1);
+    bool same = lua_rawequal(L, -2, index);
+    if (same) lua_replace(L, top + 1);
     lua_settop(L, top + 1);
-    tl_traceback_forget(L, rt);
+    if (same) tl_traceback_clear(L, rt, L);
   }
   lua_settop(L, top + 1);
-  if (!lua_isnil(L, -1) || !is_error(L, rt, error_index)) return;
+  return lua_type(L, -1);
+}
+
+void tl_traceback_forget(lua_State *L, const tl_runtime *rt) {
+  take_kept(L, rt, lua_gettop(L));
+  lua_pop(L, 1);
+}
+
+void tl_traceback_take(lua_State *L, const tl_runtime *rt, int error_index) {
+  error_index = lua_absindex(L, error_index);
+  if (take_kept(L, rt, error_index) != LUA_TNIL || !is_error(L, rt, error_index)) return;
   lua_pop(L, 1);
   raw_field(L, error_index, "traceback");
 }

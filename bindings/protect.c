@@ -9,7 +9,9 @@ static bool passes_through(lua_State *L, const tl_runtime *rt) {
 
 static int finish(lua_State *L, int status, lua_KContext extra) {
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - (int)extra;
-  if (passes_through(L, tl_rt(L))) return lua_error(L);
+  tl_runtime *rt = tl_rt(L);
+  if (passes_through(L, rt)) return lua_error(L);
+  tl_traceback_forget(L, rt);
   tl_error_explain(L);
   lua_pushboolean(L, 0);
   lua_pushvalue(L, -2);
@@ -27,12 +29,15 @@ static int protected_call(lua_State *L) {
 /* The handler of xpcall: the user's, but for cancellation on its way out. */
 static int handle(lua_State *L) {
   if (passes_through(L, tl_rt(L))) return 1;
+  tl_traceback_forget(L, tl_rt(L)); /* of what the handler returns there is none */
   tl_error_explain(L);
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, 1);
   lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
   return lua_gettop(L);
 }
+
+bool tl_protect_handles(lua_CFunction function) { return function == handle; }
 
 /* xpcall(f, handler, ...) */
 static int protected_call_with_handler(lua_State *L) {

@@ -5,24 +5,44 @@
 
 char tl_marker;
 
-/* Pushes "module.name" for the function on top, which is popped, as the loaded modules have it; or
- * nil. */
-static void push_known_name(lua_State *L) {
-  int function = lua_gettop(L);
-  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  for (lua_pushnil(L); lua_next(L, function + 1) != 0; lua_settop(L, function + 2)) {
-    if (lua_type(L, function + 2) != LUA_TSTRING || !lua_istable(L, function + 3)) continue;
-    for (lua_pushnil(L); lua_next(L, function + 3) != 0; lua_pop(L, 1)) {
-      if (!lua_rawequal(L, function, -1) || lua_type(L, -2) != LUA_TSTRING) continue;
-      lua_pushfstring(L, "%s.%s", lua_tostring(L, function + 2), lua_tostring(L, -2));
+/* Of the module, a name and its table on top, which are popped: replaces the function at `function`
+ * by "module.name" where the module has it; whether it does. */
+static bool name_in_module(lua_State *L, int function) {
+  int module = lua_gettop(L);
+  bool found = false;
+  if (lua_type(L, module - 1) == LUA_TSTRING && lua_istable(L, module)) {
+    for (lua_pushnil(L); !found && lua_next(L, module) != 0; lua_pop(L, 1)) {
+      found = lua_rawequal(L, function, -1) && lua_type(L, -2) == LUA_TSTRING;
+      if (!found) continue;
+      lua_pushfstring(L, "%s.%s", lua_tostring(L, module - 1), lua_tostring(L, -2));
       lua_replace(L, function);
-      lua_settop(L, function);
-      return;
     }
   }
+  lua_settop(L, module - 2);
+  return found;
+}
+
+/* Replaces the function on top by "module.name", as the loaded modules have it, Lua's own before
+ * others, which may have taken it from there; or by nil. */
+static void push_known_name(lua_State *L) {
+  static const char *const lua[] = {"_G", "table", "string", "utf8", "io", "package"};
+  int function = lua_gettop(L);
+  bool found = false;
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  for (size_t i = 0; !found && i < sizeof lua / sizeof lua[0]; i++) {
+    lua_pushstring(L, lua[i]);
+    lua_getfield(L, function + 1, lua[i]);
+    found = name_in_module(L, function);
+  }
+  for (lua_pushnil(L); !found && lua_next(L, function + 1) != 0;) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    found = name_in_module(L, function);
+  }
+  lua_settop(L, function);
+  if (found) return;
   lua_pushnil(L);
   lua_replace(L, function);
-  lua_settop(L, function);
 }
 
 /* Whether the function on top is tide's: those can be waited in. */
@@ -33,35 +53,89 @@ static bool is_ours(lua_State *L, const tl_runtime *rt) {
   return ours;
 }
 
-/* Pushes the name of the first function of `co`, from `level` on outward, that is C's and not ours,
- * or a metamethod; or nothing. What has no name may be Lua's own pcall, which does not mind. */
+/* Whether the function on top, which is C's, can be suspended in the middle: those of Lua's that
+ * can, by name, where they have one, and the originals of what tide replaced. */
+static bool is_transparent(lua_State *L) {
+  static const char *const originals[] = {"pcall", "xpcall"};
+  int function = lua_gettop(L);
+  bool is = false;
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (lua_getfield(L, -1, "tide") == LUA_TTABLE && lua_getfield(L, -1, "raw") == LUA_TTABLE) {
+    for (size_t i = 0; !is && i < sizeof originals / sizeof originals[0]; i++) {
+      lua_getfield(L, function + 3, originals[i]);
+      is = lua_rawequal(L, function, -1);
+      lua_pop(L, 1);
+    }
+  }
+  lua_settop(L, function);
+  return is;
+}
+
+/* Replaces the function of C's on top by what to call it, or by nil where it is not in the way. Who
+ * is called by C only, such as a task's body, has no name. */
+static void name_culprit(lua_State *L, const lua_Debug *ar) {
+  bool transparent = is_transparent(L);
+  push_known_name(L);
+  const char *name = lua_tostring(L, -1);
+  if (name != NULL && strncmp(name, "_G.", 3) == 0) {
+    lua_pushstring(L, name + 3);
+    lua_replace(L, -2);
+    name = lua_tostring(L, -1);
+    transparent = strcmp(name, "dofile") == 0 || strcmp(name, "pairs") == 0;
+    if (strcmp(name, "error") == 0 || strcmp(name, "assert") == 0)
+      lua_pushliteral(L, "a message handler of xpcall");
+  } else if (name == NULL && strcmp(ar->namewhat, "for iterator") == 0) {
+    lua_pushliteral(L, "an iterator of C's, such as that of ipairs");
+  } else if (name == NULL && ar->name != NULL) {
+    lua_pushfstring(L, "'%s', a function of C's", ar->name);
+  } else {
+    lua_pushvalue(L, -1);
+  }
+  lua_remove(L, -2);
+  if (!transparent) return;
+  lua_pop(L, 1);
+  lua_pushnil(L);
+}
+
+/* Pushes the name of the first function of `co`, from `level` on outward, that cannot be suspended
+ * in the middle; or nothing. */
 static bool push_culprit_of(lua_State *L, const tl_runtime *rt, lua_State *co, int level) {
   lua_Debug ar;
   for (; lua_getstack(co, level, &ar); level++) {
     if (!lua_checkstack(co, 2)) return false;
     lua_getinfo(co, "Snf", &ar);
     if (co != L) lua_xmove(co, L, 1);
-    if (ar.what[0] != 'C') {
+    bool handles = tl_protect_handles(lua_tocfunction(L, -1));
+    bool finalizer = strcmp(ar.namewhat, "metamethod") == 0 && strstr(ar.name, "gc") != NULL;
+    bool hook = strcmp(ar.namewhat, "hook") == 0;
+    if (handles || finalizer || hook) {
       lua_pop(L, 1);
-      if (strcmp(ar.namewhat, "metamethod") != 0) continue;
-      lua_pushfstring(L, "a metamethod (%s)", ar.name);
+      lua_pushstring(L, handles     ? "a message handler of xpcall"
+                        : finalizer ? "a finalizer (__gc)"
+                                    : "a debug hook");
       return true;
     }
-    if (is_ours(L, rt)) {
+    if (ar.what[0] != 'C' || is_ours(L, rt)) {
       lua_pop(L, 1);
       continue;
     }
-    push_known_name(L);
+    name_culprit(L, &ar);
     if (!lua_isnil(L, -1)) return true;
     lua_pop(L, 1);
   }
   return false;
 }
 
+/* The innermost that cannot be suspended: only what it consists of can be to blame. */
 void tl_culprit_push(lua_State *L, const tl_runtime *rt) {
-  if (push_culprit_of(L, rt, L, 1)) return;
-  for (const tl_nesting *nesting = rt->nesting; nesting != NULL; nesting = nesting->outer)
-    if (push_culprit_of(L, rt, nesting->resumer, 0)) return;
+  lua_State *co = L;
+  int level = 1;
+  for (const tl_nesting *nesting = rt->nesting;; nesting = nesting->outer) {
+    if (!lua_isyieldable(co) && push_culprit_of(L, rt, co, level)) return;
+    if (nesting == NULL) break;
+    co = nesting->resumer;
+    level = 0;
+  }
   lua_pushnil(L);
 }
 
@@ -69,11 +143,11 @@ static int raise_cannot_wait(lua_State *L, const tl_runtime *rt, const char *nam
   tl_culprit_push(L, rt);
   const char *inside = lua_tostring(L, -1);
   if (inside != NULL)
-    lua_pushfstring(L,
-                    "%s cannot wait here, inside %s: Lua cannot suspend inside table.sort, "
-                    "string.gsub, load, require or a metamethod such as __tostring; do the waiting "
-                    "before the call, or in a task of its own",
-                    name, inside);
+    lua_pushfstring(
+        L,
+        "%s cannot wait here, inside %s: Lua cannot suspend there; do the waiting before "
+        "the call, or in a task of its own",
+        name, inside);
   else
     lua_pushfstring(L,
                     "%s cannot wait here: this is the cleanup of a task that is killed or of a "
@@ -100,10 +174,18 @@ tl_task *tl_enter_failed(lua_State *L, const tl_runtime *rt) {
   const char *name = tl_function_name(L, buffer, sizeof buffer);
   name = name != NULL ? lua_pushfstring(L, "'%s'", name) : "this function";
   if (rt->current == NULL) {
-    lua_pushfstring(L,
-                    "%s can only be called inside a task: use tide.run(function), or run the "
-                    "script with the program tide",
-                    name);
+    if (rt->loop != NULL && tide_loop_turning(rt->loop))
+      lua_pushfstring(
+          L,
+          "%s cannot wait here: the loop calls this between tasks, as it does callbacks "
+          "(call_soon, call_later, add_done_callback) and failure reports; for what "
+          "waits start a task in here: tide.spawn(function)",
+          name);
+    else
+      lua_pushfstring(L,
+                      "%s can only be called inside a task: use tide.run(function), or run the "
+                      "script with the program tide",
+                      name);
     tl_raise_message(L, rt, TIDE_ENO_TASK, lua_tostring(L, -1));
     return NULL;
   }

@@ -2,7 +2,7 @@
 local tide = require "tide"
 local helper = require "spec.helper"
 
-local run, turns, raises = helper.run, helper.turns, helper.raises
+local run, turns, raises, fails = helper.run, helper.turns, helper.raises, helper.fails
 
 -- A list of what the generator yields.
 local function list_of(generator)
@@ -232,6 +232,140 @@ describe("a wait inside a coroutine", function()
     turns(2)
     task:kill()
     assert.are.same({ "inner", "middle", "outer" }, { table.unpack(log) })
+  end))
+end)
+
+describe("coroutine.running", function()
+  -- How many of the tasks run in a coroutine that one before it was seen in, by `look`.
+  local function met_again(look)
+    local seen, met = {}, 0
+    for _ = 1, 4 do
+      for _, wait in ipairs { true, false } do
+        tide.spawn(function()
+          if seen[tide.raw.coroutine.running()] then met = met + 1 end
+          if wait then turns(1) end
+          look(function() seen[coroutine.running()] = true end)
+        end):await()
+      end
+    end
+    return met
+  end
+
+  for how, look in pairs {
+    ["the body"] = function(see) see() end,
+    ["a pcall"] = function(see) pcall(see) end,
+    ["a message handler"] = function(see) xpcall(error, see) end,
+    ["a message handler of the original xpcall"] = function(see) tide.raw.xpcall(error, see) end,
+    ["a comparator"] = function(see) table.sort({ 1, 2 }, see) end,
+    ["a debug hook"] = function(see)
+      debug.sethook(function()
+        debug.sethook()
+        see()
+      end, "", 1)
+    end,
+    ["a `<close>` while an error leaves"] = function(see)
+      pcall(function()
+        local _ <close> = helper.closer(see)
+        error "x"
+      end)
+    end,
+  } do
+    it("gives a coroutine that is no other task's, in " .. how, run(function()
+      assert.are.equal(0, met_again(look))
+    end))
+  end
+
+  it("lets coroutines that nobody asked for be used again", run(function()
+    local seen, met = {}, 0
+    for _ = 1, 4 do
+      tide.spawn(function()
+        local co = tide.raw.coroutine.running()
+        if seen[co] then met = met + 1 end
+        seen[co] = true
+        coroutine.wrap(function() return coroutine.running() end)() -- its own is another
+        turns(1)
+      end):await()
+    end
+    assert.are.equal(3, met)
+  end))
+
+  it("does not keep what was asked for", run(function()
+    local weak = setmetatable({}, { __mode = "k" })
+    for _ = 1, 10 do
+      tide.spawn(function()
+        weak[coroutine.running()] = true
+        turns(1)
+      end):await()
+    end
+    tide.spawn(turns, 1):await()
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(next(weak))
+  end))
+end)
+
+describe("an error that was caught is let go", function()
+  local function forms(err)
+    return {
+      timeout = function() tide.timeout(1, error, err) end,
+      scope = function() tide.scope(function() error(err) end) end,
+      TaskGroup = function() tide.TaskGroup(function() error(err) end) end,
+      try = function() assert(tide.try(error, err)) end,
+      wrap = function() coroutine.wrap(error)(err) end,
+      generator = function() tide.generator(function() error(err) end)() end,
+      task = function() tide.spawn(error, err):await() end,
+    }
+  end
+
+  for how, catch in pairs {
+    pcall = pcall,
+    xpcall = function(f) xpcall(f, function(e) return tostring(e) end) end,
+    try = tide.try,
+  } do
+    it("by " .. how .. ", while its task goes on", run(function()
+      local errors = setmetatable({}, { __mode = "v" })
+      for name in pairs(forms()) do
+        local function attempt()
+          local err = { name }
+          errors[name] = err
+          catch(forms(err)[name])
+        end
+        attempt()
+        turns(1)
+        collectgarbage()
+        collectgarbage()
+        assert.is_nil(next(errors), name)
+      end
+    end))
+  end
+
+  it("with its task, however it was caught", run(function()
+    local errors = setmetatable({}, { __mode = "v" })
+    for i = 1, 20 do
+      tide.spawn(function()
+        errors[i] = {}
+        tide.raw.pcall(tide.timeout, 1, error, errors[i])
+        turns(i % 2)
+      end)
+    end
+    turns(3)
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(next(errors))
+  end))
+
+  it("but not one on its way through a `<close>` that catches another", run(function()
+    local task = tide.spawn(function()
+      tide.timeout(1, function()
+        local _ <close> = helper.closer(function()
+          pcall(error, "another")
+          pcall(tide.timeout, 1, tide.sleep, 0)
+        end)
+        error("the one", 0)
+      end)
+    end)
+    fails("the one", task.await, task)
+    assert.matches("coroutine_spec", task:traceback())
   end))
 end)
 

@@ -2,7 +2,7 @@
 local tide = require "tide"
 local helper = require "spec.helper"
 
-local run, turns, raises, fails = helper.run, helper.turns, helper.raises, helper.fails
+local run, turns, raises, fails, failing = helper.run, helper.turns, helper.raises, helper.fails, helper.failing
 
 local function cannot_wait(f, ...)
   local ok, err = tide.raw.pcall(f, ...)
@@ -341,6 +341,91 @@ describe("what is in the way is named:", function()
     fails("attempt to yield across a C-call boundary, inside table.sort", co)
     local iter = tide.generator(function(yield) table.sort(list, yield) end)
     fails("attempt to yield across a C-call boundary, inside table.sort", iter)
+  end))
+
+  local function waits() tide.sleep(1) end
+
+  -- What a wait is told in `place`, which calls the function it is given where Lua cannot suspend.
+  local function reason(place)
+    local message
+    tide.raw.pcall(place, function()
+      local ok, err = tide.raw.pcall(waits)
+      assert(not ok, "it could wait")
+      message = tostring(err)
+    end)
+    return assert(message, "it was not called")
+  end
+
+  local function with(name, f) return setmetatable({}, { [name] = f }) end
+
+  for what, place in pairs {
+    ["table.sort"] = function(f) table.sort({ 1, 2 }, f) end,
+    ["string.gsub"] = function(f) string.gsub("a", "a", f) end,
+    ["load"] = function(f) load(f) end,
+    ["require"] = function(f)
+      package.preload["spec.place"] = f
+      package.loaded["spec.place"] = nil
+      require "spec.place"
+    end,
+    ["tostring"] = function(f) tostring(with("__tostring", f)) end,
+    ["string.format"] = function(f) string.format("%s", with("__tostring", f)) end,
+    ["table.concat"] = function(f) table.concat(with("__index", f), ",", 1, 1) end,
+    ["table.unpack"] = function(f) table.unpack(with("__index", f), 1, 1) end,
+    ["an iterator of C's, such as that of ipairs"] = function(f)
+      for _ in ipairs(with("__index", f)) do assert(false) end
+    end,
+    ["a message handler of xpcall"] = function(f) xpcall(error, f) end,
+    ["a finalizer %(__gc%)"] = function(f)
+      do local _ = with("__gc", f) end
+      collectgarbage()
+      collectgarbage()
+    end,
+    ["a debug hook"] = function(f)
+      debug.sethook(function()
+        debug.sethook()
+        f()
+      end, "", 1)
+    end,
+  } do
+    it((what:gsub("%%", "")), run(function()
+      assert.matches("'sleep' cannot wait here, inside " .. what .. ":", reason(place))
+    end))
+    it("the same further out, " .. what:gsub("%%", ""), run(function()
+      for _, between in ipairs {
+        function(f) return f end,
+        function(f) return coroutine.wrap(f) end,
+        function(f) return function() tide.generator(f)() end end,
+        function(f) return function() return with("__index", f).x end end,
+        function(f) return function() tide.raw.pcall(pairs, with("__pairs", f)) end end,
+        function(f) return function() tide.raw.xpcall(f, print) end end,
+        function(f) return function() tide.timeout(1, tide.try, f) end end,
+        function(f) return function() local _ <close> = helper.closer(f) end end,
+      } do
+        assert.matches("inside " .. what .. ":", reason(function(f) place(between(f)) end))
+      end
+    end))
+  end
+
+  it("the handler of an original xpcall", run(function()
+    assert.matches("inside a message handler of xpcall", reason(function(f) tide.raw.xpcall(error, f) end))
+  end))
+
+  it("a callback, which the loop calls", run(function()
+    local messages = {}
+    local function callback() messages[#messages + 1] = tostring(raises("no_task", waits)) end
+    tide.call_soon(callback)
+    tide.call_later(0.001, callback)
+    tide.call_at(tide.time(), callback)
+    tide.spawn(tide.sleep, 0):add_done_callback(callback)
+    tide.on_failure(callback)
+    tide.spawn(failing "x")
+    tide.sleep(0.01)
+    assert.are.equal(5, #messages)
+    for _, message in ipairs(messages) do
+      assert.matches("'sleep' cannot wait here: the loop calls this", message)
+      assert.matches("tide.spawn", message)
+      assert.is_nil(message:find "the program tide")
+    end
   end))
 
   it("also around a pcall that is Lua's own", run(function()
