@@ -9,6 +9,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "run.h"
 #include "tide.h"
 
 #define TL_UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -82,9 +83,7 @@ typedef struct tl_runtime {
   tide_time slice_began; /* when, by the real clock; only in debug mode */
   bool waking;           /* it was resumed after its wait, and nobody has taken the outcome yet */
   const tl_nesting *nesting; /* of the coroutine that runs, or NULL: it is a task's own */
-  tl_task *root;             /* the task of tide.run, or NULL */
-  bool running;              /* the loop is being run */
-  bool running_forever;      /* ... by run_forever */
+  tl_run run;                /* what is being run */
   const void *metatables[TL_CLASS_COUNT]; /* lua_topointer of each class's metatable */
   int classes[TL_CLASS_COUNT];            /* registry references of the metatables */
   int tables[TL_TABLE_COUNT];             /* registry references */
@@ -104,7 +103,6 @@ typedef struct tl_runtime {
   int failed;                   /* slot of the first task whose failure nobody saw yet; 0 */
   tl_task *last_failed;         /* the last of those; they are chained through next_failed */
   tide_defer reporter;          /* reports those at the end of the turn */
-  tide_group watchers;          /* done callbacks: they outlive a run */
 } tl_runtime;
 
 /* Bits of tide_future.user: how the owner keeps the result in the first user value. */

@@ -89,18 +89,18 @@ static int started(lua_State *L, tl_runtime *rt, tl_handle *handle, int error) {
 
 static int call_at_time(lua_State *L, tide_time when) {
   tl_runtime *rt = tl_rt(L);
-  tide_group *background = tide_loop_background(tl_loop(L, rt));
+  tide_group *home = tl_run_home(&rt->run, tl_loop(L, rt));
   tl_handle *handle = new_handle(L, rt, 2);
-  return started(L, rt, handle, tide_task_spawn_at(&handle->task, background, when));
+  return started(L, rt, handle, tide_task_spawn_at(&handle->task, home, when));
 }
 
 /* tide.call_soon(fn, ...) -> handle */
 static int call_soon(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tl_check_callable(L, 1);
-  tl_loop(L, rt);
+  tide_group *home = tl_run_home(&rt->run, tl_loop(L, rt));
   tl_handle *handle = new_handle(L, rt, 1);
-  return started(L, rt, handle, tide_task_spawn(&handle->task, tide_loop_background(rt->loop)));
+  return started(L, rt, handle, tide_task_spawn(&handle->task, home));
 }
 
 /* tide.call_later(delay, fn, ...) -> handle */
@@ -108,7 +108,7 @@ static int call_later(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tide_time delay = tl_check_time(L, 1);
   tl_check_callable(L, 2);
-  if (!rt->running) tide_loop_update_now(tl_loop(L, rt));
+  if (!rt->run.running) tide_loop_update_now(tl_loop(L, rt));
   return call_at_time(L, tide_time_add(tide_loop_now(rt->loop), delay));
 }
 
@@ -143,7 +143,7 @@ static int add_done_callback(lua_State *L) {
   tl_handle *handle = new_handle(L, rt, 2);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 2);
-  int error = tide_task_spawn_after(&handle->task, &rt->watchers, future);
+  int error = tide_task_spawn_after(&handle->task, &rt->run.watchers, future);
   started(L, rt, handle, error);
   return 0;
 }

@@ -48,8 +48,8 @@ static int begin(lua_State *L) {
     lua_getfield(L, 3, "close");
     lua_insert(L, 3);
   }
-  tide_group *background = tide_loop_background(self->rt->loop);
-  self->worker = tl_task_spawn(L, self->rt, background, 0, 3);
+  tide_group *home = tl_run_home(&self->rt->run, self->rt->loop);
+  self->worker = tl_task_spawn(L, self->rt, home, 0, 3);
   lua_setiuservalue(L, 2, WORKER);
   return 0;
 }

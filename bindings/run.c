@@ -4,39 +4,72 @@
 
 enum { DEADLOCKS_MAX = 1000 }; /* that the root task may survive */
 
-/* Kills what is left: tasks that nothing can wake, and that shield themselves. */
-static void kill_all(lua_State *L, tl_runtime *rt) {
-  tl_task *task;
-  for (int slot = 0; (task = tl_live_task_push(L, rt, &slot)) != NULL; lua_pop(L, 1))
-    tl_task_kill(L, task);
+void tl_run_init(tl_run *run, tide_loop *loop) {
+  *run = (tl_run){.running = false};
+  tide_group_init(&run->group, loop, 0, false);
+  tide_group_init(&run->outside, loop, 0, false);
+  tide_group_init(&run->watchers, loop, 0, false);
 }
 
-/* Cancels and awaits all background tasks. */
-static void drain(lua_State *L, tl_runtime *rt) {
-  tide_group *background = tide_loop_background(rt->loop);
-  tide_group_cancel(background);
-  while (background->live > 0)
-    if (tide_loop_turn(rt->loop, true) == TIDE_EDEADLOCK) kill_all(L, rt);
+/* The scope that is around all others of the task. */
+static const tide_scope *outermost(const tide_task *task) {
+  const tide_scope *scope = &task->own;
+  while (scope->parent != NULL) scope = scope->parent;
+  return scope;
+}
+
+tide_group *tl_run_home_of(tl_run *run, tide_loop *loop) {
+  const tide_task *current = tide_loop_current(loop);
+  if (current == NULL) return &run->group;
+  const tide_scope *scope = outermost(current);
+  bool outside = scope == &run->outside.scope || scope == &tide_loop_background(loop)->scope;
+  return outside ? &run->outside : &run->group;
+}
+
+/* Kills what is left in the group: tasks that nothing can wake, and that shield themselves. */
+static void kill_all(lua_State *L, tl_runtime *rt, const tide_group *group) {
+  tl_task *task;
+  for (int slot = 0; (task = tl_live_task_push(L, rt, &slot)) != NULL; lua_pop(L, 1))
+    if (outermost(&task->task) == &group->scope) tl_task_kill(L, task);
+}
+
+static void drainer_step(tide_task *task, int outcome) {
+  const tl_run *run = tide_container(task, tl_run, drainer);
+  (void)outcome;
+  if (tide_group_wait(run->drained, task) == TIDE_OK) tide_task_finish(task, TIDE_FUTURE_DONE);
+}
+
+static const tide_task_ops drainer_ops = {.name = "end of the run", .step = drainer_step};
+
+/* Cancels and awaits all tasks of the group. The loop is not to go on for others' sake. */
+static void drain(lua_State *L, tl_runtime *rt, tide_group *group) {
+  tide_task *drainer = &rt->run.drainer;
+  rt->run.drained = group;
+  tide_task_init(drainer, rt->loop, &drainer_ops);
+  tide_task_spawn(drainer, &rt->run.watchers);
+  tide_group_cancel(group);
+  while (!tide_future_ended(&drainer->future))
+    if (tide_loop_run(rt->loop, &drainer->future) == TIDE_EDEADLOCK) kill_all(L, rt, group);
   tide_loop_turn(rt->loop, false); /* reports and done callbacks of the last ones */
   while (tide_loop_lingering(rt->loop) > 0 && tide_loop_turn(rt->loop, true) == TIDE_OK) continue;
-  while (tide_scope_uncancel(&background->scope)) continue;
+  while (tide_scope_uncancel(&group->scope)) continue;
 }
 
 static void check_idle(lua_State *L, const tl_runtime *rt) {
-  if (rt->running || tide_loop_turning(tl_loop(L, rt))) tl_raise(L, rt, TIDE_EALREADY_RUNNING);
+  if (rt->run.running || tide_loop_turning(tl_loop(L, rt))) tl_raise(L, rt, TIDE_EALREADY_RUNNING);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
 }
 
 /* Raises nothing: `end` must follow. */
 static void begin(lua_State *L, tl_runtime *rt) {
-  rt->running = true;
+  rt->run.running = true;
   rt->L = L;
   tide_loop_update_now(rt->loop);
 }
 
 static void end(tl_runtime *rt) {
-  rt->running = rt->running_forever = false;
-  rt->root = NULL;
+  rt->run.running = rt->run.forever = false;
+  rt->run.root = NULL;
   rt->L = rt->main;
 }
 
@@ -68,7 +101,7 @@ static bool run_root(lua_State *L, tl_runtime *rt, tl_task *root) {
     if (tide_loop_run(rt->loop, &root->task.future) != TIDE_EDEADLOCK) continue;
     tl_deadlock(L, rt, root);
     if (++told > DEADLOCKS_MAX || tide_loop_deadline(rt->loop) == TIDE_NEVER) {
-      kill_all(L, rt);
+      kill_all(L, rt, &rt->run.group);
       return true;
     }
   }
@@ -80,14 +113,14 @@ static int run(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tl_check_callable(L, 1);
   check_idle(L, rt);
-  tl_task *root = tl_task_spawn(L, rt, tide_loop_background(rt->loop), 0, 1);
+  tl_task *root = tl_task_spawn(L, rt, &rt->run.group, 0, 1);
   lua_replace(L, 1);
   lua_settop(L, 1);
   begin(L, rt);
   root->task.future.observed = true;
-  rt->root = root;
+  rt->run.root = root;
   bool deadlocked = run_root(L, rt, root);
-  drain(L, rt);
+  drain(L, rt, &rt->run.group);
   end(rt);
   if (deadlocked) return tl_raise(L, rt, TIDE_EDEADLOCK);
   if (root->task.future.state == TIDE_FUTURE_FAILED) {
@@ -103,11 +136,10 @@ static int run_forever(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   check_idle(L, rt);
   begin(L, rt);
-  rt->running_forever = true;
+  rt->run.forever = true;
   int error = tide_loop_run(rt->loop, NULL);
-  if (tide_loop_background(rt->loop)->live == 0) error = TIDE_OK; /* nothing is left to run */
   if (error == TIDE_EDEADLOCK) note_deadlock(L);
-  drain(L, rt);
+  drain(L, rt, &rt->run.outside);
   end(rt);
   return error == TIDE_OK ? 0 : tl_raise(L, rt, error);
 }
@@ -116,18 +148,25 @@ static int run_forever(lua_State *L) {
 static int stop(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tl_loop(L, rt);
-  if (rt->running_forever)
+  if (rt->run.forever)
     tide_loop_stop(rt->loop);
-  else if (rt->root != NULL)
-    tide_task_cancel(&rt->root->task);
+  else if (rt->run.root != NULL)
+    tide_task_cancel(&rt->run.root->task);
   return 0;
+}
+
+/* tide.running() -> boolean: whether a loop runs */
+static int running(lua_State *L) {
+  const tl_runtime *rt = tl_rt(L);
+  lua_pushboolean(L, rt->run.running || (rt->loop != NULL && tide_loop_turning(rt->loop)));
+  return 1;
 }
 
 /* tide.time() -> seconds */
 static int time_(lua_State *L) {
   const tl_runtime *rt = tl_rt(L);
   tl_loop(L, rt);
-  if (!rt->running && rt->current == NULL) tide_loop_update_now(rt->loop);
+  if (!rt->run.running && rt->current == NULL) tide_loop_update_now(rt->loop);
   lua_pushnumber(L, tide_time_to_seconds(tide_loop_now(rt->loop)));
   return 1;
 }
@@ -144,24 +183,24 @@ static int on_failure(lua_State *L) {
 static int set_reason(lua_State *L) {
   tl_runtime *rt = tl_runtime_find(L);
   lua_pushstring(L, lua_touserdata(L, 1));
-  tl_reason_set(L, rt, &rt->root->task.own, -1);
+  tl_reason_set(L, rt, &rt->run.root->task.own, -1);
   return 0;
 }
 
 bool tide_lua_cancel_main(lua_State *L, const char *reason) {
   const tl_runtime *rt = tl_runtime_find(L);
-  if (rt == NULL || rt->root == NULL) return false;
+  if (rt == NULL || rt->run.root == NULL) return false;
   if (reason != NULL) {
     lua_pushcfunction(rt->L, set_reason);
     lua_pushlightuserdata(rt->L, (void *)(uintptr_t)reason);
     if (lua_pcall(rt->L, 1, 0, 0) != LUA_OK) lua_pop(rt->L, 1); /* no memory: no reason */
   }
-  return tide_task_cancel(&rt->root->task);
+  return tide_task_cancel(&rt->run.root->task);
 }
 
 void tl_run_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg functions[] = {
-      {"run", run},    {"run_forever", run_forever}, {"stop", stop},
+      {"run", run},    {"run_forever", run_forever}, {"stop", stop}, {"running", running},
       {"time", time_}, {"on_failure", on_failure},   {NULL, NULL}};
   tl_functions(L, rt, functions);
 }

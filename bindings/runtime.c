@@ -85,7 +85,7 @@ tl_runtime *tl_runtime_open(lua_State *L) {
   tl_table_push(rt->box, rt, TL_POOL);
   lua_pushnil(rt->box);
   tide_defer_init(&rt->reporter, tl_report_failed);
-  tide_group_init(&rt->watchers, rt->loop, 0, false);
+  tl_run_init(&rt->run, rt->loop);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &runtime_key);
   return rt;
 }

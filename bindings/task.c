@@ -7,7 +7,7 @@
 static int spawn(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tl_check_callable(L, 1);
-  tl_task_spawn(L, rt, tide_loop_background(tl_loop(L, rt)), 0, 1);
+  tl_task_spawn(L, rt, tl_run_home(&rt->run, tl_loop(L, rt)), 0, 1);
   return 1;
 }
 
@@ -107,7 +107,7 @@ void tl_task_name_push(lua_State *L, const tl_task *task, int index) {
     lua_pushvalue(L, index);
     lua_rawget(L, -2);
     lua_remove(L, -2);
-  } else if (task == task->rt->root) {
+  } else if (task == task->rt->run.root) {
     lua_pushliteral(L, "main");
   } else {
     lua_pushfstring(L, "task-%I", (lua_Integer)task->task.id);

@@ -17,7 +17,7 @@ static int set_conditions(lua_State *L) {
   tide_loop *loop = tl_loop(L, rt);
   tide_loop_set_seed(loop, (uint64_t)luaL_checkinteger(L, 2));
   tide_loop_set_autojump_threshold(loop, tl_check_time(L, 3));
-  if (!rt->running) tide_loop_update_now(loop);
+  if (!rt->run.running) tide_loop_update_now(loop);
   if (lua_toboolean(L, 1))
     tide_loop_set_virtual_clock(loop);
   else
@@ -36,7 +36,7 @@ static bool belongs_to_a_run(lua_State *L, const tl_runtime *rt, int index) {
   const tide_task *task = tl_test(L, rt, index, TL_TASK);
   if (task != NULL) return task->state != TIDE_TASK_ENDED;
   task = tl_test(L, rt, index, TL_HANDLE); /* begins with its task, too */
-  return task != NULL && task->own.parent != &rt->watchers.scope;
+  return task != NULL && task->own.parent != &rt->run.watchers.scope;
 }
 
 /* live() -> a set of the tasks and callbacks that have not ended: its keys */

@@ -95,17 +95,27 @@ static void add_to_parent(lua_State *L, const tide_scope *parent) {
   lua_pop(L, 3);
 }
 
-/* In protected mode, and without a collection: a finalizer could change the tree. */
-static int build(lua_State *L) {
-  const tl_runtime *rt = lua_touserdata(L, 1);
-  const tide_scope *top = &tide_loop_background(rt->loop)->scope;
-  lua_newtable(L);
-  lua_replace(L, INDEX);
-  push_node(L, top);
+/* Adds to the root's node, which is on top, what is in the group. */
+static void add_group(lua_State *L, const tide_group *group) {
+  const tide_scope *top = &group->scope;
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, INDEX, top);
   for (const tide_scope *scope = top; (scope = tide_scope_next(top, scope)) != NULL;) {
     push_node(L, scope);
     add_to_parent(L, scope->parent);
   }
+}
+
+/* In protected mode, and without a collection: a finalizer could change the tree. The host's tasks
+ * come first, then those that were spawned outside of the run. */
+static int build(lua_State *L) {
+  const tl_runtime *rt = lua_touserdata(L, 1);
+  lua_newtable(L);
+  lua_replace(L, INDEX);
+  push_node(L, &rt->run.group.scope);
+  add_group(L, tide_loop_background(rt->loop));
+  add_group(L, &rt->run.outside);
+  add_group(L, &rt->run.group);
   return 1;
 }
 

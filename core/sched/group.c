@@ -67,18 +67,24 @@ static void move(tide_group *from, tide_group *to, tide_task *child) {
   to->live++;
 }
 
-/* Children whose group goes are the background's, there to end. */
-static void disown(tide_group *group, tide_task *child) {
-  tide_task_cancel(child);
-  move(group, &group->loop->background, child);
+/* The group that all others around this one are in, if there is one, or else the background's. */
+static tide_group *outermost(tide_group *group) {
+  const tide_scope *scope = &group->scope;
+  while (scope->parent != NULL) scope = scope->parent;
+  bool inside = scope != &group->scope && (scope->flags & TIDE_SCOPE_GROUP);
+  return inside ? tide_container(scope, tide_group, scope) : &group->loop->background;
 }
 
+/* Children whose group goes are the outermost one's, there to end. */
 static void disown_children(tide_group *group) {
+  tide_group *heir = outermost(group);
   tide_list *children = &group->scope.children;
   for (tide_list *link = children->next, *next; link != children; link = next) {
     tide_scope *scope = tide_container(link, tide_scope, link);
     next = link->next;
-    if (scope == &scope->task->own) disown(group, scope->task);
+    if (scope != &scope->task->own) continue;
+    tide_task_cancel(scope->task);
+    move(group, heir, scope->task);
   }
   wake_idle(group);
 }

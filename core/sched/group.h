@@ -44,7 +44,8 @@ TIDE_API int tide_group_wait_few(tide_group *group, tide_task *task, uint32_t fe
 TIDE_API void tide_group_adopt(tide_group *group, tide_task *child);
 
 /* Ends the group: takes no more children, leaves the scope. Children that are still live (their
- * body was killed) are cancelled and go to the loop's background group. */
+ * body was killed) are cancelled and go to the outermost group around this one; where there is none
+ * to the loop's background group. */
 TIDE_API void tide_group_exit(tide_group *group);
 
 static inline void tide_group_cancel(tide_group *group) {

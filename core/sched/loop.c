@@ -373,5 +373,6 @@ int tide_loop_run(tide_loop *loop, const tide_future *until) {
   end_turning(loop);
   loop->rolling = loop->stopping = false;
   loop->until = NULL;
-  return error;
+  bool all_ended = error == TIDE_EDEADLOCK && until == NULL && loop->live == 0;
+  return all_ended ? TIDE_OK : error;
 }

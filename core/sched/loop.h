@@ -73,8 +73,9 @@ TIDE_API void tide_loop_set_cancellable(tide_loop *loop, bool cancellable);
  * nothing is ready and nothing can wake any task. */
 TIDE_API int tide_loop_turn(tide_loop *loop, bool block);
 
-/* Turns until tide_loop_stop is called or, where `until` is given, that future has ended.
- * TIDE_OK, TIDE_EDEADLOCK, or, inside another turn, TIDE_EALREADY_RUNNING. */
+/* Turns until that future has ended or, where `until` is NULL, no task is left, and at the latest
+ * until tide_loop_stop is called. TIDE_OK, TIDE_EDEADLOCK, or, inside another turn,
+ * TIDE_EALREADY_RUNNING. */
 TIDE_API int tide_loop_run(tide_loop *loop, const tide_future *until);
 
 /* Makes tide_loop_run, this one or else the next, return after the turn. */

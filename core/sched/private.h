@@ -38,6 +38,7 @@ struct tide_loop {
   uint32_t endless;         /* tasks that sleep until they are cancelled */
   bool cancellable;         /* somebody outside may cancel */
   uint64_t last_id;         /* of a task */
+  uint64_t live;            /* tasks that have been spawned and have not ended */
   uint64_t turns;           /* completed */
   tide_task *current;       /* the task inside its step, or NULL */
   tide_wait *forwards;      /* waits about to hand cancellation on, through value.pointer */

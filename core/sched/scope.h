@@ -44,9 +44,9 @@ TIDE_API void tide_scope_init(tide_scope *scope, uint32_t flags);
 TIDE_API void tide_scope_enter(tide_scope *scope, tide_task *task);
 
 /* Takes the scope out of the tree, from wherever it is. Scopes inside go to its parent; tasks that
- * are left in it, if it is a group's, are cancelled and go to the loop's background group. TIDE_OK,
- * or TIDE_EINVALID_STATE where it was not its task's innermost scope (done all the same). Harmless
- * on a scope that is not in the tree. */
+ * are left in it, if it is a group's, are cancelled and go where tide_group_exit says. TIDE_OK, or
+ * TIDE_EINVALID_STATE where it was not its task's innermost scope (done all the same). Harmless on
+ * a scope that is not in the tree. */
 TIDE_API int tide_scope_exit(tide_scope *scope);
 
 /* Cancels. Counts when called again. O(tasks and scopes inside); runs no user code. */

@@ -30,6 +30,7 @@ void tide__task_wake(tide_task *task, int outcome) {
 
 static void join_group(tide_task *task, tide_group *group) {
   task->id = ++task->loop->last_id;
+  task->loop->live++;
   tide__scope_attach(&task->own, &group->scope);
   tide__group_add(group);
 }
@@ -44,6 +45,7 @@ int tide_task_spawn(tide_task *task, tide_group *group) {
 void tide_task_finish(tide_task *task, tide_future_state state) {
   while (task->scope != &task->own) tide_scope_exit(task->scope);
   tide_group *group = tide_container(task->own.parent, tide_group, scope);
+  task->loop->live--;
   task->state = TIDE_TASK_ENDED;
   tide_scope_exit(&task->own);
   task->scope = &task->own;

@@ -408,6 +408,26 @@ static void children_of_a_killed_body_are_cancelled_and_end_in_the_background(vo
   world_close(&w);
 }
 
+static void children_of_a_killed_body_in_a_group_of_the_hosts_stay_in_it(void) {
+  tide_group hosts;
+  world w;
+  world_open(&w);
+  tide_group_init(&hosts, w.loop, 0, false);
+  children = 2;
+  limit = 0;
+  child = sleeper;
+  actor *h = spawn_in(&w, &hosts, "host", host);
+  turn(&w);
+  turn(&w);
+  CHECK_EQ(hosts.live, 1);
+  actor_kill(h);
+  CHECK_EQ(hosts.live, 2);
+  CHECK_EQ(w.loop->background.live, 0);
+  settle(&w);
+  CHECK_EQ(hosts.live, 0);
+  world_close(&w);
+}
+
 static void a_failed_child_of_a_body_killed_in_the_same_turn_leaves_nothing_to_do(void) {
   world w;
   actor *h = open_group(&w, 2, 0, breaks_at_once);
@@ -700,6 +720,7 @@ int main(void) {
   RUN(interrupted_by_a_deadlock_the_body_leaves_its_children_alone);
   RUN(cancelling_reaches_grandchildren_and_waits_for_them);
   RUN(children_of_a_killed_body_are_cancelled_and_end_in_the_background);
+  RUN(children_of_a_killed_body_in_a_group_of_the_hosts_stay_in_it);
   RUN(a_failed_child_of_a_body_killed_in_the_same_turn_leaves_nothing_to_do);
   RUN(a_group_without_a_body_can_be_left_with_live_children);
   RUN(left_out_of_order_it_cancels_its_children_and_not_its_body);

@@ -1,0 +1,32 @@
+/* run.h: what is being run in a state, and the groups of its tasks that belong to no other. */
+#ifndef TL_RUN_H
+#define TL_RUN_H
+
+#include "tide.h"
+
+typedef struct tl_task tl_task;
+
+typedef struct tl_run {
+  bool running;        /* the loop is being run, by tide.run or run_forever */
+  bool forever;        /* ... by run_forever */
+  tl_task *root;       /* the task of tide.run, or NULL */
+  tide_group group;    /* tide.run's: the root, and what is spawned while it runs */
+  tide_group outside;  /* what is spawned outside of tide.run, also by what runs in here */
+  tide_group watchers; /* done callbacks: they outlive a run */
+  tide_task drainer;   /* awaits the last task of a group that ends; one of the watchers */
+  tide_group *drained; /* that group */
+} tl_run;
+
+/* Nothing is being run. */
+void tl_run_init(tl_run *run, tide_loop *loop);
+
+tide_group *tl_run_home_of(tl_run *run, tide_loop *loop);
+
+/* The group of a task or callback that is made here: the run's, or that of what runs at the moment
+ * where this was made outside of the run. O(depth) while there is anything of that kind. */
+static inline tide_group *tl_run_home(tl_run *run, tide_loop *loop) {
+  if (run->root == NULL) return &run->outside;
+  return run->outside.live == 0 ? &run->group : tl_run_home_of(run, loop);
+}
+
+#endif
