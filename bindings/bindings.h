@@ -9,6 +9,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "interrupt.h"
 #include "run.h"
 #include "tide.h"
 
@@ -63,6 +64,7 @@ typedef struct tl_task tl_task;
 /* A coroutine of the user's that runs; in the C frame of who resumed it. */
 typedef struct tl_nesting {
   const struct tl_nesting *outer; /* of what it was resumed in, or NULL */
+  lua_State *co;                  /* itself */
   lua_State *resumer;             /* whose function resumed it */
   const tide_scope *scope; /* the task's innermost one then: a yield must not leave others open */
   bool stuck;              /* the task cannot be suspended: something further out cannot yield */
@@ -84,6 +86,7 @@ typedef struct tl_runtime {
   bool waking;           /* it was resumed after its wait, and nobody has taken the outcome yet */
   const tl_nesting *nesting; /* of the coroutine that runs, or NULL: it is a task's own */
   tl_run run;                /* what is being run */
+  tl_interrupt interrupt;    /* what ends it, where it is */
   const void *metatables[TL_CLASS_COUNT]; /* lua_topointer of each class's metatable */
   int classes[TL_CLASS_COUNT];            /* registry references of the metatables */
   int tables[TL_TABLE_COUNT];             /* registry references */
@@ -375,8 +378,9 @@ void tl_trace_running_push(lua_State *L, const tl_runtime *rt, int level);
 tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int group_index,
                        int function_index); /* fn and all above it; [-0, +1, m e]: the Task */
 void tl_task_kill(lua_State *L, tl_task *task);
-tl_task *tl_task_of(tide_task *task);            /* NULL: it is not a Lua task */
-void tl_task_watch(tl_task *task, bool watched); /* whether debug.c is told of its steps */
+tl_task *tl_task_of(tide_task *task);                    /* NULL: it is not a Lua task */
+void tl_task_watch(tl_task *task, bool watched);         /* whether debug.c is told of its steps */
+void tl_hook_reset(const tl_runtime *rt, lua_State *co); /* a coroutine's, to what all have */
 
 /* task.c */
 void tl_reason_set(lua_State *L, tl_runtime *rt, const tide_scope *scope, int index);
@@ -425,6 +429,9 @@ void tl_report_failed(tide_defer *defer);
 /* Closes what a coroutine has open; where that fails, it is told of `what`. */
 void tl_close_coroutine(lua_State *L, tl_runtime *rt, lua_State *co, const char *what);
 
+/* run.c: the run is left with that status: cancels what is in it. */
+void tl_run_leave(lua_State *L, tl_runtime *rt, int status);
+
 /* run.c: tells the task, which waits, that nothing can wake any; the error says who waits. */
 void tl_deadlock(lua_State *L, tl_runtime *rt, tl_task *task);
 
@@ -433,6 +440,7 @@ void tl_class_open(lua_State *L, tl_runtime *rt);
 void tl_task_open(lua_State *L, tl_runtime *rt);
 void tl_future_open(lua_State *L, tl_runtime *rt);
 void tl_run_open(lua_State *L, tl_runtime *rt);
+void tl_exit_open(lua_State *L, tl_runtime *rt);
 void tl_handle_open(lua_State *L, tl_runtime *rt);
 void tl_scope_open(lua_State *L, tl_runtime *rt);
 void tl_group_open(lua_State *L, tl_runtime *rt);

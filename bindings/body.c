@@ -145,7 +145,7 @@ static void free_coroutine(tl_runtime *rt) {
 /* The end. Nothing here needs memory. */
 
 /* A hook that a task set is not for the next task in its coroutine; a host's own is. */
-static void reset_hook(const tl_runtime *rt, lua_State *co) {
+void tl_hook_reset(const tl_runtime *rt, lua_State *co) {
   lua_sethook(co, lua_gethook(rt->main), lua_gethookmask(rt->main), lua_gethookcount(rt->main));
   if (rt->debugging) tl_debug_watch(co);
 }
@@ -186,7 +186,7 @@ TL_COLD static void drop_arguments(lua_State *box, const tl_task *task) {
 static void end_task(tl_task *task, tide_future_state state, bool reusable) {
   tl_runtime *rt = task->rt;
   lua_State *box = rt->box, *co = task->co;
-  if (co != NULL && TL_UNLIKELY(lua_gethook(co) != NULL)) reset_hook(rt, co);
+  if (co != NULL && TL_UNLIKELY(lua_gethook(co) != NULL)) tl_hook_reset(rt, co);
   if (co != NULL && TL_UNLIKELY(task->traced)) tl_traceback_clear(box, rt, co);
   bool again = reusable && !task->seen; /* the coroutine */
   bool supervised = tide_container(task->task.own.parent, tide_group, scope)->supervised;
@@ -253,7 +253,7 @@ static void end_broken(tl_task *task, int message) {
   lua_State *co = task->co;
   task->rt->how = 0;
   task->task.future.user |= TL_BARE;
-  if (co != NULL) lua_resetthread(co); /* its <close> variables; the error stays on top */
+  if (co != NULL) tl_reset(task->rt, co); /* its <close> variables; the error stays on top */
   leave_wait(task);
   lua_State *box = open_box(task);
   if (message == LUA_NOREF)

@@ -48,6 +48,7 @@ static int resume(lua_State *L, lua_State *co, int arguments, lua_KContext scope
   const tl_nesting *outer = rt->nesting;
   tl_nesting nesting = {
       .outer = outer,
+      .co = co,
       .resumer = L,
       .scope = (const tide_scope *)scope,
       .stuck = (outer != NULL && outer->stuck) || !lua_isyieldable(L),
@@ -104,7 +105,25 @@ int tl_coroutine_go_on(lua_State *L, lua_State *co, lua_KContext scope, bool *wa
   return tl_coroutine_resume(L, co, 0, scope, waiting);
 }
 
+/* Closes a coroutine that failed, and raises its error with the caller's position. */
+static int raise_failed(lua_State *L, lua_State *co) {
+  int state = lua_status(co);
+  if (state != LUA_OK && state != LUA_YIELD) {
+    tl_traceback_capture(L, co);
+    state = tl_reset(tl_rt(L), co); /* its <close> variables */
+    lua_xmove(co, L, 1);
+  }
+  if (state != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
+}
+
 static int resume_results(lua_State *L, int results) {
+  if (TL_UNLIKELY(results < 0) && tl_unwinds(L, tl_rt(L), -1))
+    return raise_failed(L, lua_tothread(L, 1));
   lua_pushboolean(L, results >= 0);
   if (results < 0) results = 1;
   lua_insert(L, -(results + 1));
@@ -129,29 +148,13 @@ static int co_resume(lua_State *L) {
   return resume_results(L, results);
 }
 
-/* Closes a coroutine that failed, and raises its error with the caller's position. */
-static int wrap_failed(lua_State *L, lua_State *co) {
-  int state = lua_status(co);
-  if (state != LUA_OK && state != LUA_YIELD) {
-    tl_traceback_capture(L, co);
-    state = lua_resetthread(co); /* its <close> variables */
-    lua_xmove(co, L, 1);
-  }
-  if (state != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
-    luaL_where(L, 1);
-    lua_insert(L, -2);
-    lua_concat(L, 2);
-  }
-  return lua_error(L);
-}
-
 static int wrap_again(lua_State *L, int code, lua_KContext scope) {
   bool waiting;
   (void)code;
   lua_State *co = lua_tothread(L, lua_upvalueindex(2));
   int results = tl_coroutine_go_on(L, co, scope, &waiting);
   if (waiting) return tl_wait(L, scope, wrap_again);
-  return results < 0 ? wrap_failed(L, co) : results;
+  return results < 0 ? raise_failed(L, co) : results;
 }
 
 static int wrapped(lua_State *L) {
@@ -160,7 +163,7 @@ static int wrapped(lua_State *L) {
   lua_KContext scope = tl_coroutine_scope(tl_rt(L));
   int results = start(L, co, lua_gettop(L), scope, &waiting);
   if (waiting) return tl_wait(L, scope, wrap_again);
-  return results < 0 ? wrap_failed(L, co) : results;
+  return results < 0 ? raise_failed(L, co) : results;
 }
 
 static int co_create(lua_State *L) {
@@ -234,13 +237,13 @@ static int co_close(lua_State *L) {
   if (now != DEAD && now != SUSPENDED)
     return luaL_error(L, "cannot close a %s coroutine%s", status_names[now],
                       waits(co) ? " (it waits in a task)" : "");
-  if (lua_resetthread(co) == LUA_OK) {
+  if (tl_reset(tl_rt(L), co) == LUA_OK) {
     lua_pushboolean(L, 1);
     return 1;
   }
   lua_pushboolean(L, 0);
   lua_xmove(co, L, 1);
-  return 2;
+  return tl_unwinds(L, tl_rt(L), -1) ? lua_error(L) : 2;
 }
 
 lua_State *tl_coroutine_at(lua_State *co, int level) {

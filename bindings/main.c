@@ -1,16 +1,14 @@
 /* main.c: the program tide: runs a script as the root task. */
-#include <errno.h>
-#include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
 #include <malloc.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "signals.h"
 #include "tide.h"
 #include "tide_lua.h"
 
@@ -21,53 +19,36 @@ static const char usage[] = "usage: tide [options] [script [args...]]\n"
                             "  tide -v                   print the versions\n"
                             "  tide -h                   print this\n";
 
-/* Signals: the first cancels the root task, through a pipe that the loop watches; a second one
- * leaves at once. */
+/* Leaving. */
 
-static volatile sig_atomic_t first_signal;
-static int signal_pipe[2];
+static bool leaving; /* tide.exit was called ... */
+static int status_left_with;
 
-static void on_signal(int number) {
-  int saved = errno;
-  if (first_signal != 0) _exit(128 + number);
-  first_signal = number;
-  if (write(signal_pipe[1], "!", 1) < 0) _exit(128 + number);
-  errno = saved;
+static void note_exit(lua_State *L, int status, void *context) {
+  (void)L, (void)context;
+  leaving = true;
+  status_left_with = status;
 }
 
-typedef struct canceller {
-  tide_watcher watcher; /* of the pipe */
-  tide_loop *loop;      /* the state's */
-  lua_State *L;         /* whose root task is cancelled */
-} canceller;
-
-static void signal_came(tide_watcher *watcher, int events) {
-  canceller *self = tide_container(watcher, canceller, watcher);
-  char byte;
-  (void)events;
-  if (read(signal_pipe[0], &byte, 1) == 1)
-    tide_lua_cancel_main(self->L, first_signal == SIGTERM ? "SIGTERM" : "SIGINT");
+/* os.exit([status[, close]]): as Lua's, whose chunk runs in no task: with `close` the script's
+ * <close> variables run. */
+static int os_exit(lua_State *L) {
+  int status = lua_isboolean(L, 1) ? (lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE)
+                                   : (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
+  if (lua_toboolean(L, 2)) {
+    tide_lua_unwind_main(L);
+    lua_close(L);
+  }
+  exit(status);
 }
 
-static int catch_signals(canceller *self, lua_State *L) {
-  struct sigaction action = {.sa_handler = on_signal};
-  if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0) return -1;
-  self->L = L;
-  self->loop = tide_lua_loop(L);
-  tide_watcher_init(&self->watcher, signal_pipe[0], signal_came);
-  tide_watcher_set(&self->watcher, self->loop, TIDE_READABLE);
-  tide_loop_set_cancellable(self->loop, true);
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
-  return 0;
-}
-
-static void release_signals(canceller *self) {
-  signal(SIGINT, SIG_DFL);
-  signal(SIGTERM, SIG_DFL);
-  tide_watcher_set(&self->watcher, self->loop, 0);
-  close(signal_pipe[0]);
-  close(signal_pipe[1]);
+static void set_exits(lua_State *L) {
+  tide_lua_on_exit(L, note_exit, NULL);
+  if (lua_getglobal(L, "os") == LUA_TTABLE) {
+    lua_pushcfunction(L, os_exit);
+    lua_setfield(L, -2, "exit");
+  }
+  lua_pop(L, 1);
 }
 
 /* Scripts. */
@@ -101,7 +82,7 @@ static void print_error(lua_State *L) {
 }
 
 /* Whether the error on top is `cancelled`, as the function tide.is at `is` sees it: what the signal
- * itself made of the root task. Any other error is news, also after a signal. */
+ * or tide.exit made of the root task. Any other error is news, also after these. */
 static bool is_cancelled(lua_State *L, int is) {
   lua_pushvalue(L, is);
   lua_pushvalue(L, -2);
@@ -123,21 +104,27 @@ static int put_run(lua_State *L) {
 
 /* Runs the chunk on top with the arguments after `script` as the root task. The exit status. */
 static int run_chunk(lua_State *L, char **argv, int script, int argc) {
-  canceller signals;
   lua_getglobal(L, "require");
   lua_pushliteral(L, "tide");
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK || catch_signals(&signals, L) != 0) {
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
     print_error(L);
     return EXIT_FAILURE;
   }
+  if (tide_signals_catch(L) != 0) {
+    perror("tide: signals");
+    return EXIT_FAILURE;
+  }
+  set_exits(L);
   int is = put_run(L);
   int count = argc - script - 1 > 0 ? argc - script - 1 : 0;
   luaL_checkstack(L, count, "too many arguments");
   for (int i = 0; i < count; i++) lua_pushstring(L, argv[script + 1 + i]);
   int status = lua_pcall(L, count + 1, 0, 0);
-  release_signals(&signals);
-  if (status != LUA_OK && !(first_signal != 0 && is_cancelled(L, is))) print_error(L);
-  if (first_signal != 0) return 128 + first_signal;
+  tide_signals_release();
+  int signal = tide_signals_first();
+  if (status != LUA_OK && !((signal != 0 || leaving) && is_cancelled(L, is))) print_error(L);
+  if (leaving) return status_left_with;
+  if (signal != 0) return 128 + signal;
   return status == LUA_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -2,7 +2,7 @@
 #include "bindings.h"
 
 static bool passes_through(lua_State *L, const tl_runtime *rt) {
-  if (tl_generator_exits(L, -1)) return true;
+  if (tl_generator_exits(L, -1) || tl_unwinds(L, rt, -1)) return true;
   return rt->current != NULL && tide_task_cancelled(&rt->current->task) &&
          tl_error_is_cancel(L, rt, -1);
 }

@@ -60,7 +60,11 @@ void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, in
 }
 
 void tl_close_coroutine(lua_State *L, tl_runtime *rt, lua_State *co, const char *what) {
-  if (lua_resetthread(co) == LUA_OK) return;
+  if (tl_reset(rt, co) == LUA_OK) return;
+  if (tl_unwinds(co, rt, -1)) {
+    lua_pop(co, 1);
+    return;
+  }
   int top = lua_gettop(L);
   lua_pushstring(L, what);
   lua_xmove(co, L, 1);

@@ -33,26 +33,87 @@ static void kill_all(lua_State *L, tl_runtime *rt, const tide_group *group) {
     if (outermost(&task->task) == &group->scope) tl_task_kill(L, task);
 }
 
+/* Cancels all that is in the group, and has the drainer wait for its end. */
+static void begin_drain(tl_runtime *rt, tl_drainer *drainer, tide_group *group,
+                        const tide_task_ops *ops) {
+  drainer->rt = rt;
+  drainer->group = group;
+  tide_task_init(&drainer->task, rt->loop, ops);
+  tide_task_spawn(&drainer->task, &rt->run.watchers);
+  tide_group_cancel(group);
+}
+
+/* The group has ended: it may be used again. */
+static void end_drain(lua_State *L, tl_runtime *rt, tide_group *group) {
+  tl_reason_clear(L, rt, &group->scope);
+  while (tide_scope_uncancel(&group->scope)) continue;
+}
+
 static void drainer_step(tide_task *task, int outcome) {
-  const tl_run *run = tide_container(task, tl_run, drainer);
+  const tl_drainer *self = tide_container(task, tl_drainer, task);
   (void)outcome;
-  if (tide_group_wait(run->drained, task) == TIDE_OK) tide_task_finish(task, TIDE_FUTURE_DONE);
+  if (tide_group_wait(self->group, task) == TIDE_OK) tide_task_finish(task, TIDE_FUTURE_DONE);
 }
 
 static const tide_task_ops drainer_ops = {.name = "end of the run", .step = drainer_step};
 
 /* Cancels and awaits all tasks of the group. The loop is not to go on for others' sake. */
 static void drain(lua_State *L, tl_runtime *rt, tide_group *group) {
-  tide_task *drainer = &rt->run.drainer;
-  rt->run.drained = group;
-  tide_task_init(drainer, rt->loop, &drainer_ops);
-  tide_task_spawn(drainer, &rt->run.watchers);
-  tide_group_cancel(group);
-  while (!tide_future_ended(&drainer->future))
-    if (tide_loop_run(rt->loop, &drainer->future) == TIDE_EDEADLOCK) kill_all(L, rt, group);
+  const tide_future *drained = &rt->run.drainer.task.future;
+  begin_drain(rt, &rt->run.drainer, group, &drainer_ops);
+  while (!tide_future_ended(drained))
+    if (tide_loop_run(rt->loop, drained) == TIDE_EDEADLOCK) kill_all(L, rt, group);
   tide_loop_turn(rt->loop, false); /* reports and done callbacks of the last ones */
   while (tide_loop_lingering(rt->loop) > 0 && tide_loop_turn(rt->loop, true) == TIDE_OK) continue;
-  while (tide_scope_uncancel(&group->scope)) continue;
+  end_drain(L, rt, group);
+}
+
+/* Leaving with a status: tide.exit. */
+
+/* All has ended. Whether that was because somebody left; the host is told. */
+static bool have_left(tl_runtime *rt) {
+  tl_run *run = &rt->run;
+  bool left = run->leaving;
+  run->leaving = false;
+  if (left && run->on_exit != NULL) run->on_exit(rt->main, run->status, run->context);
+  return left;
+}
+
+static void leaver_step(tide_task *task, int outcome) {
+  tl_drainer *self = tide_container(task, tl_drainer, task);
+  (void)outcome;
+  if (tide_group_wait(self->group, task) != TIDE_OK) return;
+  tide_task_finish(task, TIDE_FUTURE_DONE);
+  end_drain(self->rt->L, self->rt, self->group);
+  have_left(self->rt);
+}
+
+static const tide_task_ops leaver_ops = {.name = "tide.exit", .step = leaver_step};
+
+void tl_run_leave(lua_State *L, tl_runtime *rt, int status) {
+  tl_run *run = &rt->run;
+  if (run->leaving) return; /* the first decides */
+  tide_group *group = run->root != NULL ? &run->group : &run->outside;
+  lua_pushliteral(L, "exit");
+  tl_reason_set(L, rt, &group->scope, lua_gettop(L));
+  lua_pop(L, 1);
+  run->leaving = true;
+  run->status = status;
+  if (run->running)
+    tide_group_cancel(group);
+  else
+    begin_drain(rt, &run->leaver, group, &leaver_ops);
+  if (run->forever) tide_loop_stop(rt->loop);
+}
+
+/* What a run raises that was left. */
+static int raise_exit(lua_State *L, const tl_runtime *rt) {
+  tl_error_push(L, rt, TIDE_ECANCELLED, NULL);
+  lua_pushliteral(L, "exit");
+  lua_setfield(L, -2, "reason");
+  lua_pushinteger(L, rt->run.status);
+  lua_setfield(L, -2, "status");
+  return lua_error(L);
 }
 
 static void check_idle(lua_State *L, const tl_runtime *rt) {
@@ -121,7 +182,9 @@ static int run(lua_State *L) {
   rt->run.root = root;
   bool deadlocked = run_root(L, rt, root);
   drain(L, rt, &rt->run.group);
+  bool left = have_left(rt);
   end(rt);
+  if (left && root->task.future.state != TIDE_FUTURE_FAILED) return raise_exit(L, rt);
   if (deadlocked) return tl_raise(L, rt, TIDE_EDEADLOCK);
   if (root->task.future.state == TIDE_FUTURE_FAILED) {
     tl_failure_trace_push(L, &root->task.future, 1); /* for whoever prints it */
@@ -140,7 +203,9 @@ static int run_forever(lua_State *L) {
   int error = tide_loop_run(rt->loop, NULL);
   if (error == TIDE_EDEADLOCK) note_deadlock(L);
   drain(L, rt, &rt->run.outside);
+  bool left = have_left(rt);
   end(rt);
+  if (left) return raise_exit(L, rt);
   return error == TIDE_OK ? 0 : tl_raise(L, rt, error);
 }
 
@@ -187,15 +252,26 @@ static int set_reason(lua_State *L) {
   return 0;
 }
 
-bool tide_lua_cancel_main(lua_State *L, const char *reason) {
+/* The main task, which is to be cancelled for that reason; or NULL. */
+static tide_task *main_to_cancel(lua_State *L, const char *reason) {
   const tl_runtime *rt = tl_runtime_find(L);
-  if (rt == NULL || rt->run.root == NULL) return false;
+  if (rt == NULL || rt->run.root == NULL) return NULL;
   if (reason != NULL) {
     lua_pushcfunction(rt->L, set_reason);
     lua_pushlightuserdata(rt->L, (void *)(uintptr_t)reason);
     if (lua_pcall(rt->L, 1, 0, 0) != LUA_OK) lua_pop(rt->L, 1); /* no memory: no reason */
   }
-  return tide_task_cancel(&rt->run.root->task);
+  return &rt->run.root->task;
+}
+
+bool tide_lua_cancel_main(lua_State *L, const char *reason) {
+  tide_task *task = main_to_cancel(L, reason);
+  return task != NULL && tide_task_cancel(task);
+}
+
+bool tide_lua_interrupt_main(lua_State *L, const char *reason) {
+  tide_task *task = main_to_cancel(L, reason);
+  return task != NULL && tide_task_cancel_through(task);
 }
 
 void tl_run_open(lua_State *L, tl_runtime *rt) {

@@ -2,19 +2,31 @@
 #ifndef TL_RUN_H
 #define TL_RUN_H
 
-#include "tide.h"
+#include "tide_lua.h"
 
+typedef struct tl_runtime tl_runtime;
 typedef struct tl_task tl_task;
 
+/* A task of C's that awaits the last task of a group. */
+typedef struct tl_drainer {
+  tide_task task;    /* first */
+  tide_group *group; /* whose end it awaits */
+  tl_runtime *rt;    /* whose */
+} tl_drainer;
+
 typedef struct tl_run {
-  bool running;        /* the loop is being run, by tide.run or run_forever */
-  bool forever;        /* ... by run_forever */
-  tl_task *root;       /* the task of tide.run, or NULL */
-  tide_group group;    /* tide.run's: the root, and what is spawned while it runs */
-  tide_group outside;  /* what is spawned outside of tide.run, also by what runs in here */
-  tide_group watchers; /* done callbacks: they outlive a run */
-  tide_task drainer;   /* awaits the last task of a group that ends; one of the watchers */
-  tide_group *drained; /* that group */
+  bool running;             /* the loop is being run, by tide.run or run_forever */
+  bool forever;             /* ... by run_forever */
+  tl_task *root;            /* the task of tide.run, or NULL */
+  tide_group group;         /* tide.run's: the root, and what is spawned while it runs */
+  tide_group outside;       /* what is spawned outside of tide.run, also by what runs in here */
+  tide_group watchers;      /* done callbacks: they outlive a run */
+  tl_drainer drainer;       /* at the end of a run; one of the watchers */
+  tl_drainer leaver;        /* the same, of tide.exit outside of runs */
+  bool leaving;             /* tide.exit was called */
+  int status;               /* with that */
+  tide_lua_exit_fn on_exit; /* who is told of it, or NULL */
+  void *context;            /* for on_exit */
 } tl_run;
 
 /* Nothing is being run. */

@@ -31,6 +31,39 @@ TIDE_API tide_loop *tide_lua_loop(lua_State *L);
  * does. From the loop's thread. False where none runs. */
 TIDE_API bool tide_lua_cancel_main(lua_State *L, const char *reason);
 
+/* The same, of all that the task has open: neither a shield nor pcall keeps it up. */
+TIDE_API bool tide_lua_interrupt_main(lua_State *L, const char *reason);
+
+/* Whether tide.run's task has ended, and the others are being ended. From a signal handler too. */
+typedef struct tl_runtime tide_lua_interrupter;
+TIDE_API bool tide_lua_main_has_ended(const tide_lua_interrupter *interrupter);
+
+/* What signal handlers know this state by, which cannot ask Lua. Valid until lua_close. */
+TIDE_API tide_lua_interrupter *tide_lua_get_interrupter(lua_State *L);
+
+/* Ends what runs in this state at the moment without waiting: the task is cancelled, with all that
+ * it has open, and an error `cancelled` with that reason (a string that stays) is raised where its
+ * code is; no pcall holds it. `<close>` variables run. Code that goes on all the same, in the same
+ * step, is interrupted for good when this is called once more. Nothing happens where the loop
+ * polls.
+ *
+ * To be called by a signal handler in the loop's thread, or from Lua. Not interrupted are
+ * finalizers, what stays inside one C function, and a coroutine that a function kept from before
+ * tide was loaded has resumed, until they are left. */
+TIDE_API void tide_lua_interrupt(tide_lua_interrupter *interrupter, const char *reason);
+
+/* Leaving. */
+
+/* Who is told the status that tide.exit was called with, when all that ran has ended; NULL: nobody.
+ * Called inside tide.run, where there is one, else inside the loop. It may stop the loop, and not
+ * close the state. */
+typedef void (*tide_lua_exit_fn)(lua_State *L, int status, void *context);
+TIDE_API void tide_lua_on_exit(lua_State *L, tide_lua_exit_fn fn, void *context);
+
+/* Runs the `<close>` variables of tide.run's task, also of the one that calls this: they cannot
+ * wait. For who ends the process there and then: nothing of it may run afterwards. */
+TIDE_API void tide_lua_unwind_main(lua_State *L);
+
 /* Iterators (sched/iter.h), from C to Lua and from Lua to C. */
 
 /* Pushes the values of an item that `iter` has just given, and gives their number: one at least,

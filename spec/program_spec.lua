@@ -285,10 +285,184 @@ describe("the program tide", function()
       assert.are.equal(143, status)
     end)
 
-    it("a second one leaves at once", function()
-      local status, out = signalled(waiting:format "60", "INT", "INT")
-      assert.are.equal("ready\ntold\n", out)
+    it("a second one interrupts the cleanup, also what shields itself", function()
+      local status, out = signalled([[
+        io.stdout:setvbuf "line"
+        local tide = require "tide"
+        local function closer(f) return setmetatable({}, { __close = f }) end
+        local _ <close> = closer(function(_, err) print("left", err.kind, err.reason) end)
+        local _ <close> = closer(function()
+          print "told"
+          local _ <close> = closer(function() print "cleaned" end)
+          tide.shield(function() tide.raw.pcall(tide.sleep, 60) tide.sleep(60) end)
+        end)
+        print "ready"
+        tide.sleep(60)
+      ]], "INT", "TERM")
+      assert.are.equal("ready\ntold\ncleaned\nleft\tcancelled\tSIGINT\n", out)
       assert.are.equal(130, status)
+    end)
+
+    it("one that comes when the script has ended ends the process", function()
+      for _, name in ipairs { "INT", "TERM" } do
+        local status, out = signalled([[
+          io.stdout:setvbuf "line"
+          local tide = require "tide"
+          tide.spawn(function()
+            tide.shield(function()
+              print "shielded"
+              tide.raw.pcall(tide.sleep, 60)
+              while true do tide.raw.pcall(tide.sleep, 60) end
+            end)
+          end)
+          tide.sleep(0)
+        ]], name)
+        assert.are.same({ name == "INT" and 130 or 143, "shielded\n" }, { status, out })
+      end
+    end)
+
+    it("one that comes when the script has ended ends what is busy", function()
+      local status, out = signalled([[
+        io.stdout:setvbuf "line"
+        local tide = require "tide"
+        tide.spawn(function()
+          local _ <close> = setmetatable({}, { __close = function() print "busy" while true do end end })
+          tide.sleep(60)
+        end)
+        tide.sleep(0)
+      ]], "TERM")
+      assert.are.same({ 143, "busy\n" }, { status, out })
+    end)
+
+    -- Starts each code of the table, sends it a SIGTERM when it has printed a line, and gives what each
+    -- has printed, without that line, and its exit status: {name = {status, output}}.
+    local function all_signalled(codes)
+      local files, parts = {}, {}
+      for name, code in pairs(codes) do
+        local out <const>, status <const> = script "", script ""
+        files[name] = { out = out, status = status }
+        parts[#parts + 1] = ([[
+          ( $T -e %s >%s 2>&1 & P=$!
+            while [ ! -s %s ] && kill -0 $P 2>/dev/null; do sleep 0.01; done
+            kill -TERM $P; wait $P; echo $? >%s ) &]]):format(quote(code), out.path, out.path, status.path)
+      end
+      os.execute(("T=%s\n%s\nwait"):format(quote(program), table.concat(parts, "\n")))
+      local results = {}
+      for name, file in pairs(files) do
+        results[name] = { tonumber(read_file(file.status.path)), (read_file(file.out.path):gsub("^ready\n", "")) }
+        file.out = getmetatable(file.out).__close(file.out)
+        file.status = getmetatable(file.status).__close(file.status)
+      end
+      return results
+    end
+
+    local prelude = [[
+      io.stdout:setvbuf "line"
+      local tide = require "tide"
+      local function cleanup(what)
+        return setmetatable({}, { __close = function(_, err)
+          print(what .. " cleaned up", err and err.kind, err and err.reason)
+        end })
+      end
+      local function busy() while true do end end
+      local function busy_cleanup() return setmetatable({}, { __close = busy }) end
+      local _ <close> = cleanup "main"
+      print "ready"
+    ]]
+
+    -- Code that does not wait, and what is printed behind what main's cleanup prints, or before.
+    local busy_codes = {
+      ["in the script"] = { "busy()" },
+      ["in a pcall"] = { "pcall(busy) print 'went on'" },
+      ["in a loop of pcalls"] = { "while true do pcall(pcall, busy) end" },
+      ["in a loop of pcalls that fail by themselves"] = {
+        "while true do pcall(function() for i = 1, 1e4 do end error 'x' end) end" },
+      ["in a coroutine of a coroutine"] = {
+        "coroutine.wrap(function() local _ <close> = cleanup 'outer' coroutine.wrap(function() "
+          .. "local _ <close> = cleanup 'inner' busy() end)() end)()", "inner", "outer" },
+      ["in coroutines that are resumed in a loop"] = {
+        "while true do coroutine.resume(coroutine.create(busy)) end" },
+      ["in a generator"] = { "for _ in tide.generator(busy):each() do end" },
+      ["in a message handler"] = { "xpcall(error, busy)" },
+      ["in a loop of message handlers"] = {
+        "while true do xpcall(error, function() for i = 1, 1e6 do end end) end" },
+      ["in a <close> variable"] = { "do local _ <close> = busy_cleanup() end print 'went on'" },
+      ["in a <close> variable of a coroutine that failed"] = {
+        "coroutine.wrap(function() local _ <close> = busy_cleanup() error 'x' end)()" },
+      ["in a <close> variable of a coroutine that is closed"] = {
+        "local co = coroutine.create(function() local _ <close> = busy_cleanup() coroutine.yield() end) "
+          .. "coroutine.resume(co) coroutine.close(co) print 'went on'" },
+      ["in a <close> variable of a task that is killed"] = {
+        "local task = tide.spawn(function() local _ <close> = busy_cleanup() tide.sleep(60) end) "
+          .. "tide.sleep(0) task:kill() tide.sleep(60)" },
+      ["in a comparator"] = { "table.sort({ 1, 2, 3 }, busy)" },
+      ["in a metamethod"] = { "tostring(setmetatable({}, { __tostring = busy }))" },
+      ["in a shield, in a timeout"] = { "tide.shield(tide.timeout, 60, function() pcall(busy) print 'went on' end)" },
+      ["in another task"] = {
+        "tide.spawn(function() local _ <close> = cleanup 'task' busy() end) tide.sleep(60)", "task" },
+      ["in another task that shields itself"] = {
+        "tide.spawn(function() local _ <close> = cleanup 'task' tide.shield(pcall, busy) end) tide.sleep(60)", "task" },
+      ["in a callback"] = {
+        "tide.call_soon(function() local _ <close> = cleanup 'callback' pcall(busy) print 'went on' end) "
+          .. "tide.sleep(60)", "callback" },
+      ["in a call that blocks"] = { "local p = io.popen 'exec sleep 1.5' p:read 'a' print 'went on'" },
+    }
+
+    it("what is busy is interrupted where it is, with cleanup", function()
+      local codes = {}
+      for name, busy in pairs(busy_codes) do codes[name] = prelude .. busy[1] end
+      local results = all_signalled(codes)
+      for name, busy in pairs(busy_codes) do
+        local lines = {}
+        for i = 2, #busy do lines[#lines + 1] = busy[i] .. " cleaned up\tcancelled\tSIGTERM\n" end
+        lines[#lines + 1] = "main cleaned up\tcancelled\tSIGTERM\n"
+        assert.are.same({ 143, table.concat(lines) }, results[name], name)
+      end
+    end)
+
+    it("a busy script is interrupted with the hooks it has, which stay", function()
+      local results = all_signalled {
+        own = prelude .. [[
+          local count = 0
+          debug.sethook(function() count = count + 1 end, "", 100)
+          local _, err = tide.raw.pcall(busy)
+          local before = count
+          for _ = 1, 1e5 do end
+          print(err.reason, count > before, debug.gethook() ~= nil)
+        ]],
+        debugging = prelude .. [[
+          local told = 0
+          tide.debug { slow = 0.01, report = function() told = told + 1 end }
+          tide.raw.pcall(busy)
+          local task = tide.spawn(function() local began = os.clock() while os.clock() < began + 0.1 do end end)
+          tide.shield(tide.raw.pcall, task.await, task)
+          print(told > 0)
+        ]],
+      }
+      assert.are.same({ 143, "SIGTERM\ttrue\ttrue\nmain cleaned up\n" },
+        { results.own[1], (results.own[2]:gsub("\tnil", "")) })
+      assert.are.equal(143, results.debugging[1])
+      assert.matches("^true\nmain cleaned up", results.debugging[2])
+    end)
+
+    it("a second one ends, without cleanup, what has held up the first interruption", function()
+      local status, out = signalled(prelude .. [[
+        tide.raw.pcall(function() local _ <close> = cleanup "caught" busy() end)
+        print "held"
+        while true do tide.raw.pcall(busy) end
+      ]], "INT", "INT") -- the second once the cleanup has printed
+      assert.are.equal("ready\ncaught cleaned up\tcancelled\tSIGINT\nheld\n", out)
+      assert.are.equal(130, status)
+    end)
+
+    it("the third ends the process, also in C and in finalizers", function()
+      for _, code in ipairs {
+        "setmetatable({}, { __gc = function() print '1' print '2' busy() end }) collectgarbage()",
+        "print '1' print '2' local text = ('a'):rep(3000) text:find 'a*a*a*a*b'",
+      } do
+        local status, out = signalled(prelude .. code, "INT", "INT", "INT")
+        assert.are.same({ 130, "ready\n1\n2\n" }, { status, out })
+      end
     end)
 
     it("ends a sleep without end, for which nothing else is waited for", function()
@@ -311,6 +485,17 @@ describe("the program tide", function()
         while true do tide.sleep(0) end
       ]], "INT")
       assert.are.same({ 130, "ready\n" }, { status, out })
+    end)
+
+    it("a script may decide the status by tide.exit", function()
+      local status, out = signalled([[
+        io.stdout:setvbuf "line"
+        local tide = require "tide"
+        local _ <close> = setmetatable({}, { __close = function() tide.exit(0) end })
+        print "ready"
+        tide.sleep(60)
+      ]], "TERM")
+      assert.are.same({ 0, "ready\n" }, { status, out })
     end)
 
     it("an error of the cleanup is printed all the same", function()
@@ -348,6 +533,161 @@ describe("the program tide", function()
       ]], "TERM")
       assert.are.equal("ready\ngoes on\n", out)
       assert.are.equal(143, status)
+    end)
+  end)
+
+  describe("with os.exit", function()
+    local prelude = [[
+      local tide = require "tide"
+      local function cleanup(what, f)
+        return setmetatable({}, { __close = function() print(what) if f then f() end end })
+      end
+      local _ <close> = cleanup "main"
+    ]]
+    for name, case in pairs {
+      ["in the script"] = { "os.exit(3, true)" },
+      ["in a pcall"] = { "pcall(function() local _ <close> = cleanup 'inner' os.exit(3, true) end)", "inner" },
+      ["in a coroutine"] = {
+        "coroutine.wrap(function() local _ <close> = cleanup 'inner' os.exit(3, true) end)()", "inner" },
+      ["in a generator"] = {
+        "for _ in tide.generator(function() local _ <close> = cleanup 'inner' os.exit(3, true) end):each() do end", "inner" },
+      ["in a comparator"] = { "table.sort({ 2, 1 }, function() os.exit(3, true) end)" },
+      ["in another task"] = { "tide.spawn(os.exit, 3, true) tide.sleep(60)" },
+      ["in a callback"] = { "tide.call_soon(os.exit, 3, true) tide.sleep(60)" },
+      ["in a finalizer"] = { "setmetatable({}, { __gc = function() os.exit(3, true) end }) collectgarbage()" },
+      ["in a <close> variable"] = { "local _ <close> = cleanup('inner', function() os.exit(3, true) end)", "inner" },
+      ["while it closes"] = {
+        "local _ <close> = cleanup('inner', function() os.exit(3, true) end) os.exit(4, true)", "inner" },
+    } do
+      it("and close, runs the script's <close> variables, " .. name, function()
+        local status, out = tide_e(prelude .. case[1])
+        assert.are.same({ 3, (case[2] and case[2] .. "\n" or "") .. "main\n" }, { status, out })
+      end)
+    end
+
+    it("and close, runs them after the script's end no more, and goes on with the end", function()
+      local status, out = tide_e(prelude .. [[
+        tide.spawn(function()
+          local _ <close> = cleanup("background", function() os.exit(3, true) end)
+          tide.sleep(60)
+        end)
+        tide.sleep(0)
+      ]])
+      assert.are.same({ 3, "main\nbackground\n" }, { status, out })
+    end)
+
+    it("and close, tells what failed in them, or would wait", function()
+      local status, out, err = tide_e(prelude .. [[
+        local _ <close> = cleanup("waits", function() tide.sleep(1) end)
+        os.exit(3, true)
+      ]])
+      assert.are.same({ 3, "waits\nmain\n" }, { status, out })
+      assert.matches("<close> variable .* failed: cannot_wait", err)
+      status, out, err = tide_e(prelude .. "local _ <close> = cleanup('fails', error) os.exit(true, true)")
+      assert.are.same({ 0, "fails\nmain\n" }, { status, out })
+      assert.matches("<close> variable .* failed:", err)
+    end)
+
+    it("alone, runs none", function()
+      assert.are.same({ 3, "", "" }, { tide_e(prelude .. "os.exit(3)") })
+    end)
+  end)
+
+  describe("with tide.exit", function()
+    local prelude = [[
+      local tide = require "tide"
+      local function cleanup(what, f)
+        return setmetatable({}, { __close = function(_, err)
+          print(what, err and err.kind, err and err.reason)
+          if f then f() end
+        end })
+      end
+      local _ <close> = cleanup "main"
+    ]]
+    local told = "main\tcancelled\texit\n"
+
+    it("ends with the status given, in words too, or 0", function()
+      for argument, status in pairs { [""] = 0, ["0"] = 0, ["3"] = 3, ["255"] = 255, ["true"] = 0, ["false"] = 1, ["nil"] = 0 } do
+        assert.are.same({ status, told, "" }, { tide_e(prelude .. "tide.exit(" .. argument .. ")") }, argument)
+      end
+    end)
+
+    it("refuses what is no status, and goes on", function()
+      for _, argument in ipairs { "256", "-1", "1.5", "'x'", "{}" } do
+        local status, out = tide_e(prelude .. ("print(pcall(tide.exit, %s))"):format(argument))
+        assert.are.equal(0, status)
+        assert.matches("^false\tbad argument #1 to 'tide.exit'", out)
+      end
+    end)
+
+    for name, case in pairs {
+      ["in a pcall"] = { "pcall(tide.exit, 3)" },
+      ["in a loop of pcalls"] = { "while true do pcall(pcall, tide.exit, 3) end" },
+      ["in a coroutine that is resumed"] = { "coroutine.resume(coroutine.create(function() tide.exit(3) end))" },
+      ["in a generator"] = { "for _ in tide.generator(function(yield) yield(1) tide.exit(3) end):each() do end" },
+      ["in xpcall, try and catch"] = {
+        "tide.catch(function() tide.try(xpcall, tide.exit, print, 3) end, { cancelled = print })" },
+      ["in a shield"] = { "tide.shield(function() pcall(tide.exit, 3) print 'went on' end)" },
+      ["in scopes that catch"] = { "tide.move_on_after(60, tide.scope, function() tide.exit(3) end)" },
+      ["in another task"] = { "tide.spawn(tide.exit, 3) tide.sleep(60)" },
+      ["in a child of a group"] = {
+        "tide.TaskGroup(function(g) g:spawn(function() local _ <close> = cleanup 'sibling' tide.sleep(60) end) "
+          .. "g:spawn(tide.exit, 3) end)", "sibling\tcancelled\texit\n" },
+      ["in a callback"] = { "tide.call_soon(function() pcall(tide.exit, 3) print 'went on' end) tide.sleep(60)" },
+      ["in a run of tide.testing"] = { "tide.testing.run(function() tide.exit(3) end)" },
+      ["in cleanup after an error"] = {
+        "local _ <close> = cleanup('inner', function() tide.exit(3) end) error 'x'", "inner\tnil\tnil\n" },
+      ["in the cleanup of a killed task"] = {
+        "local task = tide.spawn(function() local _ <close> = cleanup('inner', function() tide.exit(3) print 'went on' end) "
+          .. "tide.sleep(60) end) tide.sleep(0) task:kill() tide.sleep(60)", "inner\tnil\tnil\n" },
+      ["in a finalizer, which goes on"] = {
+        "setmetatable({}, { __gc = function() tide.exit(3) print 'finalizer' end }) collectgarbage() tide.sleep(60)",
+        "finalizer\n" },
+      ["once more while it leaves"] = {
+        "local _ <close> = cleanup('inner', function() tide.exit(4) end) tide.exit(3)", "inner\tcancelled\texit\n" },
+      ["while a task shields itself"] = {
+        "tide.spawn(function() tide.shield(tide.sleep, 0.01) print 'finished' end) tide.sleep(0) "
+          .. "local _ <close> = cleanup('inner', function() tide.shield(tide.sleep, 0.02) end) tide.exit(3)",
+        "inner\tcancelled\texit\nfinished\n" },
+      ["while a task waits for ever, shielded"] = {
+        "tide.spawn(function() tide.shield(function() tide.Event():wait() end) end) tide.sleep(0) tide.exit(3)" },
+    } do
+      it("leaves with cleanup, " .. name, function()
+        local status, out, err = tide_e(prelude .. case[1] .. " print 'went on'")
+        assert.are.same({ 3, (case[2] or "") .. told, "" }, { status, out, err })
+      end)
+    end
+
+    it("leaves from what is cleaned up after the script's end", function()
+      local status, out, err = tide_e(prelude .. [[
+        tide.spawn(function()
+          local _ <close> = cleanup("background", function() tide.exit(3) print "went on" end)
+          tide.sleep(60)
+        end)
+        tide.sleep(0)
+      ]])
+      assert.are.same({ 3, "main\tnil\tnil\nbackground\tcancelled\tnil\n", "" }, { status, out, err })
+    end)
+
+    it("prints an error of the cleanup, and keeps the status", function()
+      local status, _, err = tide_e(prelude .. "local _ <close> = cleanup('inner', error) tide.exit(3)")
+      assert.are.equal(3, status)
+      assert.matches("^tide: ", err)
+    end)
+
+    it("sends on what a stream has accepted", function()
+      local received <close> = script ""
+      local status, out = tide_e(prelude .. [[
+        local listener = tide.net.listen("127.0.0.1", 0)
+        local _, port = listener:address()
+        os.execute(("nc -d 127.0.0.1 %d >%s &"):format(port, (...)))
+        local stream = listener:accept()
+        stream:write(("x"):rep(4000000))
+        stream:close()
+        tide.exit(3)
+      ]], quote(received.path))
+      assert.are.same({ 3, told }, { status, out })
+      assert.are.equal(4000000, #read_file(received.path))
     end)
   end)
 

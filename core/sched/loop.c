@@ -125,12 +125,16 @@ tide_time tide_loop_deadline(const tide_loop *loop) {
 
 uint64_t tide_loop_turns(const tide_loop *loop) { return loop->turns; }
 
+uint64_t tide_loop_steps(const tide_loop *loop) {
+  return loop->steps + loop->stride - loop->left;
+}
+
 tide_loop_stats tide_loop_get_stats(const tide_loop *loop) {
   tide_time present =
       loop->turning && loop->left < loop->stride ? tide_clock_monotonic() - loop->checked : 0;
   return (tide_loop_stats){
       .turns = loop->turns,
-      .steps = loop->steps + loop->stride - loop->left,
+      .steps = tide_loop_steps(loop),
       .longest_slice = present > loop->longest ? present : loop->longest,
       .ready = (uint32_t)(tide_list_length(&loop->ready) + tide_list_length(&loop->batch)),
       .timers = (uint32_t)loop->timers.count,

@@ -92,6 +92,10 @@ TIDE_API tide_time tide_loop_deadline(const tide_loop *loop);
  * the one it began to wait in. */
 TIDE_API uint64_t tide_loop_turns(const tide_loop *loop);
 
+/* Steps begun since the loop was made: the number of the present one. May be called by a signal
+ * handler in the loop's thread. */
+TIDE_API uint64_t tide_loop_steps(const tide_loop *loop);
+
 /* What the loop holds at the moment. */
 typedef struct tide_loop_stats {
   uint64_t turns; /* completed since the loop was made */

@@ -59,6 +59,13 @@ bool tide_task_cancel(tide_task *task) {
   return true;
 }
 
+bool tide_task_cancel_through(tide_task *task) {
+  if (task->state == TIDE_TASK_ENDED) return false;
+  for (tide_scope *scope = task->scope; scope != &task->own; scope = scope->parent)
+    tide_scope_cancel(scope, task->loop);
+  return tide_task_cancel(task);
+}
+
 void tide_task_uncancel(tide_task *task) { tide_scope_uncancel(&task->own); }
 
 void tide__task_interrupt(tide_task *task, int outcome) {

@@ -70,6 +70,9 @@ TIDE_API tide_task *tide_task_next(tide_loop *loop, const tide_task_ops *ops);
 /* Requests cancellation: cancels the task's own scope. False where it has ended. */
 TIDE_API bool tide_task_cancel(tide_task *task);
 
+/* The same, of all scopes that it has open too: none of them shields what is inside. */
+TIDE_API bool tide_task_cancel_through(tide_task *task);
+
 /* Takes one request back. */
 TIDE_API void tide_task_uncancel(tide_task *task);
 

@@ -88,6 +88,20 @@ static void a_shield_keeps_cancellation_out(void) {
   world_close(&w);
 }
 
+static void cancelled_through_the_task_has_no_shield_and_nothing_catches(void) {
+  world w;
+  actor *t = open_scopes(&w, 3);
+  tide_scope_init(&scopes[1], TIDE_SCOPE_SHIELD);
+  turn(&w);
+  CHECK(tide_task_cancel_through(&t->task));
+  CHECK_EQ(t->task.own.requests, 1);
+  settle(&w);
+  CHECK_LOG(&w, "t slept -1, t outside 2: -1, t outside 1: -1, t outside 0: -1");
+  CHECK_EQ(t->task.future.state, TIDE_FUTURE_CANCELLED);
+  CHECK(!tide_task_cancel_through(&t->task));
+  world_close(&w);
+}
+
 static void a_shield_opened_in_a_cancelled_scope_works_too(void) {
   world w;
   actor *t = open_scopes(&w, 2);
@@ -599,6 +613,7 @@ int main(void) {
   RUN(an_outer_scope_cancels_all_inside_and_catches);
   RUN(the_task_cancels_all_of_its_scopes);
   RUN(a_shield_keeps_cancellation_out);
+  RUN(cancelled_through_the_task_has_no_shield_and_nothing_catches);
   RUN(a_shield_opened_in_a_cancelled_scope_works_too);
   RUN(a_shield_can_be_cancelled_itself);
   RUN(a_scope_inside_a_shield_is_shielded);

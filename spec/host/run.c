@@ -99,6 +99,133 @@ static void running_tells_whether_a_loop_runs(void) {
   host_close(&h);
 }
 
+/* Leaving. */
+
+static int left_with, lefts; /* the status that the host was told last, and how often */
+
+static void note_exit(lua_State *L, int status, void *context) {
+  host *h = context;
+  CHECK(lua_gettop(L) >= 0);
+  CHECK(h->w.loop != NULL);
+  left_with = status;
+  lefts++;
+}
+
+static void open_with_exit(host *h) {
+  open_with_counter(h);
+  lefts = 0;
+  tide_lua_on_exit(h->L, note_exit, h);
+}
+
+static void a_run_that_is_left_raises_and_the_host_is_told(void) {
+  host h;
+  open_with_exit(&h);
+  spawn(&h.w, "host", sleeper);
+  host_do(
+      &h,
+      "spawn(function() sleep(5) say('outside') end)\n"
+      "for _, how in ipairs { pcall, tide.raw.pcall } do\n"
+      "  local ok, err = how(tide.run, function()\n"
+      "    spawn(function() local _ <close> = closer(function() say('ended') end) sleep(9) end)\n"
+      "    spawn(function() tide.exit(7) end)\n"
+      "    sleep(9)\n"
+      "  end)\n"
+      "  say(kind(err), err.reason, err.status)\n"
+      "end");
+  CHECK_LUA_LOG(&h, "ended, cancelled exit 7, ended, cancelled exit 7");
+  CHECK_EQ(lefts, 2);
+  CHECK_EQ(left_with, 7);
+  settle(&h.w); /* neither the host's task nor the script's others were ended */
+  CHECK_LUA_LOG(&h, "outside");
+  CHECK_LOG(&h.w, "host slept");
+  host_close(&h);
+}
+
+static void run_forever_is_left_likewise(void) {
+  host h;
+  open_with_exit(&h);
+  host_do(&h,
+          "spawn(function() sleep(1) tide.exit(false) end)\n"
+          "spawn(function() local _ <close> = closer(function() say('ended') end) sleep(9) end)\n"
+          "local ok, err = pcall(tide.run_forever)\n"
+          "say(kind(err), err.reason, err.status)");
+  CHECK_LUA_LOG(&h, "ended, cancelled exit 1");
+  CHECK_EQ(left_with, 1);
+  host_close(&h);
+}
+
+static void in_a_loop_of_the_hosts_all_of_the_state_ends_and_nothing_else(void) {
+  host h;
+  open_with_exit(&h);
+  spawn(&h.w, "host", sleeper);
+  host_do(&h, "spawn(function() local _ <close> = closer(function() tide.shield(sleep, 1) "
+              "say('ended') end) sleep(9) end)\n"
+              "spawn(function() tide.exit(3) say('went on') end)");
+  turn(&h.w);
+  CHECK_EQ(lefts, 0); /* there is one that takes its time */
+  settle(&h.w);
+  CHECK_LUA_LOG(&h, "ended");
+  CHECK_EQ(lefts, 1);
+  CHECK_EQ(left_with, 3);
+  CHECK_LOG(&h.w, "host slept");
+  host_do(&h, "spawn(function() sleep(1) say('again') tide.exit() end)"); /* it may go on */
+  settle(&h.w);
+  CHECK_LUA_LOG(&h, "again");
+  CHECK_EQ(left_with, 0);
+  host_close(&h);
+}
+
+static void outside_of_the_loop_exit_returns(void) {
+  host h;
+  open_with_exit(&h);
+  host_do(&h, "spawn(sleep, 9) tide.exit(4) tide.exit(5) say(#tide.all_tasks())");
+  CHECK_EQ(lefts, 0);
+  settle(&h.w);
+  CHECK_LUA_LOG(&h, "1");
+  CHECK_EQ(lefts, 1);
+  CHECK_EQ(left_with, 4);
+  host_close(&h);
+}
+
+static void a_root_that_fails_while_it_is_left_is_heard(void) {
+  host h;
+  open_with_exit(&h);
+  host_do(&h, "local ok, err = pcall(tide.run, function()\n"
+              "  local _ <close> = closer(function() error('cleanup', 0) end)\n"
+              "  tide.exit(7)\n"
+              "end)\n"
+              "say(err)");
+  CHECK_LUA_LOG(&h, "cleanup");
+  CHECK_EQ(left_with, 7);
+  host_close(&h);
+}
+
+static int unwind(lua_State *L) {
+  tide_lua_unwind_main(L);
+  return 0;
+}
+
+static void unwinding_main_runs_its_close_variables_wherever_it_is(void) {
+  static const char *const bodies[] = {"sleep(9)",
+                                       "coroutine.wrap(function() local _ <close> = "
+                                       "closer(function() say('inner') end) sleep(9) end)()"};
+  for (int i = 0; i < 2; i++) {
+    host h;
+    open_with_counter(&h);
+    lua_register(h.L, "unwind", unwind);
+    lua_pushstring(h.L, bodies[i]);
+    lua_setglobal(h.L, "body");
+    host_do(&h, "local ok, err = pcall(tide.run, function()\n"
+                "  local _ <close> = closer(function() say('main') end)\n"
+                "  tide.call_soon(unwind)\n"
+                "  load(body)()\n"
+                "end)\n"
+                "say(kind(err))");
+    CHECK_LUA_LOG(&h, i == 0 ? "main, cancelled" : "inner, main, cancelled");
+    host_close(&h);
+  }
+}
+
 int main(void) {
   RUN(a_scripts_run_neither_ends_nor_awaits_the_hosts_tasks);
   RUN(what_was_spawned_outside_of_a_run_goes_on_after_it);
@@ -106,5 +233,11 @@ int main(void) {
   RUN(run_forever_ends_what_was_spawned_outside_and_not_the_hosts_tasks);
   RUN(a_deadlocked_run_kills_none_but_its_own);
   RUN(running_tells_whether_a_loop_runs);
+  RUN(a_run_that_is_left_raises_and_the_host_is_told);
+  RUN(run_forever_is_left_likewise);
+  RUN(in_a_loop_of_the_hosts_all_of_the_state_ends_and_nothing_else);
+  RUN(outside_of_the_loop_exit_returns);
+  RUN(a_root_that_fails_while_it_is_left_is_heard);
+  RUN(unwinding_main_runs_its_close_variables_wherever_it_is);
   return check_summary();
 }

@@ -1,0 +1,64 @@
+/* exit.c: leaving with a status: tide.exit, and what the end of a process owes the script. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bindings.h"
+#include "tide_lua.h"
+
+static int check_status(lua_State *L, int index) {
+  if (lua_isnoneornil(L, index)) return EXIT_SUCCESS;
+  if (lua_isboolean(L, index)) return lua_toboolean(L, index) ? EXIT_SUCCESS : EXIT_FAILURE;
+  lua_Integer status = luaL_checkinteger(L, index);
+  luaL_argcheck(L, status >= 0 && status <= 255, index, "must be a boolean or from 0 to 255");
+  return (int)status;
+}
+
+/* Whether a finalizer runs. An error out of it would end nothing and become a warning, and the task
+ * that it has interrupted has nothing to do with it. */
+static bool in_finalizer(lua_State *L) {
+  lua_Debug ar;
+  for (int level = 0; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "n", &ar);
+    if (strcmp(ar.namewhat, "metamethod") == 0 && strcmp(ar.name, "__gc") == 0) return true;
+  }
+  return false;
+}
+
+/* tide.exit([status]): does not return but in a finalizer, or outside of the loop */
+static int exit_(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  int status = check_status(L, 1);
+  tide_loop *loop = tl_loop(L, rt);
+  tl_run_leave(L, rt, status);
+  return tide_loop_turning(loop) && !in_finalizer(L) ? tl_unwind(L, rt, "exit") : 0;
+}
+
+void tide_lua_on_exit(lua_State *L, tide_lua_exit_fn fn, void *context) {
+  tl_run *run = &tl_runtime_find(L)->run;
+  run->on_exit = fn;
+  run->context = context;
+}
+
+/* The coroutines that run, from the innermost outward, have open what is to be closed; who calls is
+ * one of them, and will not go on. */
+static void unwind_running(tl_runtime *rt, lua_State *co) {
+  static const char what[] = "a <close> variable at the end of the script";
+  for (; rt->nesting != NULL; rt->nesting = rt->nesting->outer)
+    tl_close_coroutine(rt->L, rt, rt->nesting->co, what);
+  tl_close_coroutine(rt->L, rt, co, what);
+}
+
+void tide_lua_unwind_main(lua_State *L) {
+  tl_runtime *rt = tl_runtime_find(L);
+  tl_task *root = rt != NULL ? rt->run.root : NULL;
+  if (root == NULL || root->task.state == TIDE_TASK_ENDED) return;
+  if (root == rt->current)
+    unwind_running(rt, root->co);
+  else
+    tl_task_kill(rt->L, root);
+}
+
+void tl_exit_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg functions[] = {{"exit", exit_}, {NULL, NULL}};
+  tl_functions(L, rt, functions);
+}
