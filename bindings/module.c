@@ -26,12 +26,52 @@ static void keep_originals(lua_State *L) {
   lua_setfield(L, -2, "raw");
 }
 
+/* The Lua part has globals of its own: a script may use the names of Lua's functions for others,
+ * and replace functions in Lua's libraries. */
+
+/* Copies the global library of that name into the environment on top. */
+static void copy_library(lua_State *L, const char *name) {
+  lua_newtable(L);
+  lua_getglobal(L, name);
+  if (lua_istable(L, -1)) {
+    for (lua_pushnil(L); lua_next(L, -2) != 0;) {
+      lua_pushvalue(L, -2);
+      lua_insert(L, -2);
+      lua_rawset(L, -5);
+    }
+  }
+  lua_pop(L, 1);
+  lua_setfield(L, -2, name);
+}
+
+static int require_part(lua_State *L);
+
+/* Pushes the environment: .luacheckrc has the same names. */
+static void push_environment(lua_State *L) {
+  static const char *const functions[] = {
+      "error",  "getmetatable", "ipairs", "next",         "pairs",    "pcall",
+      "rawget", "rawequal",     "select", "setmetatable", "tostring", "type",
+  };
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+    lua_getglobal(L, functions[i]);
+    lua_setfield(L, -2, functions[i]);
+  }
+  copy_library(L, "math");
+  copy_library(L, "string");
+  copy_library(L, "table");
+  lua_pushcfunction(L, require_part);
+  lua_setfield(L, -2, "require");
+}
+
 /* Runs the embedded chunk as a module of its name. [-0, +1, e] */
 static int load_embedded(lua_State *L) {
   const struct tl_embedded *part = lua_touserdata(L, lua_upvalueindex(1));
   lua_pushfstring(L, "=%s", part->name);
   if (luaL_loadbufferx(L, part->source, part->size, lua_tostring(L, -1), "t") != LUA_OK)
     return lua_error(L);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_setupvalue(L, -2, 1);
   lua_pushstring(L, part->name);
   lua_call(L, 1, 1);
   return 1;
@@ -39,21 +79,42 @@ static int load_embedded(lua_State *L) {
 
 static void preload_embedded(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  push_environment(L);
   for (const struct tl_embedded *part = tl_embedded; part->name != NULL; part++) {
     lua_pushlightuserdata(L, (void *)(uintptr_t)part);
-    lua_pushcclosure(L, load_embedded, 1);
-    lua_setfield(L, -2, part->name);
+    lua_pushvalue(L, -2);
+    lua_pushcclosure(L, load_embedded, 2);
+    lua_setfield(L, -3, part->name);
   }
-  lua_pop(L, 1);
+  lua_pop(L, 2);
 }
 
-/* The Lua part adds its names to the module on top: require "tide.init". */
+/* The Lua part's require, of tide and its parts. */
+static int require_part(lua_State *L) {
+  luaL_checkstring(L, 1);
+  lua_settop(L, 1);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushvalue(L, 1);
+  if (lua_gettable(L, 2) != LUA_TNIL) return 1;
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushvalue(L, 1);
+  lua_gettable(L, -2);
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  if (lua_isnil(L, -1)) lua_pushboolean(L, 1);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, -2);
+  lua_settable(L, 2);
+  return 1;
+}
+
+/* The Lua part adds its names to the module on top. */
 static void open_lua_part(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_pushvalue(L, -2);
   lua_setfield(L, -2, "tide"); /* so that the parts can require it */
   lua_pop(L, 1);
-  lua_getglobal(L, "require");
+  lua_pushcfunction(L, require_part);
   lua_pushliteral(L, "tide.init");
   lua_call(L, 1, 0);
 }

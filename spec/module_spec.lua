@@ -59,3 +59,76 @@ describe("require", function()
     it("is tested where $TIDE_BUILD names a build", function() pending "TIDE_BUILD names no build directory" end)
   end
 end)
+
+-- What breaks all that a script could: the globals, the functions of Lua's libraries and of tide.
+local sabotage = [[
+  local tide = require "tide"
+  local pairs, type, error, print, check, show = pairs, type, error, print, pcall, tostring
+  local concat, pack, find = table.concat, table.pack, string.find
+  local spawn, run, net, sleep, testing, timeout = tide.spawn, tide.run, tide.net, tide.sleep, tide.testing, tide.timeout
+  local serve, connect, test, wrap, assert_waits = net.serve, net.connect, testing.run, testing.wrap, testing.assert_waits
+  local saved = {}
+  for name, value in pairs(tide) do saved[name] = value end
+  local globals = {}
+  for name, value in pairs(_G) do globals[name] = value end
+  local function nobodys() error("the script replaced this", 2) end
+  local function spoil(list)
+    local names = {}
+    for name, value in pairs(list) do if type(value) == "function" then names[name] = true end end
+    for name in pairs(names) do list[name] = nobodys end
+  end
+  for name, value in pairs(globals) do
+    if type(value) == "table" and name ~= "_G" and name ~= "package" then spoil(value) end
+    if name ~= "_G" then _G[name] = "the script\39s own" end
+  end
+  for _, list in pairs { tide, net, testing, tide.raw, tide.raw.coroutine } do spoil(list) end
+]]
+
+describe("a script's globals, and what it replaces, do not reach into tide:", function()
+  local works = {
+    gather = "return saved.gather { function() return 1 end, return_errors = true }[1] == 1",
+    map = "return saved.iter { 1, 2 }:map(function(x) return x * 2 end):filter(type):chunk(2):collect()[1][2] == 4",
+    scan = "return saved.iter { 1, 2 }:scan(function(a, b) return a + b end, 0):collect()[2] == 3",
+    tasks = [[return saved.iter { 1, 2 }:map_concurrent(2, function(x) return x end):merge { 3 }:buffer(2)
+      :debounce(0.001):count() > 0]],
+    generator = "return saved.generator(function(yield) yield(1, 2) end):zip { 3 }:count() == 1",
+    wait = "local done = saved.wait { sleep, timeout = 1 } return #done == 1",
+    race = "return saved.race { function() return 1 end, function() sleep(9) end } == 1",
+    as_completed = "for task in saved.as_completed { function() end } do return task:done() end",
+    wait_for = "return saved.wait_for(function() return true end, 1)",
+    shield = "return saved.shield(function() return true end)",
+    catch = [[return saved.catch(function()
+      saved.TaskGroup(function(g) g:spawn(error, "x") end)
+    end, { error = function(e) saved.errors = find(show(e), "x", 1, true) ~= nil and #e:leaves() end }) == nil and saved.errors == 1]],
+    tree = "return find(show(saved.tree()), 'tide: 1 task', 1, true) ~= nil",
+    testing = "return test(function() sleep(5) return true end, { seed = 1 })",
+    wrap = "return wrap(function() assert_waits(sleep, 0) return true end)()",
+    deadlock = [[
+      local ok, err = check(test, function() saved.Event():wait() end)
+      return not ok and find(show(err), "waits", 1, true) ~= nil]],
+    arguments = [[
+      local ok, err = check(saved.gather, 5)
+      return not ok and find(err, "table expected, got number", 1, true) ~= nil]],
+    serve = [[
+      local server = serve(function(stream) stream:write(stream:read(1)) end, "127.0.0.1", 0, { max_connections = 2 })
+      local client = connect(server:address())
+      client:write "x"
+      local echoed = client:read(1)
+      client:close()
+      server:close { grace = 1 }
+      return echoed == "x" and find(show(server), "closed", 1, true) ~= nil]],
+  }
+
+  for name, code in pairs(works) do
+    it(name, function()
+      if not interpreters[1] then pending "TIDE_BUILD names no build directory" end
+      local path = os.tmpname()
+      local file <close> = assert(io.open(path, "w"))
+      file:write(sabotage, "local ok, works = check(function() ", code, " end) print(ok, works)")
+      file:close()
+      local pipe <close> = assert(io.popen(("%s %s 2>&1"):format(interpreters[1], path)))
+      assert.equal("true\ttrue\n", pipe:read "a")
+      os.remove(path)
+    end)
+  end
+end)

@@ -8,7 +8,7 @@ local check = {}
 -- Raises "bad argument". `level` is as for error: whose fault it is, seen from who calls this: 2 is
 -- the caller of the public function that calls it, and each function in between adds 1.
 function check.fail(position, name, what, level)
-  error(("bad argument #%d to '%s' (%s)"):format(position, name, what), level + 1)
+  error(string.format("bad argument #%d to '%s' (%s)", position, name, what), level + 1)
 end
 
 -- How Lua's messages call the type of a value.
@@ -20,7 +20,7 @@ end
 
 -- Raises "bad argument ... (function expected, got nil)".
 function check.unexpected(position, name, expected, got, level)
-  check.fail(position, name, ("%s expected, got %s"):format(expected, type_of(got)), level + 1)
+  check.fail(position, name, string.format("%s expected, got %s", expected, type_of(got)), level + 1)
 end
 
 function check.is_callable(value)
@@ -58,7 +58,7 @@ end
 -- The object of a method, which is of that class where `is` says so.
 function check.self(is, name, class, value, level)
   if is then return end
-  error(("calling '%s' on bad self (%s expected, got %s)"):format(name, class, type_of(value)), level + 1)
+  error(string.format("calling '%s' on bad self (%s expected, got %s)", name, class, type_of(value)), level + 1)
 end
 
 return check

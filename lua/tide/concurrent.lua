@@ -4,20 +4,21 @@ local tide = require "tide"
 local check = require "tide.check"
 
 local join = tide.join
-local spawn = tide.spawn
+local await, spawn, type_of = tide.await, tide.spawn, tide.type
+local move_on_after, timeout = tide.move_on_after, tide.timeout
 local shielded_await = tide.shielded_await
 local shield_call = tide.shield_call
 local is_callable = check.is_callable
 local is_yieldable = tide.raw.coroutine.isyieldable
 
 local function is_future(x)
-  local kind = tide.type(x)
+  local kind = type_of(x)
   return kind == "Task" or kind == "Future"
 end
 
 -- Whether it is a function to tide: an object of tide's own is not, even one that can be called.
 local function is_function(x)
-  return tide.type(x) == nil and is_callable(x)
+  return type_of(x) == nil and is_callable(x)
 end
 
 local function is_awaitable(x)
@@ -46,7 +47,7 @@ end
 local function started(entry)
   if is_future(entry) then return entry end
   if is_function(entry) then return spawn(entry) end
-  return spawn(tide.await, entry)
+  return spawn(await, entry)
 end
 
 -- Makes futures of the entries, in place.
@@ -89,7 +90,7 @@ local conditions = {
 
 -- tide.wait{t1, t2, ..., timeout=, return_when="all"|"first"|"first_error"} (waits) -> done, pending
 function tide.wait(list)
-  local entries, timeout, return_when = checked(list, "wait", "timeout:seconds return_when:all|first|first_error")
+  local entries, span, return_when = checked(list, "wait", "timeout:seconds return_when:all|first|first_error")
   local enough = conditions[return_when or "all"]
   local futures = start(entries)
   local members <close> = join(futures, false)
@@ -98,7 +99,7 @@ function tide.wait(list)
       if enough(futures[members:next()]) then return end
     end
   end
-  if timeout then tide.move_on_after(timeout, collect) else collect() end
+  if span then move_on_after(span, collect) else collect() end
   local done, pending = {}, {}
   for _, future in ipairs(futures) do
     local part = future:done() and done or pending
@@ -122,7 +123,7 @@ function Race:__close()
   end
   self.members:close()
   for i, future in ipairs(self.futures) do
-    if i ~= self.first and has_failed(future) then spawn(tide.await, future) end -- which reports it
+    if i ~= self.first and has_failed(future) then spawn(await, future) end -- which reports it
   end
 end
 
@@ -151,8 +152,8 @@ end
 function tide.wait_for(x, seconds)
   check_entry(1, "wait_for", x, 2)
   check.seconds(2, "wait_for", seconds, 2)
-  if is_function(x) then return tide.timeout(seconds, x) end
-  return tide.timeout(seconds, tide.await, x)
+  if is_function(x) then return timeout(seconds, x) end
+  return timeout(seconds, await, x)
 end
 
 -- tide.shield(x, ...) (waits) -> results

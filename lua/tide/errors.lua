@@ -21,16 +21,16 @@ end
 
 local function indent(err)
   local ok, text = raw_pcall(tostring, err)
-  return ok and text:gsub("\n", "\n    ") or "an error whose __tostring failed"
+  return ok and string.gsub(text, "\n", "\n    ") or "an error whose __tostring failed"
 end
 
 local function describe(errors, name)
   local lines = {
-    ("%s%d task%s failed"):format(name and ("TaskGroup '" .. name .. "': ") or "", #errors,
+    string.format("%s%d task%s failed", name and ("TaskGroup '" .. name .. "': ") or "", #errors,
       #errors == 1 and "" or "s"),
   }
   for i, err in ipairs(errors) do
-    lines[#lines + 1] = ("  %d. %s"):format(i, indent(err))
+    lines[#lines + 1] = string.format("  %d. %s", i, indent(err))
   end
   return table.concat(lines, "\n")
 end
@@ -140,9 +140,9 @@ local function check_handlers(handlers)
   check.type(2, "catch", "table", handlers, 3)
   for kind, handler in pairs(handlers) do
     if type(kind) ~= "string" then
-      check.fail(2, "catch", ("its keys must be kinds, which are strings, got %s"):format(type(kind)), 3)
+      check.fail(2, "catch", string.format("its keys must be kinds, which are strings, got %s", type(kind)), 3)
     elseif not check.is_callable(handler) then
-      check.fail(2, "catch", ("the handler of kind '%s' must be a function, got %s"):format(kind, type(handler)), 3)
+      check.fail(2, "catch", string.format("the handler of kind '%s' must be a function, got %s", kind, type(handler)), 3)
     end
   end
 end

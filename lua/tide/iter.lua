@@ -60,7 +60,7 @@ end
 local function check_count(n, least, name)
   check.type(1, name, "number", n, 3)
   local count = math.tointeger(n) or check.fail(1, name, "number has no integer representation", 3)
-  if count < least then check.fail(1, name, ("must be at least %d"):format(least), 3) end
+  if count < least then check.fail(1, name, string.format("must be at least %d", least), 3) end
   return count
 end
 
@@ -75,7 +75,7 @@ local function check_self(self, name)
 end
 
 local function no_result(name)
-  error(("bad result of the function given to '%s' (value expected, got nil)"):format(name), 0)
+  error(string.format("bad result of the function given to '%s' (value expected, got nil)", name), 0)
 end
 
 -- ---- one at a time
@@ -89,7 +89,7 @@ end
 local MISUSE = "used by two tasks at once"
 
 local function is_misuse(err)
-  return is(err, "invalid_state") and tostring(err.message):find(MISUSE, 1, true) ~= nil
+  return is(err, "invalid_state") and string.find(tostring(err.message), MISUSE, 1, true) ~= nil
 end
 
 -- The to-be-closed value of a step that only one task may be in: `state` is false, or
@@ -115,7 +115,7 @@ end
 -- What a step gives whose Use has a state that forbids it.
 local function refuse(use)
   if use.state ~= INSIDE then return nil end
-  error(new_error("invalid_state", ("%s is %s"):format(use.iter, MISUSE)), 0)
+  error(new_error("invalid_state", string.format("%s is %s", use.iter, MISUSE)), 0)
 end
 
 -- An Iter whose step begins with `use`.
@@ -246,7 +246,7 @@ function Iter:__tostring()
     table.insert(names, 1, iter.name)
     iter = iter.source
   until not iter
-  return ("Iter(%s%s)"):format(table.concat(names, ", "), self.closed and "; closed" or "")
+  return string.format("Iter(%s%s)", table.concat(names, ", "), self.closed and "; closed" or "")
 end
 
 return {

@@ -185,7 +185,7 @@ function Iter:flatten()
       if source == nil then return nil end
       inner = from(source)
       if not inner then
-        error(("bad value for 'flatten' (something to iterate expected, got %s)"):format(type(source)), 0)
+        error(string.format("bad value for 'flatten' (something to iterate expected, got %s)", type(source)), 0)
       end
     end
     return one(inner.step())

@@ -7,7 +7,7 @@ local Iter, new, new_use, new_exclusive, nothing = iter.Iter, iter.new, iter.new
 local holding, refuse = iter.holding, iter.refuse
 local INSIDE, INTERRUPTED, ENDED = iter.INSIDE, iter.INTERRUPTED, iter.ENDED
 local generator_parts, interval_parts, iter_parts = tide.generator_parts, tide.interval_parts, tide.iter_parts
-local raw_pcall = tide.raw.pcall
+local raw_pcall, type_of = tide.raw.pcall, tide.type
 
 local SOURCES = "list, Queue, Iter, function or object with :iter()"
 
@@ -23,7 +23,7 @@ end
 -- After a cancelled call: a coroutine that was ended by it is the end.
 local function called_again(use, ok, first, ...)
   if ok then return first, ... end
-  if type(first) == "string" and first:find("cannot resume dead coroutine", 1, true) then
+  if type(first) == "string" and string.find(first, "cannot resume dead coroutine", 1, true) then
     use.state = ENDED
     return nil
   end
@@ -130,7 +130,7 @@ function from(source, ...)
     if select("#", ...) == 0 then return from_call(source) end
     return from_values(source, ...)
   end
-  local class = tide.type(source)
+  local class = type_of(source)
   if class == "Queue" then return from_queue(source) end
   if class == "HostIter" then return holding(new(iter_parts(source))) end
   if has_iter(source, kind) then return from_object(source, source:iter()) end

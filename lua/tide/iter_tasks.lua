@@ -10,7 +10,7 @@ local from = require "tide.iter_sources".from
 
 local Iter, check_self, no_result = iter.Iter, iter.check_self, iter.no_result
 local Queue, Semaphore, TaskGroup = tide.Queue, tide.Semaphore, tide.TaskGroup
-local current_task, move_on_after = tide.current_task, tide.move_on_after
+local current_task, is, move_on_after, run_scope = tide.current_task, tide.is, tide.move_on_after, tide.scope
 local shield, spawn, wait = tide.shield, tide.spawn, tide.wait
 local traced, raise_traced = tide.traced, tide.raise_traced -- a pcall that lets cancellation through
 local is_yieldable = tide.raw.coroutine.isyieldable
@@ -111,7 +111,7 @@ local function lead(pipe, source, work, ...)
   local arguments = table.pack(...)
   local ok, err, traceback = traced(function()
     local _ <close> = source
-    tide.scope(function(scope)
+    run_scope(function(scope)
       pipe.scope = scope
       work(pipe, table.unpack(arguments, 1, arguments.n))
     end)
@@ -144,7 +144,7 @@ function Crew:close()
   pipe.dropped = not me or pipe.tasks[me] == nil and not is_yieldable()
   if pipe.dropped or pipe.tasks[me] then return end
   shield(wait, { leader })
-  if pipe.failed and not tide.is(pipe.failure, "cancelled") then pipe:raise() end
+  if pipe.failed and not is(pipe.failure, "cancelled") then pipe:raise() end
 end
 
 -- The next item, unpacked.

@@ -198,7 +198,7 @@ function Server:statistics()
 end
 
 function Server:__tostring()
-  return ("Server(%s, %d connection%s, %s)"):format(table.concat(self.bound, ":"), #self,
+  return string.format("Server(%s, %d connection%s, %s)", table.concat(self.bound, ":"), #self,
     #self == 1 and "" or "s", self.closing and "closed" or "open")
 end
 

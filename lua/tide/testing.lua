@@ -3,7 +3,8 @@ local tide = require "tide"
 local check = require "tide.check"
 
 local core = tide.testing -- the functions of bindings/testing.c
-local current_task = tide.current_task
+local current_task, is, new_error, type_of = tide.current_task, tide.is, tide.error, tide.type
+local run_root, shield, sleep, spawn, wait = tide.run, tide.shield, tide.sleep, tide.spawn, tide.wait
 local raw_pcall, raise_traced = tide.raw.pcall, tide.raise_traced
 local turns = core.turns
 local pack, unpack = table.pack, table.unpack
@@ -29,7 +30,7 @@ end
 -- Puts the options into effect until the value that is returned is closed.
 local function put_into_effect(options, seed)
   if innermost and innermost.task ~= current_task() then
-    error(tide.error("already_running", "another task is inside 'testing.run'"), 0)
+    error(new_error("already_running", "another task is inside 'testing.run'"), 0)
   end
   local before = setmetatable({ core.conditions() }, Conditions)
   before.outer = innermost
@@ -45,7 +46,7 @@ local function newcomers(known)
   local tasks = {}
   for object in pairs(core.live()) do
     if not known[object] then
-      if tide.type(object) == "Task" then tasks[#tasks + 1] = object else object:cancel() end
+      if type_of(object) == "Task" then tasks[#tasks + 1] = object else object:cancel() end
     end
   end
   return tasks
@@ -54,19 +55,19 @@ end
 -- A failure that only the end of the run has seen is reported, as tide.run does.
 local function report_failure(task)
   local err = not task:cancelled() and task:error()
-  if err then tide.spawn(error, err, 0) end
+  if err then spawn(error, err, 0) end
 end
 
 local function end_newcomers(known)
   local tasks = newcomers(known)
   while #tasks > 0 do
     for _, task in ipairs(tasks) do task:cancel "the run has ended" end
-    local ok = raw_pcall(tide.wait, tasks)
+    local ok = raw_pcall(wait, tasks)
     for _, task in ipairs(tasks) do
       if not ok then task:kill() end -- nothing can wake them
       report_failure(task)
     end
-    tide.sleep(0) -- for reports and done callbacks
+    sleep(0) -- for reports and done callbacks
     tasks = newcomers(known)
   end
 end
@@ -76,7 +77,7 @@ local function await(task)
   local results
   for _ = 1, DEADLOCKS_MAX do
     results = pack(raw_pcall(task.await, task))
-    if task:done() or not tide.is(results[2], "deadlock") then return results end
+    if task:done() or not is(results[2], "deadlock") then return results end
     core.deadlock(task)
   end
   return results
@@ -85,17 +86,17 @@ end
 local function run_inside(fn, options, seed)
   local known = core.live()
   local conditions <close> = put_into_effect(options, seed)
-  local task = tide.spawn(fn)
+  local task = spawn(fn)
   conditions.task = task
   local results = await(task)
-  tide.shield(end_newcomers, known)
+  shield(end_newcomers, known)
   results.traceback, results.culprit = task:traceback(), task:name()
   return results
 end
 
 local function run_outside(fn, options, seed)
   local conditions <close> = put_into_effect(options, seed)
-  return pack(raw_pcall(tide.run, function()
+  return pack(raw_pcall(run_root, function()
     conditions.task = current_task()
     return fn()
   end))
@@ -120,9 +121,9 @@ end
 
 -- The error with the seed in its message, where it has one.
 local function with_seed(err, seed)
-  if type(err) == "string" then return ("%s (seed %d)"):format(err, seed) end
+  if type(err) == "string" then return string.format("%s (seed %d)", err, seed) end
   if type(err) == "table" and type(err.message) == "string" then
-    err.message = ("%s (seed %d)"):format(err.message, seed)
+    err.message = string.format("%s (seed %d)", err.message, seed)
   end
   return err
 end
@@ -132,11 +133,11 @@ end
 -- is cancelled in the end. opts: clock "virtual" | "real", seed, seeds, autojump_threshold.
 function testing.run(fn, opts)
   local options = read_options("run", fn, opts)
-  local run = current_task() and run_inside or run_outside
+  local run_one = current_task() and run_inside or run_outside
   local results
   for i = 0, options.seeds - 1 do
     local seed = options.seed + i
-    results = run(fn, options, seed)
+    results = run_one(fn, options, seed)
     if not results[1] then
       local err = results[2]
       if options.seeds > 1 then err = with_seed(err, seed) end
@@ -146,12 +147,14 @@ function testing.run(fn, opts)
   return unpack(results, 2, results.n)
 end
 
+local run = testing.run
+
 -- testing.wrap(fn[, opts]) -> function(...) that calls fn(...) inside testing.run
 function testing.wrap(fn, opts)
   read_options("wrap", fn, opts)
   return function(...)
     local arguments = pack(...)
-    return testing.run(function() return fn(unpack(arguments, 1, arguments.n)) end, opts)
+    return run(function() return fn(unpack(arguments, 1, arguments.n)) end, opts)
   end
 end
 

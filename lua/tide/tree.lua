@@ -7,13 +7,13 @@ local Node = { __name = "Tree" }
 Node.__index = Node
 
 local function seconds(span)
-  if span < 1 then return ("%.0f ms"):format(span * 1000) end
-  return ("%.1f s"):format(span)
+  if span < 1 then return string.format("%.0f ms", span * 1000) end
+  return string.format("%.1f s", span)
 end
 
 -- A name, on one line.
 local function quoted(name)
-  return "'" .. name:gsub("%c", "?") .. "'"
+  return "'" .. string.gsub(name, "%c", "?") .. "'"
 end
 
 -- What the task waits for, in words.
@@ -24,7 +24,7 @@ end
 
 local function describe_task(node, now)
   local who = node.task and "task " .. quoted(node.name) or "a " .. (node.name or "task")
-  local parts = { ("%s %s"):format(who, node.waits_for and "waits for " .. wait_of(node) or "is " .. node.status) }
+  local parts = { string.format("%s %s", who, node.waits_for and "waits for " .. wait_of(node) or "is " .. node.status) }
   if node.waits_for then
     local span = now - node.since
     if span >= 0.001 then parts[2] = seconds(span) end
@@ -36,13 +36,13 @@ end
 
 local function describe_group(node)
   local name = node.name and " " .. quoted(node.name) or ""
-  local held = node.held > 0 and (", %d to start"):format(node.held) or ""
-  return { ("TaskGroup%s: %d running%s"):format(name, node.running, held) }
+  local held = node.held > 0 and string.format(", %d to start", node.held) or ""
+  return { string.format("TaskGroup%s: %d running%s", name, node.running, held) }
 end
 
 local function describe_scope(node, now)
-  if node.deadline then return { ("timeout: %s left"):format(seconds(math.max(0, node.deadline - now))) } end
-  if node.iterator then return { ("iterator '%s'%s"):format(node.iterator, node.shield and ", closing" or "") } end
+  if node.deadline then return { string.format("timeout: %s left", seconds(math.max(0, node.deadline - now))) } end
+  if node.iterator then return { string.format("iterator '%s'%s", node.iterator, node.shield and ", closing" or "") } end
   return { node.shield and "shield" or "scope" }
 end
 
@@ -76,7 +76,7 @@ end
 function Node:__tostring()
   if self.kind ~= "loop" then return line_of(self, time()) end
   local lines = draw(self, self.time)
-  table.insert(lines, 1, ("tide: %d task%s"):format(self.tasks, self.tasks == 1 and "" or "s"))
+  table.insert(lines, 1, string.format("tide: %d task%s", self.tasks, self.tasks == 1 and "" or "s"))
   return table.concat(lines, "\n")
 end
 
@@ -91,16 +91,17 @@ local function walk(root, visit)
 end
 
 -- tide.tree() -> the tree of all tasks, groups and scopes; tostring draws it
-function tide.tree()
+local function tree()
   local root = tree_nodes()
   local tasks = 0
   walk(root, function(node)
     setmetatable(node, Node)
     if node.task then tasks = tasks + 1 end
   end)
-  local tree = { kind = "loop", time = time(), tasks = tasks, cancelled = root.cancelled, children = root.children }
-  return setmetatable(tree, Node)
+  local top = { kind = "loop", time = time(), tasks = tasks, cancelled = root.cancelled, children = root.children }
+  return setmetatable(top, Node)
 end
+tide.tree = tree
 
 local LISTED = 20 -- tasks in the text of a deadlock
 
@@ -108,14 +109,14 @@ local LISTED = 20 -- tasks in the text of a deadlock
 -- inside.
 tide.set_hook("deadlock", function(message)
   local lines, count = { message }, 0
-  local tree = tide.tree()
-  walk(tree, function(node)
+  local top = tree()
+  walk(top, function(node)
     if not node.waits_for then return end
     count = count + 1
-    if count <= LISTED then lines[#lines + 1] = "  " .. line_of(node, tree.time) end
+    if count <= LISTED then lines[#lines + 1] = "  " .. line_of(node, top.time) end
   end)
   if count == 0 then return message end
   lines[1] = message .. ":"
-  if count > LISTED then lines[#lines + 1] = ("  and %d more"):format(count - LISTED) end
+  if count > LISTED then lines[#lines + 1] = string.format("  and %d more", count - LISTED) end
   return table.concat(lines, "\n")
 end)
