@@ -136,6 +136,7 @@ struct tl_task {
   uint8_t swallowed; /* cancellations raised since it was last in no cancelled scope: debug.c */
   bool seen;         /* the program knows its coroutine, which is then no other task's */
   bool traced;       /* TL_TRACEBACKS may have an entry of its coroutine */
+  uint8_t owned;     /* how many arguments it is to close and has not taken over: owner.c */
 };
 
 typedef struct tl_future {
@@ -382,6 +383,10 @@ tl_task *tl_task_of(tide_task *task);                    /* NULL: it is not a Lu
 void tl_task_watch(tl_task *task, bool watched);         /* whether debug.c is told of its steps */
 void tl_hook_reset(const tl_runtime *rt, lua_State *co); /* a coroutine's, to what all have */
 
+/* owner.c: of a task that ends without having taken over what it owns. */
+void tl_owner_close(lua_State *L, tl_task *task);
+void tl_owner_open(lua_State *L, tl_runtime *rt);
+
 /* task.c */
 void tl_reason_set(lua_State *L, tl_runtime *rt, const tide_scope *scope, int index);
 void tl_reason_push(lua_State *L, const tl_runtime *rt, const tide_task *task); /* or nil */
@@ -417,6 +422,7 @@ void tl_check_opener(lua_State *L, const tl_runtime *rt, const tide_scope *scope
 /* scope.c, group.c: of those that are ours; TIDE_NEVER or NULL for others. */
 tide_time tl_scope_deadline(const tide_scope *scope);
 const char *tl_group_name(const tide_group *group);
+tide_group *tl_group_for_spawn(lua_State *L, tl_runtime *rt, int index); /* or raises */
 /* Takes note, for the group at `index`, of the current child's failure: pops error and traceback.
  */
 void tl_group_add_failure(lua_State *L, const tl_runtime *rt, int index);

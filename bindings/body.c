@@ -180,6 +180,14 @@ TL_COLD static void drop_arguments(lua_State *box, const tl_task *task) {
   }
 }
 
+/* The task is not going to take over what it owns. */
+TL_COLD static void close_owned(tl_task *task) {
+  tl_runtime *rt = task->rt;
+  rt->current = task; /* for closing, which cannot wait */
+  tl_owner_close(rt->L, task);
+  rt->current = NULL;
+}
+
 /* Stores the value on top of the box, tells the core, lets go of what the task held. Not reusable
  * is the coroutine of a task whose body could keep nothing, not even for the group that supervises
  * it: its failure is reported in any case. */
@@ -255,6 +263,7 @@ static void end_broken(tl_task *task, int message) {
   task->task.future.user |= TL_BARE;
   if (co != NULL) tl_reset(task->rt, co); /* its <close> variables; the error stays on top */
   leave_wait(task);
+  if (TL_UNLIKELY(task->owned > 0)) close_owned(task);
   lua_State *box = open_box(task);
   if (message == LUA_NOREF)
     lua_xmove(co, box, 1);
@@ -272,9 +281,10 @@ static bool fill(tl_task *task, lua_State *co) {
   int count = task->values;
   if (count > SPARE_STACK && (!lua_checkstack(box, count + 2) || !lua_checkstack(co, count + 2)))
     return false;
+  bool keep = task->owned > 0; /* until it has taken over what it owns */
   lua_rawgeti(box, LIVE, task->slot);
   for (int i = 1; i <= count; i++) {
-    if (lua_getiuservalue(box, TASK, i) <= LUA_TNUMBER || i == 1) continue;
+    if (lua_getiuservalue(box, TASK, i) <= LUA_TNUMBER || i == 1 || TL_UNLIKELY(keep)) continue;
     lua_pushnil(box);
     lua_setiuservalue(box, TASK, i);
   }
@@ -289,6 +299,7 @@ static bool fill(tl_task *task, lua_State *co) {
 static bool begin(tl_task *task) {
   task->task.future.user |= TL_BEGUN;
   if (task->task.outcome != TIDE_OK) {
+    if (TL_UNLIKELY(task->owned > 0)) close_owned(task);
     end_cancelled(task);
     return false;
   }
@@ -340,6 +351,7 @@ static inline void step_one(tide_task *core) {
     if (TL_UNLIKELY(co == rt->spare)) keep_coroutine(task);
   } else if (status == LUA_OK) {
     leave_wait(task);
+    if (TL_UNLIKELY(rt->how == TL_FAILED) && task->owned > 0) close_owned(task);
     end_returned(task, results);
   } else {
     end_broken(task, status == LUA_YIELD ? rt->foreign_yield : LUA_NOREF);
@@ -420,6 +432,7 @@ tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int grou
   task->values = (uint16_t)count;
   task->swallowed = 0;
   task->seen = task->traced = false;
+  task->owned = 0;
   task->loops = TL_NO_LOOPS;
   tide_task_init(&task->task, rt->loop, &task_ops);
   if (group_index != 0) task->task.future.user = TL_CHILD;
@@ -437,15 +450,16 @@ void tl_task_kill(lua_State *L, tl_task *task) {
   tl_task *killer = rt->current;
   lua_State *stack = rt->L;
   tide_task_detach(&task->task);
+  rt->current = task; /* for the <close> variables, which run now and cannot wait */
+  rt->L = L;
+  if (task->owned > 0) tl_owner_close(L, task);
   if (task->co != NULL) {
-    rt->current = task; /* for the <close> variables, which run now and cannot wait */
-    rt->L = L;
     tl_coroutine_close_nested(L, rt, task->co);
     tl_close_coroutine(L, rt, task->co, TL_KILLED);
     lua_settop(task->co, 0);
     leave_wait(task);
-    rt->current = killer;
-    rt->L = stack;
   }
+  rt->current = killer;
+  rt->L = stack;
   end_cancelled(task);
 }

@@ -278,16 +278,21 @@ static int new_group(lua_State *L) {
 
 /* Methods. */
 
+tide_group *tl_group_for_spawn(lua_State *L, tl_runtime *rt, int index) {
+  tl_group *group = tl_check(L, rt, index, TL_GROUP);
+  if (tide_group_open(&group->group)) return &group->group;
+  tl_error_push(L, rt, TIDE_ECLOSED, "the TaskGroup has ended or is being cancelled");
+  lua_pushvalue(L, index);
+  lua_setfield(L, -2, "group");
+  lua_error(L);
+  return NULL;
+}
+
 /* group:spawn(fn, ...) -> Task */
 static int group_spawn(lua_State *L) {
   tl_group *group = check_group(L);
   tl_check_callable(L, 2);
-  if (!tide_group_open(&group->group)) {
-    tl_error_push(L, group->rt, TIDE_ECLOSED, "the TaskGroup has ended or is being cancelled");
-    lua_pushvalue(L, 1);
-    lua_setfield(L, -2, "group");
-    return lua_error(L);
-  }
+  tl_group_for_spawn(L, group->rt, 1);
   tl_task_spawn(L, group->rt, &group->group, group->group.supervised ? 1 : 0, 2);
   return 1;
 }
@@ -350,40 +355,6 @@ static int group_tostring(lua_State *L) {
   return 1;
 }
 
-/* For the Lua part: groups that are not supervised. Their children fail like background tasks, and
- * the body's error stays as it is. */
-
-/* run(body, options) -> the body's results (waits) */
-static int run_unsupervised(lua_State *L) { return run_group(L, tl_rt(L), false); }
-
-static int try_few(lua_State *L, tl_runtime *rt, void *self) {
-  lua_Integer few = lua_tointeger(L, 2);
-  if (few > UINT32_MAX) few = UINT32_MAX;
-  int result = tide_group_wait_few(self, &rt->current->task, (uint32_t)few);
-  if (result == TIDE_PENDING) return TL_AGAIN;
-  return result == TIDE_OK ? 0 : tl_raise_outcome(L, rt, result);
-}
-
-/* wait_few(group, n): until at most n children are live (waits) */
-static int wait_few(lua_State *L) {
-  static const tl_recall recall = {.class = TL_GROUP, .attempt = try_few};
-  tl_group *group = check_group(L);
-  tl_check_count(L, 2, 0);
-  tl_enter(L, group->rt);
-  return tl_call(L, group->rt, &recall, group);
-}
-
-/* move(task, from, to): if it is a child of `from`. Whether it is one of `to` now. */
-static int move(lua_State *L) {
-  const tl_runtime *rt = tl_rt(L);
-  tide_task *task = tl_check(L, rt, 1, TL_TASK);
-  const tl_group *from = tl_check(L, rt, 2, TL_GROUP);
-  tl_group *to = tl_check(L, rt, 3, TL_GROUP);
-  if (task->own.parent == &from->group.scope) tide_group_adopt(&to->group, task);
-  lua_pushboolean(L, task->own.parent == &to->group.scope);
-  return 1;
-}
-
 void tl_group_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg methods[] = {{"spawn", group_spawn},
                                      {"cancel", group_cancel},
@@ -395,11 +366,6 @@ void tl_group_open(lua_State *L, tl_runtime *rt) {
                                          {"__gc", group_gc},
                                          {"__tostring", group_tostring},
                                          {NULL, NULL}};
-  static const luaL_Reg parts[] = {
-      {"run", run_unsupervised}, {"wait_few", wait_few}, {"move", move}, {NULL, NULL}};
   tl_class_new(L, rt, TL_GROUP, "TaskGroup", methods, metamethods);
   tl_constructor(L, rt, "TaskGroup", TL_GROUP, new_group);
-  lua_newtable(L);
-  tl_functions(L, rt, parts);
-  lua_setfield(L, -2, "group_parts");
 }

@@ -133,14 +133,15 @@ static int net_serve(lua_State *L) {
   tl_check_callable(L, 1);
   tl_check_address(L, rt, 2, &address);
   int option = tl_options(L, options_index(L, &address, 2),
-                          LISTENING " max_connections:count on_error:function");
+                          LISTENING " max_connections:count on_error:function group:TaskGroup");
   push_listener(L, rt, &address, option);
   tl_hook_push(L, rt, "serve");
   lua_pushvalue(L, 1);
   lua_pushvalue(L, -3);
   lua_pushvalue(L, option + OWN);
   lua_pushvalue(L, option + OWN + 1);
-  lua_call(L, 4, 1);
+  lua_pushvalue(L, option + OWN + 2);
+  lua_call(L, 5, 1);
   return 1;
 }
 

@@ -65,11 +65,20 @@ static void take_max(lua_State *L, int index, size_t otherwise) {
   lua_pushinteger(L, (lua_Integer)max);
 }
 
+/* Raises; who gets a failure of the system's finds in it the stream, which is at 1. */
+static int raise_failure(lua_State *L, tl_runtime *rt, int result) {
+  if (!TIDE_IS_OS(result)) return tl_raise_outcome(L, rt, result);
+  tl_error_push(L, rt, result, NULL);
+  lua_pushvalue(L, 1);
+  lua_setfield(L, -2, "stream");
+  return lua_error(L);
+}
+
 /* Reading. Each attempt gives the number of its results, or TL_AGAIN where it waits. */
 
 static int nothing_or(lua_State *L, tl_runtime *rt, int result) {
   if (result == TIDE_PENDING) return TL_AGAIN;
-  if (result != TIDE_EEOF) return tl_raise_outcome(L, rt, result);
+  if (result != TIDE_EEOF) return raise_failure(L, rt, result);
   lua_pushnil(L);
   return 1;
 }
@@ -88,7 +97,7 @@ static int try_read(lua_State *L, tl_runtime *rt, void *self) {
 static int slice_or_eof(lua_State *L, tl_runtime *rt, int result, const tide_slice *slice) {
   if (result == TIDE_OK) return push_slice(L, slice);
   if (result == TIDE_PENDING) return TL_AGAIN;
-  return result == TIDE_EEOF ? raise_eof(L, rt, slice) : tl_raise_outcome(L, rt, result);
+  return result == TIDE_EEOF ? raise_eof(L, rt, slice) : raise_failure(L, rt, result);
 }
 
 static int try_read_exactly(lua_State *L, tl_runtime *rt, void *self) {
@@ -167,7 +176,7 @@ static int iterate(lua_State *L, lua_CFunction step, size_t max) {
 
 static int done(lua_State *L, tl_runtime *rt, int result) {
   if (result == TIDE_PENDING) return TL_AGAIN;
-  return result == TIDE_OK ? 0 : tl_raise_outcome(L, rt, result);
+  return result == TIDE_OK ? 0 : raise_failure(L, rt, result);
 }
 
 static int try_write(lua_State *L, tl_runtime *rt, void *self) {

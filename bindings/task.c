@@ -205,20 +205,16 @@ static int all_tasks(lua_State *L) {
   return 1;
 }
 
-/* tide.enclosing_tasks() -> list: the current task, the one whose group it is a child of, and so on
- */
-static int enclosing_tasks(lua_State *L) {
-  const tl_runtime *rt = tl_rt(L);
-  lua_newtable(L);
-  if (rt->current == NULL) return 1;
-  const tide_scope *scope = &rt->current->task.own;
-  for (int count = 0; scope != NULL; scope = scope->parent) {
-    tl_task *task = scope->task != NULL ? tl_task_of(scope->task) : NULL;
-    if (task == NULL) continue;
-    tl_task_push(L, task);
-    lua_rawseti(L, -2, ++count);
-    scope = &task->task.own;
-  }
+/* task:parent() -> the Task whose TaskGroup it is a child of; nil: of none, or it has ended */
+static int task_parent(lua_State *L) {
+  const tl_task *task = check_task(L);
+  lua_pushnil(L);
+  if (task->slot == 0) return 1;
+  const tide_scope *scope = task->task.own.parent;
+  while (scope != NULL && (scope->task == NULL || tl_task_of(scope->task) == NULL))
+    scope = scope->parent;
+  if (scope == NULL) return 1;
+  tl_task_push(L, tl_task_of(scope->task));
   return 1;
 }
 
@@ -229,17 +225,14 @@ static int mark_loops(lua_State *L) {
 }
 
 void tl_task_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg functions[] = {{"spawn", spawn},
-                                       {"sleep", sleep_},
-                                       {"current_task", current_task},
-                                       {"all_tasks", all_tasks},
-                                       {"enclosing_tasks", enclosing_tasks},
-                                       {"mark_loops", mark_loops},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"spawn", spawn},         {"sleep", sleep_},          {"current_task", current_task},
+      {"all_tasks", all_tasks}, {"mark_loops", mark_loops}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"cancel", task_cancel},
                                      {"uncancel", task_uncancel},
                                      {"cancelling", task_cancelling},
                                      {"id", task_id},
+                                     {"parent", task_parent},
                                      {"name", task_name},
                                      {"set_name", task_set_name},
                                      {"status", task_status},

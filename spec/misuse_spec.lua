@@ -557,7 +557,7 @@ describe("wrong arguments", function()
     local server <close> = tide.net.serve(nothing, "127.0.0.1", 0)
     local function serve(options) tide.net.serve(nothing, "127.0.0.1", 0, options):close() end
     local listening = { nodelay = "flag", reuseport = "flag", backlog = "count", tls = "missing" }
-    local serving = { max_connections = "count", on_error = "function" }
+    local serving = { max_connections = "count", on_error = "function", group = "TaskGroup" }
     for name, kind in pairs(listening) do serving[name] = kind end
     local testing = {
       clock = "choice", seed = "integer", seeds = "count", autojump_threshold = "span",
@@ -601,6 +601,7 @@ describe("wrong arguments", function()
     integer = { 1.5, "1", true },
     string = { 1, true, {} },
     ["function"] = { 1, "print", {} },
+    TaskGroup = { 1, {}, tide.Queue() },
     choice = { 1, "", "nonsense", true },
     missing = { true, 1, {} },
   }

@@ -146,6 +146,29 @@ describe("errors of a handler", function()
     assert.same({ "oops" }, errors)
   end))
 
+  it("go to on_error with the traceback, which shows the line that failed", run(function()
+    local seen = {}
+    local line = debug.getinfo(1, "l").currentline + 1
+    local function deep(nothing) return nothing.field end
+    local function fail_by(what)
+      if what == "string" then
+        local x = deep()
+        return x
+      end
+      local x = tide.spawn(deep):await()
+      return x
+    end
+    for _, what in ipairs { "string", "await" } do
+      local server <close> = serve(function()
+        local x = fail_by(what)
+        return x
+      end, { on_error = function(_, _, traceback) seen[#seen + 1] = traceback end })
+      assert.is_true(hung_up(connect(server)))
+      assert.matches("net_serve_spec.lua:" .. line .. ":", seen[#seen])
+    end
+    assert.equal(2, #seen)
+  end))
+
   it("are reported if on_error itself fails", run(function()
     local failures = helper.collect_failures()
     local server <close> = serve(error, { on_error = function() error("worse", 0) end })
@@ -165,6 +188,222 @@ describe("errors of a handler", function()
     assert.is_true(hung_up(stream))
     assert.same({}, errors)
     assert.same({}, failures)
+  end))
+end)
+
+describe("a connection whose client has gone", function()
+  local data = ("x"):rep(65536)
+  local function write_for_ever(stream) while true do stream:write(data) end end
+
+  local handlers = {
+    ["out of a write"] = write_for_ever,
+    ["out of a read"] = function(stream)
+      pcall(write_for_ever, stream)
+      while stream:read() do end
+      stream:write "x"
+    end,
+    ["out of a child of a group"] = function(stream)
+      tide.TaskGroup(function(group)
+        group:spawn(function() tide.TaskGroup(function() write_for_ever(stream) end) end)
+        group:spawn(sleep, 3600)
+      end)
+    end,
+    ["raised again"] = function(stream)
+      local ok, err = pcall(write_for_ever, stream)
+      if not ok then error(err) end
+    end,
+  }
+
+  for name, handler in pairs(handlers) do
+    it("has not failed: it is counted, " .. name, run(function()
+      local failures, errors = helper.collect_failures(), 0
+      for _, options in ipairs { {}, { on_error = function() errors = errors + 1 end } } do
+        local server <close> = serve(handler, options)
+        for _ = 1, 3 do connect(server):close() end
+        tide.timeout(60, function()
+          while server:statistics().dropped < 3 do sleep(0.01) end
+        end)
+        await_count(server, 0)
+        assert.equal(3, server:statistics().dropped)
+      end
+      sleep(0)
+      assert.same({}, failures)
+      assert.equal(0, errors)
+    end))
+  end
+
+  it("is silent, however many they are", run(function()
+    local failures = helper.collect_failures()
+    local server <close> = serve(write_for_ever)
+    for _ = 1, 10 do
+      local clients = {}
+      for i = 1, 50 do clients[i] = function() connect(server):close() end end
+      tide.gather(clients)
+      await_count(server, 0)
+    end
+    assert.equal(500, server:statistics().dropped)
+    assert.same({}, failures)
+  end))
+
+  it("is none where the error is another stream's, or another error", run(function()
+    local errors = {}
+    local function other_stream()
+      local near, far = net.pair()
+      far:close()
+      local _ <close> = near
+      write_for_ever(near)
+    end
+    for i, handler in ipairs {
+      other_stream,
+      function() tide.TaskGroup(function(group) group:spawn(other_stream) end) end,
+      function(stream)
+        tide.TaskGroup(function(group)
+          group:spawn(write_for_ever, stream)
+          group:spawn(other_stream)
+        end)
+      end,
+      function(stream) stream:read_exactly(5) end,
+      function() error(tide.error("os", "nobody's", { code = "EPIPE" })) end,
+    } do
+      local server <close> = serve(handler, { on_error = function(err) errors[#errors + 1] = err end })
+      connect(server):close()
+      tide.timeout(60, function()
+        while not errors[i] do sleep(0.01) end
+      end)
+      await_count(server, 0)
+      assert.equal(0, server:statistics().dropped)
+    end
+    assert.equal("EPIPE", errors[1].code)
+    assert.equal("eof", errors[4].kind)
+  end))
+end)
+
+describe("a server in a TaskGroup", function()
+  local function serve_in(group, handler, options)
+    options = options or {}
+    options.group = group
+    return serve(handler, options)
+  end
+
+  it("has failures that are the group's", run(function()
+    local failures = helper.collect_failures()
+    local server, stream
+    local err = helper.raises("group", tide.TaskGroup, function(group)
+      server = serve_in(group, function() error("oops", 0) end)
+      stream = connect(server)
+      sleep(3600)
+    end)
+    assert.same({ "oops" }, err.errors)
+    assert.is_true(hung_up(stream))
+    stream:close()
+    server:wait_closed()
+    assert.is_true(server:statistics().closed)
+    helper.raises("os", connect, server)
+    assert.same({}, failures)
+  end))
+
+  it("has on_error told instead, and goes on", run(function()
+    local errors = {}
+    tide.TaskGroup(function(group)
+      local server = serve_in(group, function(stream)
+        local line = stream:read_line()
+        if line == "fail" then error("oops", 0) end
+        stream:write(line)
+      end, { on_error = function(err) errors[#errors + 1] = err end })
+      for _, line in ipairs { "fail", "on" } do
+        local stream <close> = connect(server)
+        stream:write(line, "\n")
+        assert.equal(line == "on" and "on" or "", stream:read_all())
+      end
+      server:close()
+    end)
+    assert.same({ "oops" }, errors)
+  end))
+
+  it("keeps the group until it is closed, and its connections have ended", run(function()
+    local order = helper.log()
+    local server
+    tide.TaskGroup(function(group)
+      server = serve_in(group, function(stream)
+        stream:read_line()
+        order "served"
+      end)
+      spawn(function()
+        local stream <close> = connect(server)
+        sleep(1)
+        spawn(server.close, server, { grace = 60 })
+        sleep(1)
+        order "closing"
+        stream:write "\n"
+        stream:read()
+      end)
+    end)
+    order "left"
+    assert.same({ "closing", "served", "left" }, order)
+  end))
+
+  it("has connections that are its children", run(function()
+    tide.TaskGroup(function(group)
+      local parents = {}
+      local server = serve_in(group, function(stream)
+        parents[#parents + 1] = tide.current_task():parent()
+        echo(stream)
+      end)
+      local before = #group
+      local one <close> = connect(server)
+      local other <close> = connect(server)
+      await_count(server, 2)
+      assert.equal(before + 2, #group)
+      assert.same({ tide.current_task(), tide.current_task() }, parents)
+      server:close()
+      assert.equal(0, #group)
+      assert.is_true(hung_up(one) and hung_up(other))
+    end)
+  end))
+
+  it("ends with the group's cancellation", run(function()
+    local server, stream
+    tide.TaskGroup(function(group)
+      server = serve_in(group, echo, { max_connections = 1 })
+      stream = connect(server)
+      await_count(server, 1)
+      group:cancel()
+    end)
+    assert.equal(0, #server)
+    assert.is_true(hung_up(stream))
+    stream:close()
+    helper.raises("os", connect, server)
+    server:close()
+  end))
+
+  it("ends when the group is cancelled at any turn of a connection's begin", run(function()
+    for turns = 0, 8 do
+      local server
+      local clients = {}
+      tide.TaskGroup(function(group)
+        server = serve_in(group, echo)
+        for i = 1, 3 do clients[i] = spawn(pcall, connect, server) end
+        helper.turns(turns)
+        group:cancel()
+      end)
+      server:wait_closed()
+      assert.equal(0, #server)
+      for _, client in ipairs(clients) do
+        local ok, stream = client:await()
+        if ok then
+          assert.is_true(hung_up(stream))
+          stream:close()
+        end
+      end
+    end
+  end))
+
+  it("is not begun in a group that has ended: nothing stays open", run(function()
+    local ended
+    tide.TaskGroup(function(group) ended = group end)
+    local before = helper.holdings()
+    helper.raises("closed", serve_in, ended, echo)
+    assert.is_nil(helper.leaked(before, helper.holdings()))
   end))
 end)
 

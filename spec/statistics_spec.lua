@@ -177,7 +177,7 @@ describe("statistics", function()
     local server <close> = tide.net.serve(function(stream) stream:read() end, "127.0.0.1", 0, { max_connections = 5 })
     local client <close> = tide.net.connect(server:address())
     while #server == 0 do tide.sleep(0.001) end
-    assert.are.same({ connections = 1, max_connections = 5, accepting = true, closed = false }, server:statistics())
+    assert.are.same({ connections = 1, max_connections = 5, dropped = 0, accepting = true, closed = false }, server:statistics())
     client:close()
     server:close()
     assert.is_true(server:statistics().closed)

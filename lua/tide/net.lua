@@ -3,107 +3,117 @@ local tide = require "tide"
 local check = require "tide.check"
 
 local net = tide.net
-local current_task, enclosing_tasks, spawn = tide.current_task, tide.enclosing_tasks, tide.spawn
-local call_soon, move_on_after, wait = tide.call_soon, tide.move_on_after, tide.wait
-local run_group, wait_few, move = tide.group_parts.run, tide.group_parts.wait_few, tide.group_parts.move
-local raw_pcall, shield = tide.raw.pcall, tide.shield
+local current_task, is, spawn_owning = tide.current_task, tide.is, tide.spawn_owning
+local move_on_after, scope, shield, wait = tide.move_on_after, tide.scope, tide.shield, tide.wait
+local raw_pcall, traced, raise_traced = tide.raw.pcall, tide.traced, tide.raise_traced
+local Semaphore = tide.Semaphore
 
--- A server is a task, the acceptor, and its two groups: the children of one are the connections, those
--- of the other the connections that close the server themselves. A connection costs its task and its
--- stream: no closure, no callback.
+-- A server is a task, the acceptor, and a task for each connection: background tasks, or children of the
+-- group that the server was given. A connection's task owns its stream and its seat, the acceptor what
+-- ends the server; so all of that is closed even where the task never begins.
 --
--- Any call may fail where memory is short, that of a `__close` or a callback too. So nobody is ever to
--- be woken by Lua code that runs at the end of a task: who waits for connections to end, or for the
--- server, waits for the groups or the acceptor, whose ends the core tells without memory.
---
--- A task that ends before it begins (cancelled or killed while it is ready, or without memory for
--- its coroutine) closes nothing. Until it begins it is in `starting`, with its stream, and as long
--- as anything is, the server looks there once a turn.
+-- Any call may fail where memory is short, that of a `__close` too. So nobody is ever to be woken by Lua
+-- code that runs at the end of a task: who waits for connections to end, or for the server, waits for
+-- their tasks, whose ends the core tells without memory.
 local Server = { __name = "Server" }
 Server.__index = Server
 net.Server = tide.add_class(Server)
 
 local REASON = "the server was closed"
 
-local function handle(server, stream)
-  local on_error = server.on_error
-  if not on_error then return server.handler(stream) end
-  local ok, err = pcall(server.handler, stream)
-  if not ok then on_error(err, stream) end
+-- Entries for tasks or scopes, whether they have ended or not: these sets know only who is there.
+local function new_set()
+  return setmetatable({}, { __mode = "k" })
 end
 
-local function serve_connection(server, stream)
-  local _ <close> = stream
-  local me = current_task()
-  if not server.starting[me] then return end -- given up already
-  server.starting[me] = nil
-  handle(server, stream)
-end
+-- ---- connections
 
-local function give_up(server, task, stream)
-  stream:close()
-  server.starting[task] = nil
-end
-
--- Gives up the connections whose tasks have ended without having begun. The callback runs behind the
--- tasks that were spawned before it, so that one check is nearly always enough.
-local function check_starting(server)
-  for task, stream in pairs(server.starting) do
-    if task:done() then give_up(server, task, stream) end
+-- Whether that is how it shows that the stream's peer has gone: not that of any other stream.
+local function is_lost(err, stream)
+  if is(err, "os") then
+    return err.stream == stream and (err.code == "EPIPE" or err.code == "ECONNRESET")
   end
-  server.checking = false
-  if next(server.starting) == nil then return end
-  call_soon(check_starting, server)
-  server.checking = true
+  if not is(err, "group") then return false end
+  for _, part in ipairs(err.errors) do
+    if not is_lost(part, stream) then return false end
+  end
+  return true
 end
 
-local function begin_connection(server, stream)
-  server.starting[server.connections:spawn(serve_connection, server, stream)] = stream
-  if not server.checking then check_starting(server) end
-end
-
--- Where there is no memory for a task, the connection is closed, and not kept waiting for the
--- collector. The pcall itself needs none: it comes right behind another call.
-local function accept_all(server)
-  local listener, max = server.listener, server.max_connections
-  while true do
-    if max then wait_few(server.connections, max - 1) end
-    local stream = listener:accept()
-    local ok, err = raw_pcall(begin_connection, server, stream)
-    if not ok then
-      stream:close()
-      error(err, 0)
-    end
+-- The body of a connection's task. Its seat is there to be closed.
+local function serve_connection(stream, _, server)
+  if server.cancelled then return end
+  local ok, err, traceback = traced(server.handler, stream)
+  if ok or server.cancelled and is(err, "cancelled") then return end -- also where that was withdrawn
+  if is_lost(err, stream) then
+    server.dropped = server.dropped + 1
+  elseif server.on_error then
+    server.on_error(err, stream, traceback)
+  else
+    raise_traced(err, traceback)
   end
 end
 
--- Unless the server is being closed, it was cancelled, as with all of the run, or accepting failed: that
--- closes the server and ends its connections.
-local function accept_until_closed(server)
-  local _ <close> = server.listener
-  local _, err = raw_pcall(accept_all, server)
+-- The tasks of the connections that have not ended, but for those that close the server if `spare`.
+local function connections_of(server, spare)
+  local list = {}
+  for task in pairs(server.tasks) do
+    if not task:done() and not (spare and server.closers[task]) then list[#list + 1] = task end
+  end
+  return list
+end
+
+local function cancel_connections(server, spare)
+  if not spare then server.cancelled = true end
+  for _, task in ipairs(connections_of(server, spare)) do task:cancel(REASON) end
+end
+
+-- ---- the acceptor
+
+-- What the acceptor owns: unless it is the server that is being closed, the acceptor was cancelled, as
+-- with all of the run, or accepting failed. That closes the server and ends its connections.
+local Ending = {}
+
+function Ending:__close()
+  local server = self.server
+  server.listener:close()
   if server.closing then return end
   server.closing = true
-  error(err, 0)
+  cancel_connections(server)
+end
+
+-- A group that was cancelled or closed takes no more children: then the server is closed.
+local function begin_connection(server, stream, seat)
+  local ok, task = raw_pcall(spawn_owning, 2, server.group, serve_connection, stream, seat, server)
+  if ok then
+    server.tasks[task] = true
+  elseif server.group and is(task, "closed") then
+    server.closing = true
+  else
+    error(task, 0)
+  end
 end
 
 -- The acceptor's body.
-local function run_server(server)
-  run_group(function(closers)
-    run_group(function(connections)
-      server.closers, server.connections = closers, connections
-      accept_until_closed(server)
-    end, { name = "connections" })
-  end, { name = "closing the server" })
+local function accept_all(ending)
+  local server = ending.server
+  local listener, seats = server.listener, server.seats
+  while not server.closing do
+    local seat = seats and seats:acquire()
+    local ok, stream = raw_pcall(listener.accept, listener)
+    if not server.closing then
+      if not ok then error(stream, 0) end
+      begin_connection(server, stream, seat)
+    elseif ok then
+      stream:close()
+    end
+  end
 end
 
 local function stop_accepting(server)
   server.closing = true
   server.listener:close()
-end
-
-local function give_up_starting(server)
-  for task, stream in pairs(server.starting) do give_up(server, task, stream) end
+  server.acceptor:cancel(REASON)
 end
 
 -- What made accepting fail, or a false value.
@@ -111,42 +121,34 @@ local function failure_of(acceptor)
   return not acceptor:cancelled() and acceptor:error()
 end
 
--- The acceptor's done callback: it, or connections, may have ended before they began, and its failure
--- is to be reported.
-local function acceptor_ended(server, acceptor)
-  stop_accepting(server)
-  give_up_starting(server)
-  local failure = failure_of(acceptor)
-  if failure then spawn(error, failure, 0) end
+-- ---- closing
+
+-- Until no connection is left but those that close the server.
+local function wait_for_others(server)
+  repeat
+    local others = connections_of(server, true)
+    local waited = scope(function(waiting)
+      server.waiting[waiting] = true
+      wait(others)
+    end)
+  until waited -- else another one has begun to close it
 end
 
--- Cancels all connections or, for one that closes the server, those that do not close it too.
-local function cancel_connections(server, for_closer)
-  give_up_starting(server)
-  if not server.connections then return end -- the acceptor has not begun
-  server.connections:cancel(REASON)
-  if not for_closer then server.closers:cancel(REASON) end
+local function wait_for_all(server)
+  if not server.acceptor:done() then wait { server.acceptor } end
+  wait(connections_of(server))
 end
 
--- Until all have ended whose end a closer waits for.
-local function wait_until_left(server, for_closer)
-  if for_closer then
-    wait_few(server.connections, 0)
-  elseif not server.acceptor:done() then
-    wait { server.acceptor }
-  end
-end
-
--- If the caller is a connection's task or, through groups, a child of one, notes that this closes
--- the server: connections that do so neither cancel one another nor wait for one another. Whether it
--- is one.
+-- The connection that the caller is in: its task or, through groups, one that it is a descendant of. It
+-- is noted that it closes the server: such connections neither cancel nor await one another.
 local function note_closer(server)
-  local is_connection = false
-  if not server.connections then return false end
-  for _, task in ipairs(enclosing_tasks()) do
-    if move(task, server.connections, server.closers) then is_connection = true end
+  local task = current_task()
+  while task and not server.tasks[task] do task = task:parent() end
+  if task and not server.closers[task] then
+    server.closers[task] = true
+    for waiting in pairs(server.waiting) do waiting:cancel() end
   end
-  return is_connection
+  return task
 end
 
 -- server:close{grace=0} (waits): stops accepting; connections get `grace` seconds to end, then are
@@ -155,13 +157,14 @@ end
 -- there is no grace and no wait.
 function Server:close(opts)
   local grace = check.options(1, "close", "grace:seconds", opts, 2) or 0
-  local for_closer = note_closer(self)
+  local closer = note_closer(self)
+  local wait_until_left = closer and wait_for_others or wait_for_all
   local ok, err = true, nil
   stop_accepting(self)
   if not current_task() then return cancel_connections(self) end
-  if grace > 0 then ok, err = raw_pcall(move_on_after, grace, wait_until_left, self, for_closer) end
-  cancel_connections(self, for_closer)
-  shield(wait_until_left, self, for_closer)
+  if grace > 0 then ok, err = raw_pcall(move_on_after, grace, wait_until_left, self) end
+  cancel_connections(self, closer)
+  shield(wait_until_left, self)
   if not ok then error(err, 0) end
 end
 
@@ -172,10 +175,12 @@ end
 -- server:wait_closed() (waits): until the server was closed and its last connection has ended.
 -- Raises what made accepting fail.
 function Server:wait_closed()
-  wait_until_left(self)
+  wait_for_all(self)
   local failure = failure_of(self.acceptor)
   if failure then error(failure, 0) end
 end
+
+-- ---- looking at it
 
 -- server:address() -> host, port, or "unix:/path"; also after it was closed
 function Server:address()
@@ -184,41 +189,49 @@ end
 
 -- #server: connections that have not ended
 function Server:__len()
-  return self.connections and #self.connections + #self.closers or 0
+  return #connections_of(self)
 end
 
--- server:statistics() -> {connections=, max_connections=, accepting=, closed=}
+-- server:statistics() -> {connections=, max_connections=, dropped=, accepting=, closed=}
 function Server:statistics()
   return {
     connections = #self,
     max_connections = self.max_connections,
+    dropped = self.dropped,
     accepting = not self.closing,
     closed = self.closing,
   }
 end
 
 function Server:__tostring()
-  return string.format("Server(%s, %d connection%s, %s)", table.concat(self.bound, ":"), #self,
-    #self == 1 and "" or "s", self.closing and "closed" or "open")
+  local count = #self
+  return string.format("Server(%s, %d connection%s, %s)", table.concat(self.bound, ":"), count,
+    count == 1 and "" or "s", self.closing and "closed" or "open")
 end
 
 -- The Server over a listener: net.serve, whose arguments were checked by C. handler(stream) runs in a
 -- task of its own for each connection, whose stream is closed when it returns or fails. Accepting
--- pauses at `max_connections`; on_error(err, stream) comes instead of the report that a background
--- task's failure gets. The server lasts until it is closed, or until the run ends.
-tide.set_hook("serve", function(handler, listener, max_connections, on_error)
+-- pauses at `max_connections`. on_error(err, stream, traceback) comes instead of what becomes of the
+-- failure of a background task, or of the group's child. The server lasts until it is closed, or until
+-- the run ends, or the group is cancelled.
+tide.set_hook("serve", function(handler, listener, max_connections, on_error, group)
   local server = setmetatable({
     handler = handler,
     on_error = on_error,
     listener = listener,
+    group = group,
     bound = { listener:address() },
     max_connections = max_connections,
-    starting = {},
-    checking = false,
-    closing = false,
+    seats = max_connections and Semaphore(max_connections),
+    tasks = new_set(), -- of connections
+    closers = new_set(), -- of those tasks: they close the server themselves
+    waiting = new_set(), -- scopes in which closers wait for the others
+    dropped = 0, -- connections whose client has gone
+    closing = false, -- no more are accepted
+    cancelled = false, -- none are to begin
   }, Server)
-  server.acceptor = spawn(run_server, server):set_name("server " .. table.concat(server.bound, ":"))
-  server.acceptor:add_done_callback(function(acceptor) acceptor_ended(server, acceptor) end)
+  server.acceptor = spawn_owning(1, group, accept_all, setmetatable({ server = server }, Ending))
+  server.acceptor:set_name("server " .. table.concat(server.bound, ":"))
   return server
 end)
 

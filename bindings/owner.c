@@ -1,0 +1,119 @@
+/* owner.c: tasks that own to-be-closed values: these are closed when the task has ended, whether it
+ * began or not.
+ *
+ * What runs is `own`, which makes to-be-closed variables of them before it calls the function. A
+ * task that ends without having come so far (it was cancelled or killed while it was ready, or
+ * there was no memory) has them closed by body.c. No memory is needed for that, as long as none of
+ * the values needs any. */
+#include <stdio.h>
+
+#include "bindings.h"
+
+/* The first of a task's values, which are behind its group, `own` and the function. */
+static int first_value(const tl_task *task) { return task->task.future.user & TL_CHILD ? 4 : 3; }
+
+/* Closes its arguments, the last one first. */
+static int close_all(lua_State *L) {
+  int count = lua_gettop(L);
+  for (int i = 1; i <= count; i++) lua_toclose(L, i);
+  return 0;
+}
+
+/* Reports the error at 1. */
+static int report_failure(lua_State *L) {
+  lua_settop(L, 1);
+  lua_pushliteral(L, "closing what a task owned that did not begin");
+  lua_pushnil(L);
+  tl_report(L, tl_runtime_find(L), 2, 1, 3);
+  return 0;
+}
+
+/* Closes the values on top, `count`, with the function below them; pops all. */
+static void close_values(lua_State *L, int count) {
+  if (lua_pcall(L, count, 0, 0) == LUA_OK) return;
+  lua_pushcfunction(L, report_failure);
+  lua_insert(L, -2);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
+  fprintf(stderr, "tide: closing what a task owned failed, and reporting it failed too\n");
+  lua_pop(L, 1);
+}
+
+void tl_owner_close(lua_State *L, tl_task *task) {
+  int count = task->owned;
+  task->owned = 0;
+  if (!lua_checkstack(L, count + 3)) return; /* the collector closes them */
+  lua_pushcfunction(L, close_all);
+  tl_task_push(L, task);
+  int index = lua_gettop(L);
+  for (int i = 0; i < count; i++) lua_getiuservalue(L, index, first_value(task) + i);
+  lua_remove(L, index);
+  close_values(L, count);
+}
+
+static int returned(lua_State *L, int status, lua_KContext before) {
+  (void)status;
+  return lua_gettop(L) - (int)before;
+}
+
+/* The current task's function, with what it calls and the arguments. */
+static int own(lua_State *L) {
+  const tl_runtime *rt = tl_runtime_find(L);
+  tl_task *task = rt->current;
+  int top = lua_gettop(L), owned = task->owned;
+  luaL_checkstack(L, top + 2, NULL);
+  for (int i = 0; i < owned; i++) lua_toclose(L, i + 2);
+  task->owned = 0;
+  tl_task_push(L, task);
+  for (int i = 2; i <= task->values; i++) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, -2, i);
+  }
+  lua_pop(L, 1);
+  for (int i = 1; i <= top; i++) lua_pushvalue(L, i);
+  lua_callk(L, top - 1, LUA_MULTRET, top, returned);
+  return returned(L, LUA_OK, top);
+}
+
+static void check_closable(lua_State *L, int index) {
+  if (!lua_toboolean(L, index)) return;
+  if (luaL_getmetafield(L, index, "__close") == LUA_TNIL)
+    luaL_argerror(L, index, "a value with a __close expected");
+  lua_pop(L, 1);
+}
+
+/* spawn_owned(count, group | nil, fn, ...) -> Task */
+static int spawn_owned(lua_State *L) {
+  tl_runtime *rt = tl_runtime_find(L);
+  int count = (int)lua_tointeger(L, 1);
+  tl_check_callable(L, 3);
+  for (int i = 0; i < count; i++) check_closable(L, i + 4);
+  bool child = !lua_isnil(L, 2);
+  tide_group *group = child ? tl_group_for_spawn(L, rt, 2) : tl_run_home(&rt->run, tl_loop(L, rt));
+  lua_pushcfunction(L, own);
+  lua_insert(L, 3);
+  tl_task *task = tl_task_spawn(L, rt, group, child ? 2 : 0, 3);
+  task->owned = (uint8_t)count;
+  return 1;
+}
+
+/* tide.spawn_owning(count, group | nil, fn, value, ...) -> Task of fn(value, ...), which owns the
+ * first `count` values (nil and false are nothing to close). They are closed also where this
+ * raises.
+ */
+static int spawn_owning(lua_State *L) {
+  int top = lua_gettop(L), count = (int)luaL_checkinteger(L, 1);
+  luaL_argcheck(L, count >= 0 && count <= UINT8_MAX && count <= top - 3, 1, "no such values");
+  luaL_checkstack(L, top + 2, NULL);
+  lua_pushcfunction(L, spawn_owned);
+  for (int i = 1; i <= top; i++) lua_pushvalue(L, i);
+  if (lua_pcall(L, top, 1, 0) == LUA_OK) return 1;
+  lua_pushcfunction(L, close_all);
+  for (int i = 0; i < count; i++) lua_pushvalue(L, i + 4);
+  close_values(L, count);
+  return lua_error(L);
+}
+
+void tl_owner_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg functions[] = {{"spawn_owning", spawn_owning}, {NULL, NULL}};
+  tl_functions(L, rt, functions);
+}
