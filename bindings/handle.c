@@ -108,8 +108,7 @@ static int call_later(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tide_time delay = tl_check_time(L, 1);
   tl_check_callable(L, 2);
-  if (!rt->run.running) tide_loop_update_now(tl_loop(L, rt));
-  return call_at_time(L, tide_time_add(tide_loop_now(rt->loop), delay));
+  return call_at_time(L, tide_loop_after(tl_loop(L, rt), delay));
 }
 
 /* tide.call_at(when, fn, ...) -> handle */

@@ -176,7 +176,6 @@ static int interval_parts(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tide_time period = tide_time_from_seconds(luaL_checknumber(L, 1));
   tl_interval *self = (tl_interval *)(void *)new_object(L, rt, sizeof *self, push_number);
-  if (!rt->run.running && rt->current == NULL) tide_loop_update_now(rt->loop);
   tide_interval_init(&self->interval, rt->loop, period > 0 ? period : 1);
   self->object.iter = &self->interval.iter;
   return push_parts(L, -1);

@@ -229,10 +229,7 @@ static int running(lua_State *L) {
 
 /* tide.time() -> seconds */
 static int time_(lua_State *L) {
-  const tl_runtime *rt = tl_rt(L);
-  tl_loop(L, rt);
-  if (!rt->run.running && rt->current == NULL) tide_loop_update_now(rt->loop);
-  lua_pushnumber(L, tide_time_to_seconds(tide_loop_now(rt->loop)));
+  lua_pushnumber(L, tide_time_to_seconds(tide_loop_after(tl_loop(L, tl_rt(L)), 0)));
   return 1;
 }
 

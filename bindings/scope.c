@@ -102,7 +102,7 @@ static int deadline_form(lua_State *L, tide_time when, form how) {
 }
 
 static tide_time seconds_from_now(lua_State *L, const tl_runtime *rt, int index) {
-  return tide_time_add(tide_loop_now(tl_loop(L, rt)), tl_check_time(L, index));
+  return tide_loop_after(tl_loop(L, rt), tl_check_time(L, index));
 }
 
 /* tide.timeout(seconds[, fn, ...]) -> results... | scope */

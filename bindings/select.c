@@ -79,8 +79,7 @@ static void make_own(lua_State *L, const tl_runtime *rt, tide_case *out, int ind
   if (self->putting)
     make_putting(L, out, self, index);
   else
-    tide_case_at(out,
-                 tide_time_add(tide_loop_now(rt->loop), tide_time_from_seconds(self->seconds)));
+    tide_case_at(out, tide_loop_after(rt->loop, tide_time_from_seconds(self->seconds)));
 }
 
 /* The class of the argument at `index`; TL_SELECT: it is no case. May leave a value on the stack.

@@ -40,7 +40,7 @@ static int sleep_(lua_State *L) {
     return tl_wait(L, (lua_KContext)rt, slept);
   }
   luaL_argcheck(L, seconds > 0, 1, "must not be negative or NaN");
-  tide_time when = tide_time_add(tide_loop_now(rt->loop), tide_time_from_seconds(seconds));
+  tide_time when = tide_loop_after(rt->loop, tide_time_from_seconds(seconds));
   return tl_finish(L, rt, tide_task_sleep_until(&task->task, when), (lua_KContext)rt, slept);
 }
 

@@ -57,7 +57,7 @@ static bool under_way(int result) {
 static int park(tide_connect *self, tide_task *task) {
   self->waited = true;
   if (self->result != -EAGAIN) return tide__fd_park(&self->fd, task, TIDE_WRITABLE);
-  int result = tide__wait_park_until(task, tide_time_add(self->fd.loop->now, PAUSE));
+  int result = tide__wait_park_until(task, tide_loop_after(self->fd.loop, PAUSE));
   if (result == TIDE_PENDING) self->paused = &task->wait;
   return result;
 }

@@ -60,7 +60,7 @@ void tide__linger(tide_loop *loop, int fd, tide__outbox *outbox) {
   tide_list_append(&shared->lingering, &self->link);
   shared->lingering_count++;
   tide_timer_init(&self->deadline, give_up);
-  int error = tide_timer_start(&self->deadline, loop, tide_time_add(loop->now, PATIENCE));
+  int error = tide_timer_start(&self->deadline, loop, tide_loop_after(loop, PATIENCE));
   if (error == TIDE_OK) error = tide__outbox_start(outbox);
   if (error != TIDE_OK) finish(self);
 }

@@ -131,7 +131,7 @@ static int park(tide_listener *listener, tide_task *task) {
 
 static int take_a_rest(tide_listener *listener, tide_task *task) {
   tide_loop *loop = listener->fd.loop;
-  int result = tide__wait_park_until(task, tide_time_add(loop->now, PAUSE));
+  int result = tide__wait_park_until(task, tide_loop_after(loop, PAUSE));
   if (result == TIDE_PENDING) listener->paused = &task->wait;
   return result;
 }
@@ -185,7 +185,7 @@ static int attempt(tide_case *self) {
 static int park_case(tide_case *self) {
   tide_listener *listener = listener_of(&self->wait);
   if (concerns_resources((int)self->wait.value.integer))
-    return tide__wait_start(&self->wait, tide_time_add(listener->fd.loop->now, PAUSE));
+    return tide__wait_start(&self->wait, tide_loop_after(listener->fd.loop, PAUSE));
   listener->drained = false;
   return tide__fd_wait(&listener->fd, &self->wait, TIDE_READABLE);
 }

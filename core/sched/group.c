@@ -102,10 +102,13 @@ void tide_group_exit(tide_group *group) {
 
 void tide__group_add(tide_group *group) { group->live++; }
 
+void tide__group_hold(tide_group *group) { group->held++; }
+
+void tide__group_unhold(tide_group *group) { group->held--; }
+
 static void give_up(tide_wait *wait) {
-  tide_group *group = wait->source;
   tide_list_remove(&wait->in.link);
-  group->held--;
+  tide__group_unhold(wait->source);
 }
 
 static const tide_wait_ops admission_ops = {.name = "TaskGroup.spawn", .abandon = give_up};
@@ -119,13 +122,13 @@ void tide__group_admit(tide_group *group, tide_task *task) {
   }
   task->wait.ops = &admission_ops;
   task->wait.source = group;
-  group->held++;
+  tide__group_hold(group);
   tide__wait_park(task, &group->queued);
 }
 
 static void admit_next(tide_group *group) {
-  while (group->held > 0 && group->live - group->held < group->max) {
-    group->held--;
+  while (!tide_list_empty(&group->queued) && group->live - group->held < group->max) {
+    tide__group_unhold(group);
     tide__park_wake(&group->queued, TIDE_OK);
   }
 }

@@ -15,7 +15,8 @@ struct tide_group {
   tide_defer failure; /* cancels the scope at the end of the turn of the first failure */
   uint32_t live;      /* children that have not ended */
   uint32_t failed;    /* children that have failed */
-  uint32_t held;      /* how many of them are in `queued` */
+  uint32_t held;      /* children that may not begin yet: those in `queued`, and those whose time
+                         (tide_task_spawn_at, _after) has not come */
   uint32_t max;       /* how many may run at once; 0: no limit */
   uint32_t enough;    /* who is in `idle` is woken when no more than so many are live */
   bool closed;        /* takes no more children */
@@ -39,7 +40,7 @@ TIDE_API int tide_group_wait(tide_group *group, tide_task *task);
  * difference that TIDE_OK says that it is so. */
 TIDE_API int tide_group_wait_few(tide_group *group, tide_task *task, uint32_t few);
 
-/* Moves a child of another group's, which was let in there, to this one, over the limit if need be.
+/* Moves a child of another group's, which has begun there, to this one, over the limit if need be.
  * If that group is being cancelled, the child stays cancelled. */
 TIDE_API void tide_group_adopt(tide_group *group, tide_task *child);
 

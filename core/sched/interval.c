@@ -11,7 +11,7 @@ static tide_time time_of(const tide_interval *self, uint64_t tick) {
 static int next(tide_iter *iter, tide_task *task, int outcome, tide_item *item) {
   tide_interval *self = tide_container(iter, tide_interval, iter);
   if (outcome == TIDE_PENDING) {
-    uint64_t passed = (tide_loop_now(task->loop) - self->began) / self->period;
+    uint64_t passed = (tide_loop_after(task->loop, 0) - self->began) / self->period;
     self->next = (passed > self->tick ? passed : self->tick) + 1;
     outcome = tide_task_sleep_until(task, time_of(self, self->next));
   }
@@ -21,6 +21,6 @@ static int next(tide_iter *iter, tide_task *task, int outcome, tide_item *item) 
 
 void tide_interval_init(tide_interval *interval, tide_loop *loop, tide_time period) {
   static const tide_iter_ops ops = {.name = "interval", .next = next};
-  *interval = (tide_interval){.began = tide_loop_now(loop), .period = period};
+  *interval = (tide_interval){.began = tide_loop_after(loop, 0), .period = period};
   tide_iter_init(&interval->iter, &ops);
 }

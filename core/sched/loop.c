@@ -12,6 +12,7 @@
 static const tide_time POLL_INTERVAL = 200000;
 enum { MAX_STRIDE = 32 };
 
+static const tide_time LAG_MAX = 1000000; /* of the clock, where a relative time begins */
 static const tide_time SECOND = 1000000000;
 static const tide_time LONGEST_POLL = 3600 * 1000000000ull; /* where nothing is known to come */
 
@@ -75,6 +76,14 @@ tide_time tide_loop_now(const tide_loop *loop) { return loop->now; }
 
 void tide_loop_update_now(tide_loop *loop) {
   if (!loop->virtual_clock) loop->now = tide_clock_monotonic() + loop->ahead;
+}
+
+tide_time tide_loop_after(tide_loop *loop, tide_time span) {
+  if (!loop->virtual_clock) {
+    tide_time now = tide_clock_monotonic() + loop->ahead;
+    if (now - loop->now > LAG_MAX) loop->now = now;
+  }
+  return tide_time_add(loop->now, span);
 }
 
 void tide_loop_set_virtual_clock(tide_loop *loop) {
@@ -315,7 +324,7 @@ static int poll(tide_loop *loop, bool block) {
   loop->due = false;
   loop->polled = loop->checked = tide_clock_monotonic();
   if (!loop->virtual_clock) loop->now = loop->polled + loop->ahead;
-  tide__timers_fire(loop);
+  tide__timers_fire(loop, loop->now);
   return error;
 }
 

@@ -26,11 +26,16 @@ TIDE_API void tide_loop_free(tide_loop *loop);
 
 TIDE_API const tide_allocator *tide_loop_allocator(const tide_loop *loop);
 
-/* The clock as of the current turn. */
+/* The clock as it was read last: it stands still while a turn lasts, but for the next two. */
 TIDE_API tide_time tide_loop_now(const tide_loop *loop);
 
 /* Reads the clock afresh, for the calls that follow. */
 TIDE_API void tide_loop_update_now(tide_loop *loop);
+
+/* When `span` from this call on is over: what every relative time is made with. Where the clock
+ * lags behind by more than a millisecond it is moved on first, so that equal spans which begin
+ * together end together. */
+TIDE_API tide_time tide_loop_after(tide_loop *loop, tide_time span);
 
 /* Virtual time, for tests: the clock stands still while anything happens, and jumps to the next
  * deadline when every task waits and a poll finds no event. It goes on from the present time,

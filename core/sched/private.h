@@ -51,8 +51,12 @@ struct tide_loop {
   struct tide__shared *io;  /* io/shared.h's attachment, or NULL while nothing needed it */
 };
 
-/* timer.c: fires all that is due at loop->now. */
-void tide__timers_fire(tide_loop *loop);
+/* timer.c: fires all that is due at `until`. */
+void tide__timers_fire(tide_loop *loop, tide_time until);
+
+/* Whether a deadline that is being set has passed already; those before it, which the loop has not
+ * come to yet, are then fired first. */
+bool tide__time_has_come(tide_loop *loop, tide_time when);
 
 /* scope.c */
 void tide__scope_attach(tide_scope *scope, tide_scope *parent);
@@ -101,6 +105,8 @@ void tide__wait_stop(tide_wait *wait);
 
 /* group.c */
 void tide__group_add(tide_group *group);
+void tide__group_hold(tide_group *group);   /* one that was added is not to begin yet */
+void tide__group_unhold(tide_group *group); /* it does, or has been cancelled */
 void tide__group_admit(tide_group *group, tide_task *task);
 void tide__group_remove(tide_group *group, bool failed);
 void tide__group_leave(tide_group *group); /* its scope goes; what is left in it is cancelled */

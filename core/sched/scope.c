@@ -155,7 +155,7 @@ void tide_deadline_init(tide_deadline *deadline, tide_scope *scope, tide_loop *l
 
 int tide_deadline_set(tide_deadline *deadline, tide_time when) {
   tide_deadline_stop(deadline);
-  if (when <= deadline->loop->now) {
+  if (tide__time_has_come(deadline->loop, when)) {
     deadline->when = when;
     deadline_fire(&deadline->timer);
     return TIDE_OK;

@@ -83,7 +83,8 @@ int tide_select_wait(tide_select *select, tide_task *task) {
 /* A time. */
 
 static int attempt_at(tide_case *self) {
-  return self->wait.value.number <= self->wait.task->loop->now ? TIDE_OK : TIDE_PENDING;
+  bool come = tide__time_has_come(self->wait.task->loop, self->wait.value.number);
+  return come ? TIDE_OK : TIDE_PENDING;
 }
 
 static int park_at(tide_case *self) {

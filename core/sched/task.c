@@ -154,33 +154,68 @@ static int sleep_endless(tide_task *task) {
 }
 
 int tide_task_sleep_until(tide_task *task, tide_time when) {
-  if (when <= task->loop->now) return tide_task_yield(task);
+  if (tide__time_has_come(task->loop, when)) return tide_task_yield(task);
   if (when == TIDE_NEVER) return sleep_endless(task);
   if (!tide__wait_enter(task, &sleep_ops, NULL)) return TIDE_PENDING;
   return tide__wait_park_until(task, when);
 }
 
+/* Starting later. The wait is nobody's: when it ends, the group is asked whether the task may
+ * begin. */
+
+static void start(tide_wait *wait, int outcome) {
+  tide_task *task = tide_container(wait, tide_task, wait);
+  (void)outcome;
+  wait->task = task;
+  tide__group_unhold(wait->source);
+  tide__group_admit(wait->source, task);
+}
+
+static void leave_start(tide_wait *wait) {
+  wait->task = tide_container(wait, tide_task, wait);
+  tide__group_unhold(wait->source);
+}
+
+static void leave_start_at(tide_wait *wait) {
+  leave_start(wait);
+  tide__wait_stop(wait);
+}
+
+static void leave_start_after(tide_wait *wait) {
+  leave_start(wait);
+  tide__wait_unlink(wait);
+}
+
+static const tide_wait_ops at_ops = {.name = "sleep", .abandon = leave_start_at, .ended = start};
+static const tide_wait_ops after_ops = {
+    .name = "add_done_callback", .abandon = leave_start_after, .ended = start};
+
+/* The task is live, parked, and will ask to begin. */
+static void start_later(tide_task *task, tide_group *group, const tide_wait_ops *ops) {
+  task->wait.ops = ops;
+  task->wait.source = group;
+  task->wait.task = NULL;
+  join_group(task, group);
+  tide__group_hold(group);
+}
+
 int tide_task_spawn_at(tide_task *task, tide_group *group, tide_time when) {
   if (!tide_group_open(group)) return TIDE_ECLOSED;
-  if (when <= task->loop->now || tide_scope_cancelled(&group->scope))
+  if (tide_scope_cancelled(&group->scope) || tide__time_has_come(task->loop, when))
     return tide_task_spawn(task, group);
   int error = tide__wait_park_until(task, when);
   if (error != TIDE_PENDING) return error;
-  task->wait.ops = &sleep_ops;
-  join_group(task, group);
+  start_later(task, group, &at_ops);
   return TIDE_OK;
 }
-
-static const tide_wait_ops after_ops = {.name = "add_done_callback", .abandon = tide__wait_unlink};
 
 int tide_task_spawn_after(tide_task *task, tide_group *group, tide_future *future) {
   if (!tide_group_open(group)) return TIDE_ECLOSED;
   if (tide_future_ended(future)) future->observed = true;
   if (tide_future_ended(future) || tide_scope_cancelled(&group->scope))
     return tide_task_spawn(task, group);
-  task->wait.ops = &after_ops;
   tide__wait_park(task, &future->waiters);
-  join_group(task, group);
+  start_later(task, group, &after_ops);
   return TIDE_OK;
 }
 

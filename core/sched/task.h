@@ -52,7 +52,7 @@ TIDE_API void tide_task_init(tide_task *task, tide_loop *loop, const tide_task_o
  * limit lets it. TIDE_ECLOSED where the group takes no more. */
 TIDE_API int tide_task_spawn(tide_task *task, tide_group *group);
 
-/* The same, at `when` on the loop's clock. TIDE_ENOMEM, TIDE_ECLOSED. */
+/* The same, at `when` on the loop's clock: then the limit is asked. TIDE_ENOMEM, TIDE_ECLOSED. */
 TIDE_API int tide_task_spawn_at(tide_task *task, tide_group *group, tide_time when);
 
 /* The same, once `future` has ended. The future must outlive the task's wait. */

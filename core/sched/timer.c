@@ -16,11 +16,17 @@ void tide_timer_stop(tide_timer *timer, tide_loop *loop) {
   if (tide_timer_armed(timer)) tide_heap_remove(&loop->timers, &timer->node);
 }
 
-void tide__timers_fire(tide_loop *loop) {
-  while (loop->timers.count > 0 && loop->timers.entries[0].key <= loop->now) {
+void tide__timers_fire(tide_loop *loop, tide_time until) {
+  while (loop->timers.count > 0 && loop->timers.entries[0].key <= until) {
     tide_heap_node *node = loop->timers.entries[0].node;
     tide_heap_remove(&loop->timers, node);
     tide_timer *timer = tide_container(node, tide_timer, node);
     timer->fire(timer);
   }
+}
+
+bool tide__time_has_come(tide_loop *loop, tide_time when) {
+  if (when > loop->now) return false;
+  tide__timers_fire(loop, when);
+  return true;
 }

@@ -320,22 +320,53 @@ static void a_child_killed_before_it_was_let_in_lets_nobody_else_in(void) {
   close_group(&w);
 }
 
-static void children_for_a_time_or_a_future_do_not_upset_the_limit(void) {
+static void children_for_a_time_or_a_future_ask_the_limit_when_that_has_come(void) {
   world w;
   tide_future future;
   running = most = 0;
-  open_group(&w, 1, 2, counted);
-  turn(&w);
+  open_group(&w, 1, 2, counted); /* it takes 5 ms, as all of them do */
   tide_future_init(&future);
+  turn(&w);
   actor *a = actor_new(&w, "at", counted), *b = actor_new(&w, "after", counted);
   CHECK_EQ(tide_task_spawn_at(&a->task, &group, after_ms(&w, 2)), TIDE_OK);
   CHECK_EQ(tide_task_spawn_after(&b->task, &group, &future), TIDE_OK);
-  for (int i = 0; i < 4; i++) spawn_in(&w, &group, "more", counted);
-  CHECK_EQ(group.held, 4);
-  tide_task_cancel(&a->task);
+  CHECK_EQ(group.held, 2); /* they take nobody's place meanwhile */
+  spawn_in(&w, &group, "more", counted);
+  CHECK_EQ(group.held, 2);
+  turn(&w);
   tide_future_end(&future, TIDE_FUTURE_DONE);
+  CHECK_EQ(group.held, 2);
+  CHECK_TEXT(tide_task_waits_for(&b->task), "TaskGroup.spawn");
   settle(&w);
   CHECK_EQ(most, 2);
+  CHECK_EQ(group.held, 0);
+  CHECK_LOG(&w, "1 starts, more starts, after starts, at starts, host closes");
+  close_group(&w);
+}
+
+static void children_that_wait_for_a_time_or_a_future_end_by_cancellation_and_detachment(void) {
+  world w;
+  tide_future future;
+  running = most = 0;
+  open_group(&w, 1, 1, counted);
+  tide_future_init(&future);
+  turn(&w);
+  actor *a = actor_new(&w, "at", counted), *b = actor_new(&w, "after", counted);
+  actor *c = actor_new(&w, "too", counted), *d = actor_new(&w, "last", counted);
+  CHECK_EQ(tide_task_spawn_at(&a->task, &group, after_ms(&w, 2)), TIDE_OK);
+  CHECK_EQ(tide_task_spawn_after(&b->task, &group, &future), TIDE_OK);
+  CHECK_EQ(tide_task_spawn_at(&c->task, &group, after_ms(&w, 2)), TIDE_OK);
+  CHECK_EQ(tide_task_spawn_after(&d->task, &group, &future), TIDE_OK);
+  tide_task_cancel(&a->task);
+  tide_task_cancel(&b->task);
+  CHECK_EQ(group.held, 2);
+  actor_kill(c);
+  actor_kill(d);
+  CHECK_EQ(group.held, 0);
+  CHECK_EQ(w.loop->timers.count, 0);
+  CHECK(tide_list_empty(&future.waiters));
+  settle(&w);
+  CHECK_LOG(&w, "1 starts, host closes");
   close_group(&w);
 }
 
@@ -715,7 +746,8 @@ int main(void) {
   RUN(at_most_max_children_run_and_the_others_start_in_order);
   RUN(a_child_cancelled_before_it_was_let_in_lets_nobody_else_in);
   RUN(a_child_killed_before_it_was_let_in_lets_nobody_else_in);
-  RUN(children_for_a_time_or_a_future_do_not_upset_the_limit);
+  RUN(children_for_a_time_or_a_future_ask_the_limit_when_that_has_come);
+  RUN(children_that_wait_for_a_time_or_a_future_end_by_cancellation_and_detachment);
   RUN(cancelled_while_children_queue_it_ends_them_too);
   RUN(interrupted_by_a_deadlock_the_body_leaves_its_children_alone);
   RUN(cancelling_reaches_grandchildren_and_waits_for_them);

@@ -526,6 +526,83 @@ static void the_clock_stands_still_during_a_turn_unless_it_is_read_afresh(void) 
   world_close(&w);
 }
 
+static const tide_time MS = 1000000;
+
+static void latecomer(actor *self) {
+  BEGIN;
+  waste(3 * MS);
+  tide_time called = tide_clock_monotonic();
+  tide_time then = tide_loop_after(self->world->loop, 5 * MS);
+  CHECK(then + MS >= called + 5 * MS);
+  tide_time again = tide_loop_after(self->world->loop, 5 * MS);
+  CHECK(again == then || again > then + MS); /* the same unless it was long ago */
+  CHECK_EQ(tide_loop_after(self->world->loop, TIDE_NEVER), TIDE_NEVER);
+  END;
+}
+
+static void a_relative_time_counts_from_the_call_however_long_the_turn_has_lasted(void) {
+  world w;
+  world_open_real(&w);
+  spawn(&w, "a", latecomer);
+  turn(&w);
+  waste(3 * MS); /* between turns as well */
+  tide_time called = tide_clock_monotonic();
+  CHECK(tide_loop_after(w.loop, 0) + MS >= called);
+  world_close(&w);
+}
+
+static void virtual_time_stands_still_for_relative_times_too(void) {
+  world w;
+  world_open(&w);
+  tide_time now = tide_loop_now(w.loop);
+  waste(2 * MS);
+  CHECK_EQ(tide_loop_after(w.loop, 5), now + 5);
+  CHECK_EQ(tide_loop_now(w.loop), now);
+  CHECK_EQ(tide_loop_after(w.loop, TIDE_NEVER - 1), TIDE_NEVER);
+  world_close(&w);
+}
+
+static tide_time base;
+
+static void riser(actor *self) {
+  BEGIN;
+  TRY(tide_task_sleep_until(&self->task, base + self->i * MS));
+  say(self, "rises");
+  END;
+}
+
+static void of_two(actor *self) {
+  BEGIN;
+  tide_deadline_init(&self->deadline, &self->scope, self->world->loop);
+  tide_scope_init(&self->scope, 0);
+  tide_scope_enter(&self->scope, &self->task);
+  CHECK_EQ(tide_deadline_set(&self->deadline, base + self->i * MS), TIDE_OK);
+  CHECK(tide_scope_cancelled(&self->scope));
+  say(self, "is late");
+  tide_scope_exit(&self->scope);
+  TRY(tide_task_sleep_until(&self->task, base + 4 * MS));
+  say(self, "rises");
+  END;
+}
+
+static void a_host_that_was_frozen_sees_its_deadlines_in_order(void) {
+  world w;
+  world_open_real(&w);
+  base = tide_loop_after(w.loop, 1000 * MS);
+  for (unsigned i = 1; i <= 3; i++) {
+    actor *a = spawn(&w, (const char *[]){"", "one", "three", "five"}[i], riser);
+    a->i = i * 2 - 1;
+  }
+  turn(&w);
+  actor *b = spawn(&w, "four", of_two);
+  b->i = 2;
+  w.loop->ahead += 5000 * MS; /* the process was stopped for so long */
+  tide_loop_after(w.loop, 0);
+  for (int i = 0; i < 3; i++) turn(&w); /* four is the first to run, when all others are due */
+  CHECK_LOG(&w, "four is late, one rises, three rises, four rises, five rises");
+  world_close(&w);
+}
+
 static void a_turn_that_must_not_block_does_not(void) {
   world w;
   world_open_real(&w);
@@ -746,6 +823,9 @@ int main(void) {
   RUN(in_a_run_one_call_does_not_go_beyond_its_end);
   RUN(a_seed_shuffles_turns_that_follow_without_a_return_too);
   RUN(the_clock_stands_still_during_a_turn_unless_it_is_read_afresh);
+  RUN(a_relative_time_counts_from_the_call_however_long_the_turn_has_lasted);
+  RUN(virtual_time_stands_still_for_relative_times_too);
+  RUN(a_host_that_was_frozen_sees_its_deadlines_in_order);
   RUN(a_turn_that_must_not_block_does_not);
   RUN(polls_are_rare_while_steps_are_quick);
   RUN(every_turn_polls_once_steps_are_slow);
