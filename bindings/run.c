@@ -59,7 +59,7 @@ static const tide_task_ops drainer_ops = {.name = "end of the run", .step = drai
 
 /* Cancels and awaits all tasks of the group. The loop is not to go on for others' sake. */
 static void drain(lua_State *L, tl_runtime *rt, tide_group *group) {
-  const tide_future *drained = &rt->run.drainer.task.future;
+  tide_future *drained = &rt->run.drainer.task.future;
   begin_drain(rt, &rt->run.drainer, group, &drainer_ops);
   while (!tide_future_ended(drained))
     if (tide_loop_run(rt->loop, drained) == TIDE_EDEADLOCK) kill_all(L, rt, group);

@@ -105,6 +105,7 @@ int tide_signals_catch(lua_State *L) {
   self.thread = pthread_self();
   tide_watcher_init(&self.watcher, self.pipe[0], signal_came);
   tide_watcher_set(&self.watcher, self.loop, TIDE_READABLE);
+  tide_loop_release(self.loop); /* a signal that may come is nothing to wait for */
   tide_loop_set_cancellable(self.loop, true);
   sigaction(TICK, &tick, NULL);
   sigaction(SIGINT, &action, NULL);
@@ -117,6 +118,7 @@ void tide_signals_release(void) {
   signal(SIGTERM, SIG_DFL);
   timer_delete(self.timer);
   signal(TICK, SIG_DFL);
+  tide_loop_hold(self.loop);
   tide_watcher_set(&self.watcher, self.loop, 0);
   close(self.pipe[0]);
   close(self.pipe[1]);

@@ -7,13 +7,13 @@
 static void arm(tide_fd *self, int events) {
   if (events == self->armed) return;
   self->armed = (uint8_t)events;
-  tide_watcher_set(&self->watcher, self->loop, events);
+  tide__watcher_set(&self->watcher, self->loop, events);
 }
 
 static tide_wait *take(tide_fd *self, tide_wait **place) {
   tide_wait *wait = *place;
   *place = NULL;
-  if (wait != NULL) self->loop->watching--;
+  if (wait != NULL) tide_loop_release(self->loop);
   return wait;
 }
 
@@ -55,7 +55,7 @@ int tide__fd_wait(tide_fd *self, tide_wait *wait, int events) {
   if (*place != NULL) return TIDE_EBUSY;
   if (self->unwatched) return why_unwatched(self);
   *place = wait;
-  self->loop->watching++;
+  tide_loop_hold(self->loop);
   arm(self, self->armed | events);
   return TIDE_OK;
 }

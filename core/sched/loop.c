@@ -42,6 +42,7 @@ tide_loop *tide_loop_new(const tide_allocator *allocator) {
   *loop = (tide_loop){.ev = ev, .allocator = a, .now = tide_clock_monotonic()};
   ev_set_userdata(ev, loop);
   ev_timer_init(&whole->alarm, alarm_rang, 0., 0.);
+  tide_list_init(&loop->endless);
   tide_list_init(&loop->ready);
   tide_list_init(&loop->batch);
   tide_list_init(&loop->deferred);
@@ -103,6 +104,12 @@ void tide_loop_set_autojump_threshold(tide_loop *loop, tide_time span) { loop->t
 
 tide_time tide_loop_autojump_threshold(const tide_loop *loop) { return loop->threshold; }
 
+void tide_loop_hold(tide_loop *loop) { loop->holds++; }
+
+void tide_loop_release(tide_loop *loop) { loop->holds--; }
+
+bool tide_loop_held(const tide_loop *loop) { return loop->holds > 0; }
+
 void tide_loop_set_cancellable(tide_loop *loop, bool cancellable) {
   loop->cancellable = cancellable;
 }
@@ -147,7 +154,7 @@ tide_loop_stats tide_loop_get_stats(const tide_loop *loop) {
       .longest_slice = present > loop->longest ? present : loop->longest,
       .ready = (uint32_t)(tide_list_length(&loop->ready) + tide_list_length(&loop->batch)),
       .timers = (uint32_t)loop->timers.count,
-      .watching = loop->watching,
+      .watching = loop->holds,
   };
 }
 
@@ -174,10 +181,26 @@ static void run_deferred(tide_loop *loop) {
 
 /* Watchers. */
 
-_Static_assert(sizeof(ev_io) <= sizeof(tide_watcher), "tide_watcher is too small for libev's");
+typedef struct interest {
+  ev_io io;   /* its data: the function to be called */
+  bool holds; /* it is counted in loop->holds */
+} interest;
+
+_Static_assert(sizeof(interest) <= sizeof(tide_watcher), "tide_watcher is too small for libev's");
+
+static void set_hold(interest *self, tide_loop *loop, bool holds) {
+  if (self->holds == holds) return;
+  self->holds = holds;
+  if (holds)
+    tide_loop_hold(loop);
+  else
+    tide_loop_release(loop);
+}
 
 static void watcher_ready(struct ev_loop *ev, ev_io *io, int events) {
-  ((tide_loop *)ev_userdata(ev))->stirred = true;
+  tide_loop *loop = ev_userdata(ev);
+  loop->stirred = true;
+  if (events & EV_ERROR) set_hold((interest *)(void *)io, loop, false); /* libev has stopped it */
   void (*ready)(tide_watcher *, int);
   *(void **)(void *)&ready = io->data;
   ready((tide_watcher *)(void *)io, (events & EV_READ ? TIDE_READABLE : 0) |
@@ -186,12 +209,18 @@ static void watcher_ready(struct ev_loop *ev, ev_io *io, int events) {
 }
 
 void tide_watcher_init(tide_watcher *watcher, int fd, void (*ready)(tide_watcher *, int)) {
-  ev_io *io = (ev_io *)(void *)watcher;
-  ev_io_init(io, watcher_ready, fd, 0);
-  io->data = *(void **)(void *)&ready;
+  interest *self = (interest *)(void *)watcher;
+  ev_io_init(&self->io, watcher_ready, fd, 0);
+  self->io.data = *(void **)(void *)&ready;
+  self->holds = false;
 }
 
 void tide_watcher_set(tide_watcher *watcher, tide_loop *loop, int events) {
+  tide__watcher_set(watcher, loop, events);
+  set_hold((interest *)(void *)watcher, loop, events != 0);
+}
+
+void tide__watcher_set(tide_watcher *watcher, tide_loop *loop, int events) {
   ev_io *io = (ev_io *)(void *)watcher;
   int mask = (events & TIDE_READABLE ? EV_READ : 0) | (events & TIDE_WRITABLE ? EV_WRITE : 0);
   if (ev_is_active(io) && (io->events & (EV_READ | EV_WRITE)) == mask) return;
@@ -259,13 +288,9 @@ static void poll_for(tide_loop *loop, tide_time span) {
   ev_timer_stop(loop->ev, alarm);
 }
 
-/* The same until the next deadline, where there is one. */
+/* The same until the next deadline. Where there is none the alarm is set all the same: libev waits
+ * only where it has a watcher, and what is outside need not have one. */
 static void poll_blocking(tide_loop *loop) {
-  if (loop->timers.count == 0 && loop->watching > 0) {
-    ev_run(loop->ev, EVRUN_ONCE);
-    return;
-  }
-  /* libev waits only where it has a watcher, and what is outside need not have one */
   tide_time when = loop->timers.count > 0 ? loop->timers.entries[0].key : loop->now + LONGEST_POLL;
   poll_for(loop, when > loop->now ? when - loop->now : 0);
 }
@@ -279,7 +304,7 @@ static bool is_quiet(const tide_loop *loop) {
 /* Whether that holds for as long as it must. A poll may end before its time: a signal came, or the
  * process was stopped, and then there may be something that it has not seen. */
 static bool stays_quiet(tide_loop *loop) {
-  if (loop->watching == 0 || loop->threshold == 0) return is_quiet(loop);
+  if (loop->holds == 0 || loop->threshold == 0) return is_quiet(loop);
   tide_time until = tide_time_add(tide_clock_monotonic(), loop->threshold);
   for (tide_time now = 0; is_quiet(loop) && now < until && !loop->stopping;) {
     now = tide_clock_monotonic();
@@ -291,15 +316,17 @@ static bool stays_quiet(tide_loop *loop) {
   return is_quiet(loop);
 }
 
-/* Whether a task sleeps until somebody outside cancels it. */
-static bool awaits_cancel(const tide_loop *loop) {
-  return loop->endless > 0 && loop->cancellable && loop->rolling && !loop->virtual_clock;
+/* Whether anything outside can wake a task, or cancel one that sleeps until somebody does. */
+static bool can_be_woken(const tide_loop *loop) {
+  if (loop->holds > 0) return true;
+  bool endless = !tide_list_empty(&loop->endless);
+  return endless && loop->cancellable && loop->rolling && !loop->virtual_clock;
 }
 
 static int poll_real(tide_loop *loop, bool block) {
   if (!block)
     ev_run(loop->ev, EVRUN_NOWAIT);
-  else if (loop->timers.count > 0 || loop->watching > 0 || awaits_cancel(loop))
+  else if (loop->timers.count > 0 || can_be_woken(loop))
     poll_blocking(loop);
   else
     return TIDE_EDEADLOCK;
@@ -354,9 +381,7 @@ int tide_loop_turn(tide_loop *loop, bool block) {
   return error;
 }
 
-static inline bool run_is_over(const tide_loop *loop) {
-  return loop->stopping || (loop->until != NULL && tide_future_ended(loop->until));
-}
+static inline bool run_is_over(const tide_loop *loop) { return loop->stopping || loop->over; }
 
 /* Begins the next turn where there is nothing to do between this one and it. */
 static inline bool roll_over(tide_loop *loop) {
@@ -373,19 +398,37 @@ tide_task *tide_task_next(tide_loop *loop, const tide_task_ops *ops) {
   return task->ops == ops ? begin_step(loop, loop->batch.next) : NULL;
 }
 
-int tide_loop_run(tide_loop *loop, const tide_future *until) {
+/* The future may be gone as soon as this returns. */
+static void until_ended(tide_wait *wait, int outcome) {
+  (void)outcome;
+  ((tide_loop *)wait->source)->over = true;
+}
+
+/* The run waits for the future as others do. */
+static void await(tide_loop *loop, tide_future *future) {
+  static const tide_wait_ops ops = {
+      .name = "run", .abandon = tide__wait_unlink, .ended = until_ended};
+  loop->until = (tide_wait){.ops = &ops, .source = loop};
+  tide_list_init(&loop->until.in.link);
+  loop->over = false;
+  if (future == NULL) return;
+  loop->over = tide_future_ended(future);
+  if (!loop->over) tide_list_append(&future->waiters, &loop->until.in.link);
+}
+
+int tide_loop_run(tide_loop *loop, tide_future *until) {
   int error = TIDE_OK;
   if (loop->turning) return TIDE_EALREADY_RUNNING;
   begin_turning(loop);
-  loop->until = until;
+  await(loop, until);
   loop->rolling = true;
   while (error == TIDE_OK && !run_is_over(loop)) {
     run_turn(loop);
     if (poll_is_due(loop)) error = poll(loop, !run_is_over(loop));
   }
   end_turning(loop);
-  loop->rolling = loop->stopping = false;
-  loop->until = NULL;
+  tide_list_remove(&loop->until.in.link);
+  loop->rolling = loop->stopping = loop->over = false;
   bool all_ended = error == TIDE_EDEADLOCK && until == NULL && loop->live == 0;
   return all_ended ? TIDE_OK : error;
 }

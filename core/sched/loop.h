@@ -48,8 +48,9 @@ TIDE_API void tide_loop_set_real_clock(tide_loop *loop);
 
 TIDE_API bool tide_loop_clock_is_virtual(const tide_loop *loop);
 
-/* While descriptors are waited for, virtual time jumps only after they have been quiet for so long
- * in real time: peers in this process answer at once, others need a moment. 0 in a new loop. */
+/* While something outside may wake a task (tide_loop_hold), virtual time jumps only after all has
+ * been quiet for so long in real time: peers in this process answer at once, others need a moment.
+ * 0 in a new loop. */
 TIDE_API void tide_loop_set_autojump_threshold(tide_loop *loop, tide_time span);
 TIDE_API tide_time tide_loop_autojump_threshold(const tide_loop *loop);
 
@@ -67,9 +68,20 @@ TIDE_API tide_task *tide_loop_current(const tide_loop *loop);
 /* The group of tasks that belong to no other: never closed, ignores failures. */
 TIDE_API tide_group *tide_loop_background(tide_loop *loop);
 
+/* Says that something outside can wake a task that waits: while anything holds the loop, waiting
+ * is no deadlock, and virtual time jumps only after the threshold above. Waits for descriptors hold
+ * it, and watchers that are set. Holds count; each is let go by one release, of whoever knows that
+ * what was to come has come or never will. A watcher that is no reason to go on, such as one for
+ * signals that end the program, is set and then released, and held again before it is unset. */
+TIDE_API void tide_loop_hold(tide_loop *loop);
+TIDE_API void tide_loop_release(tide_loop *loop);
+
+/* Whether anything does. */
+TIDE_API bool tide_loop_held(const tide_loop *loop);
+
 /* Says that something outside, such as a signal or a thread, may cancel tasks. Then a task that
- * sleeps until TIDE_NEVER is worth waiting for: tide_loop_run waits for the host's watchers in
- * place of returning TIDE_EDEADLOCK, unless time is virtual. False in a new loop. */
+ * sleeps until TIDE_NEVER is worth waiting for as well, in tide_loop_run and unless time is
+ * virtual. False in a new loop. */
 TIDE_API void tide_loop_set_cancellable(tide_loop *loop, bool cancellable);
 
 /* One turn (never from inside another: TIDE_EALREADY_RUNNING): steps every task that was ready when
@@ -79,9 +91,10 @@ TIDE_API void tide_loop_set_cancellable(tide_loop *loop, bool cancellable);
 TIDE_API int tide_loop_turn(tide_loop *loop, bool block);
 
 /* Turns until that future has ended or, where `until` is NULL, no task is left, and at the latest
- * until tide_loop_stop is called. TIDE_OK, TIDE_EDEADLOCK, or, inside another turn,
- * TIDE_EALREADY_RUNNING. */
-TIDE_API int tide_loop_run(tide_loop *loop, const tide_future *until);
+ * until tide_loop_stop is called. The run is one of those that wait for the future; when it has
+ * ended, it is not looked at again: a task may be freed in the very step that ends it. TIDE_OK,
+ * TIDE_EDEADLOCK, or, inside another turn, TIDE_EALREADY_RUNNING. */
+TIDE_API int tide_loop_run(tide_loop *loop, tide_future *until);
 
 /* Makes tide_loop_run, this one or else the next, return after the turn. */
 TIDE_API void tide_loop_stop(tide_loop *loop);
@@ -110,7 +123,7 @@ typedef struct tide_loop_stats {
                         each while they are slow, else once in 32, which then count as one */
   uint32_t ready;    /* tasks that will be stepped without further waiting */
   uint32_t timers;   /* deadlines ahead: sleeps, timeouts */
-  uint32_t watching; /* descriptor waits that are pending */
+  uint32_t watching; /* holds: waits for descriptors, watchers, and the host's */
 } tide_loop_stats;
 
 /* O(ready tasks). */
@@ -148,7 +161,9 @@ enum {
 TIDE_API void tide_watcher_init(tide_watcher *watcher, int fd,
                                 void (*ready)(tide_watcher *watcher, int events));
 
-/* Sets what is watched for; 0: nothing. Costs a system call at the next poll where it changes. */
+/* Sets what is watched for; 0: nothing. Costs a system call at the next poll where it changes. A
+ * watcher that watches holds the loop (tide_loop_hold). It may be freed when it was set to 0 or
+ * TIDE_UNWATCHED has come, also by its own `ready`. */
 TIDE_API void tide_watcher_set(tide_watcher *watcher, tide_loop *loop, int events);
 
 TIDE_END_DECLS

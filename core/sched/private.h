@@ -18,38 +18,43 @@ struct tide_loop {
   tide_allocator allocator; /* where all memory comes from */
   tide_time now;            /* the clock as read after the last poll */
   tide_time ahead;          /* of the real clock, modulo 2^64: what virtual time has added */
-  tide_time threshold; /* of quiet before virtual time jumps, where descriptors are waited for */
-  uint64_t seed;       /* state of the generator that shuffles batches; 0: they are not */
-  bool virtual_clock;  /* time jumps to the next deadline instead of passing */
-  bool stirred;        /* a descriptor had an event in this poll */
-  bool turning;        /* inside tide_loop_turn or tide_loop_run */
-  bool stopping;       /* tide_loop_stop was called */
-  bool forwarding;     /* tide__cancel_forward is at work */
-  bool rolling;        /* inside tide_loop_run: a turn may follow the last without return */
-  bool due;            /* the loop is to be polled at this turn's end */
-  const tide_future *until; /* whose end ends tide_loop_run, or NULL */
-  uint32_t stride;          /* steps between two looks at the clock */
-  uint32_t left;            /* of those, to the next */
-  tide_time checked;        /* when it was looked at last */
-  tide_time longest;        /* span between two looks with steps in between */
-  uint64_t steps;           /* made before the last look */
-  tide_time polled;         /* when the last poll ended, by the real clock */
-  uint32_t watching;        /* descriptor waits that are pending */
-  uint32_t endless;         /* tasks that sleep until they are cancelled */
-  bool cancellable;         /* somebody outside may cancel */
-  uint64_t last_id;         /* of a task */
-  uint64_t live;            /* tasks that have been spawned and have not ended */
-  uint64_t turns;           /* completed */
-  tide_task *current;       /* the task inside its step, or NULL */
-  tide_wait *forwards;      /* waits about to hand cancellation on, through value.pointer */
-  tide_list ready;          /* tasks to run in the next turn, through wait.in.link */
-  tide_list batch;          /* tasks still to run in this turn */
-  tide_list deferred;       /* tide_defer: what is to be done when this turn ends */
-  tide_heap timers;         /* all deadlines */
-  tide_group background;    /* tasks that belong to no other group */
-  tide_list attachments;    /* what other layers keep for this loop; freed from the last on */
-  struct tide__shared *io;  /* io/shared.h's attachment, or NULL while nothing needed it */
+  tide_time threshold;   /* of quiet before virtual time jumps, where descriptors are waited for */
+  uint64_t seed;         /* state of the generator that shuffles batches; 0: they are not */
+  bool virtual_clock;    /* time jumps to the next deadline instead of passing */
+  bool stirred;          /* a descriptor had an event in this poll */
+  bool turning;          /* inside tide_loop_turn or tide_loop_run */
+  bool stopping;         /* tide_loop_stop was called */
+  bool over;             /* the future has ended that tide_loop_run waits for */
+  bool forwarding;       /* tide__cancel_forward is at work */
+  bool rolling;          /* inside tide_loop_run: a turn may follow the last without return */
+  bool due;              /* the loop is to be polled at this turn's end */
+  tide_wait until;       /* of tide_loop_run, for the future whose end ends it */
+  uint32_t stride;       /* steps between two looks at the clock */
+  uint32_t left;         /* of those, to the next */
+  tide_time checked;     /* when it was looked at last */
+  tide_time longest;     /* span between two looks with steps in between */
+  uint64_t steps;        /* made before the last look */
+  tide_time polled;      /* when the last poll ended, by the real clock */
+  uint32_t holds;        /* what outside can wake a task: tide_loop_hold */
+  bool cancellable;      /* and whoever sleeps without end may be cancelled */
+  tide_list endless;     /* waits of those who do */
+  uint64_t last_id;      /* of a task */
+  uint64_t live;         /* tasks that have been spawned and have not ended */
+  uint64_t turns;        /* completed */
+  tide_task *current;    /* the task inside its step, or NULL */
+  tide_wait *forwards;   /* waits about to hand cancellation on, through value.pointer */
+  tide_list ready;       /* tasks to run in the next turn, through wait.in.link */
+  tide_list batch;       /* tasks still to run in this turn */
+  tide_list deferred;    /* tide_defer: what is to be done when this turn ends */
+  tide_heap timers;      /* all deadlines */
+  tide_group background; /* tasks that belong to no other group */
+  tide_list attachments; /* what other layers keep for this loop; freed from the last on */
+  struct tide__shared *io; /* io/shared.h's attachment, or NULL while nothing needed it */
 };
+
+/* loop.c: as tide_watcher_set, but the watcher is no reason to wait: those who wait for it hold the
+ * loop themselves. */
+void tide__watcher_set(tide_watcher *watcher, tide_loop *loop, int events);
 
 /* timer.c: fires all that is due at `until`. */
 void tide__timers_fire(tide_loop *loop, tide_time until);

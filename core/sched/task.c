@@ -143,14 +143,11 @@ int tide__wait_park_until(tide_task *task, tide_time when) {
   return tide__task_park(task);
 }
 
-static void leave_endless(tide_wait *wait) { wait->task->loop->endless--; }
-
-static const tide_wait_ops endless_ops = {.name = "sleep", .abandon = leave_endless};
+static const tide_wait_ops endless_ops = {.name = "sleep", .abandon = tide__wait_unlink};
 
 static int sleep_endless(tide_task *task) {
   if (!tide__wait_enter(task, &endless_ops, NULL)) return TIDE_PENDING;
-  task->loop->endless++;
-  return tide__task_park(task);
+  return tide__wait_park(task, &task->loop->endless);
 }
 
 int tide_task_sleep_until(tide_task *task, tide_time when) {

@@ -212,7 +212,7 @@ static void a_wait_for_a_descriptor_is_no_deadlock(void) {
   open_pipe(&w);
   spawn_reader(&w, "r", 1);
   turns(&w, 2);
-  CHECK_EQ(w.loop->watching, 1);
+  CHECK_EQ(w.loop->holds, 1);
   feed("late");
   CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
   settle(&w);
@@ -239,7 +239,7 @@ static void a_cancelled_wait_leaves_the_descriptor_to_others(void) {
   actor *a = spawn_reader(&w, "a", 1);
   turns(&w, 2);
   tide_task_cancel(&a->task);
-  CHECK_EQ(w.loop->watching, 0);
+  CHECK_EQ(w.loop->holds, 0);
   spawn_reader(&w, "b", 1);
   turns(&w, 2);
   feed("x");
@@ -450,7 +450,7 @@ static void waits_without_a_task_are_told(void) {
   CHECK_EQ(tide__fd_wait(&in, &wait, TIDE_READABLE), TIDE_OK);
   tide_fd_term(&in);
   CHECK_EQ(heard, TIDE_ECLOSED);
-  CHECK_EQ(w.loop->watching, 0);
+  CHECK_EQ(w.loop->holds, 0);
   CHECK_EQ(tide__fd_wait(&in, &wait, TIDE_READABLE), TIDE_ECLOSED);
   close_pipe(&w);
 }

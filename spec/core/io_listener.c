@@ -454,7 +454,7 @@ static void without_descriptors_it_waits_and_tries_again(void) {
   actor *a = starve(&w, &before);
   unsigned steps = a->steps;
   tide_time began = tide_loop_now(w.loop);
-  CHECK_EQ(w.loop->watching, 0); /* it would spin */
+  CHECK_EQ(w.loop->holds, 0); /* it would spin */
   while (a->steps < steps + 10) CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
   CHECK((tide_loop_now(w.loop) - began) / 100000000 >= 10); /* ten times a second */
   restore(before);

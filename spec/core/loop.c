@@ -715,6 +715,7 @@ static tide_task *sleeping;
 
 static void cancel_came(tide_watcher *watcher, int events) {
   (void)events;
+  tide_loop_hold(sleeping->loop);
   tide_watcher_set(watcher, sleeping->loop, 0);
   tide_task_cancel(sleeping);
 }
@@ -731,6 +732,7 @@ static void an_endless_sleep_is_worth_a_run_where_somebody_outside_may_cancel_it
   CHECK_EQ(tide_loop_run(w.loop, &a->task.future), TIDE_EDEADLOCK);
   tide_watcher_init(&watcher, ends[0], cancel_came);
   tide_watcher_set(&watcher, w.loop, TIDE_READABLE);
+  tide_loop_release(w.loop); /* it only cancels */
   tide_loop_set_cancellable(w.loop, true);
   CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_EDEADLOCK);
   tide_loop_set_virtual_clock(w.loop);
@@ -744,6 +746,158 @@ static void an_endless_sleep_is_worth_a_run_where_somebody_outside_may_cancel_it
   close(ends[0]);
   close(ends[1]);
   cancel_all(&w);
+  world_close(&w);
+}
+
+/* What is outside. */
+
+typedef struct outside {
+  tide_watcher watcher;
+  tide_loop *loop;
+  int ends[2]; /* of a pipe: what is watched, what is written to */
+} outside;
+
+static void outside_came(tide_watcher *watcher, int events) {
+  outside *self = tide_container(watcher, outside, watcher);
+  CHECK_EQ(events, TIDE_READABLE);
+  tide_watcher_set(watcher, self->loop, 0);
+  tide_future_end(&future, TIDE_FUTURE_DONE);
+}
+
+static void open_outside(outside *self, tide_loop *loop) {
+  self->loop = loop;
+  CHECK_EQ(pipe(self->ends), 0);
+  tide_watcher_init(&self->watcher, self->ends[0], outside_came);
+}
+
+static void close_outside(outside *self) {
+  close(self->ends[0]);
+  close(self->ends[1]);
+}
+
+static void a_watcher_that_is_set_can_wake_a_task(void) {
+  for (int is_virtual = 0; is_virtual < 2; is_virtual++) {
+    world w;
+    outside o;
+    (is_virtual ? world_open : world_open_real)(&w);
+    tide_future_init(&future);
+    open_outside(&o, w.loop);
+    actor *a = spawn(&w, "a", waiter);
+    CHECK_EQ(tide_loop_run(w.loop, &a->task.future), TIDE_EDEADLOCK);
+    for (int i = 0; i < 3; i++)
+      tide_watcher_set(&o.watcher, w.loop, TIDE_READABLE); /* counts once */
+    CHECK(tide_loop_held(w.loop));
+    CHECK_EQ(tide_loop_get_stats(w.loop).watching, 1);
+    CHECK_EQ(write(o.ends[1], "!", 1), 1);
+    CHECK_EQ(tide_loop_run(w.loop, &a->task.future), TIDE_OK);
+    CHECK(!tide_loop_held(w.loop));
+    CHECK_EQ(tide_loop_run(w.loop, NULL), TIDE_OK);
+    close_outside(&o);
+    world_close(&w);
+  }
+}
+
+static void a_loop_that_is_held_waits_for_what_it_does_not_know(void) {
+  world w;
+  outside o;
+  world_open_real(&w);
+  tide_future_init(&future);
+  open_outside(&o, w.loop);
+  tide_watcher_set(&o.watcher, w.loop, TIDE_READABLE);
+  tide_loop_release(w.loop); /* the watcher is no reason to wait */
+  actor *a = spawn(&w, "a", waiter);
+  CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_EDEADLOCK);
+  tide_loop_hold(w.loop);
+  tide_loop_hold(w.loop);
+  tide_loop_release(w.loop);
+  CHECK_EQ(write(o.ends[1], "!", 1), 1);
+  tide_loop_hold(w.loop); /* for the watcher, which unsets itself */
+  CHECK_EQ(tide_loop_run(w.loop, &a->task.future), TIDE_OK);
+  CHECK(tide_loop_held(w.loop));
+  tide_loop_release(w.loop);
+  CHECK_EQ(tide_loop_run(w.loop, NULL), TIDE_OK);
+  close_outside(&o);
+  world_close(&w);
+}
+
+static void virtual_time_of_a_held_loop_jumps_after_the_threshold(void) {
+  world w;
+  world_open(&w);
+  tide_loop_set_autojump_threshold(w.loop, 20 * MS);
+  for (int held = 0; held < 2; held++) {
+    tide_time began = tide_loop_now(w.loop), real = tide_clock_monotonic();
+    if (held) tide_loop_hold(w.loop);
+    actor *a = spawn(&w, "a", sleeper);
+    CHECK_EQ(tide_loop_run(w.loop, &a->task.future), TIDE_OK);
+    CHECK(tide_loop_now(w.loop) > began);
+    CHECK(!held || tide_clock_monotonic() - real >= 20 * MS);
+  }
+  tide_loop_release(w.loop);
+  world_close(&w);
+}
+
+/* The end of what is run for. */
+
+typedef struct transient {
+  tide_task task; /* first */
+  world *world;
+} transient;
+
+static void step_and_free(tide_task *task, int outcome) {
+  transient *self = (transient *)task;
+  (void)outcome;
+  tide_task_finish(task, TIDE_FUTURE_FAILED);
+  memset(self, 0xff, sizeof *self);
+  free(self);
+}
+
+static transient *transient_new(world *w) {
+  static const tide_task_ops ops = {.step = step_and_free};
+  transient *self = malloc(sizeof *self);
+  self->world = w;
+  tide_task_init(&self->task, w->loop, &ops);
+  return self;
+}
+
+static void a_task_that_a_run_is_for_may_free_itself_in_its_last_step(void) {
+  for (int cancelled = 0; cancelled < 2; cancelled++) {
+    world w;
+    world_open(&w);
+    spawn(&w, "busy", counter);
+    transient *self = transient_new(&w);
+    CHECK_EQ(tide_task_spawn(&self->task, tide_loop_background(w.loop)), TIDE_OK);
+    if (cancelled) tide_task_cancel(&self->task);
+    CHECK_EQ(tide_loop_run(w.loop, &self->task.future), TIDE_OK);
+    CHECK_EQ(w.loop->turns, 1);
+    cancel_all(&w);
+    world_close(&w);
+  }
+}
+
+static tide_future *transient_future;
+
+static void freer(actor *self) {
+  BEGIN;
+  TRY(sleep_ms(self, 1));
+  tide_future_end(transient_future, TIDE_FUTURE_DONE);
+  memset(transient_future, 0xff, sizeof *transient_future);
+  free(transient_future);
+  END;
+}
+
+static void a_future_that_a_run_is_for_may_be_freed_by_whoever_ends_it(void) {
+  world w;
+  world_open(&w);
+  transient_future = malloc(sizeof *transient_future);
+  tide_future_init(transient_future);
+  spawn(&w, "a", freer);
+  CHECK_EQ(tide_loop_run(w.loop, transient_future), TIDE_OK);
+  tide_future_init(&future);
+  CHECK_EQ(tide_loop_run(w.loop, &future), TIDE_EDEADLOCK); /* and then lets go of it */
+  CHECK(tide_list_empty(&future.waiters));
+  tide_loop_stop(w.loop);
+  CHECK_EQ(tide_loop_run(w.loop, &future), TIDE_OK);
+  CHECK(tide_list_empty(&future.waiters));
   world_close(&w);
 }
 
@@ -832,6 +986,11 @@ int main(void) {
   RUN(a_loop_with_nothing_to_do_but_wait_does_not_spin);
   RUN(busy_tasks_do_not_starve_sleepers);
   RUN(an_endless_sleep_is_worth_a_run_where_somebody_outside_may_cancel_it);
+  RUN(a_watcher_that_is_set_can_wake_a_task);
+  RUN(a_loop_that_is_held_waits_for_what_it_does_not_know);
+  RUN(virtual_time_of_a_held_loop_jumps_after_the_threshold);
+  RUN(a_task_that_a_run_is_for_may_free_itself_in_its_last_step);
+  RUN(a_future_that_a_run_is_for_may_be_freed_by_whoever_ends_it);
   RUN(loops_share_nothing);
   RUN(without_memory_there_is_none);
   RUN(it_can_be_freed_with_tasks_and_timers_and_watchers);

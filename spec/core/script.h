@@ -274,7 +274,7 @@ static inline void check_idle(const world *w) {
   CHECK(tide_list_empty(&loop->deferred));
   CHECK(tide_list_empty(&loop->background.scope.children));
   CHECK_EQ(loop->timers.count, 0);
-  CHECK_EQ(loop->watching, 0);
+  CHECK_EQ(loop->holds, 0);
   CHECK_EQ(loop->background.live, 0);
   CHECK(loop->forwards == NULL);
   CHECK(loop->current == NULL);
