@@ -53,6 +53,7 @@ typedef enum tl_table {
   TL_LOCALS,     /* task (weak) -> {local -> value} */
   TL_SITES,      /* task (weak) -> where it was spawned, in debug mode */
   TL_TRACEBACKS, /* coroutine (weak) -> {error, traceback} of the error on its way */
+  TL_OWNED,      /* address of an object that owns something outside -> the object (weak) */
   TL_HOOKS,      /* what is given to the C part: functions "group_error", "deadlock", "report",
                     "debug", "loops", "iter"; "deadlock_message", the text about the last one;
                     and metatables of the Lua part's classes -> their names */
@@ -60,6 +61,7 @@ typedef enum tl_table {
 } tl_table;
 
 typedef struct tl_task tl_task;
+typedef struct tl_runtime tl_runtime;
 
 /* A coroutine of the user's that runs; in the C frame of who resumed it. */
 typedef struct tl_nesting {
@@ -71,7 +73,7 @@ typedef struct tl_nesting {
 } tl_nesting;
 
 /* One per Lua state; a userdata in the registry. */
-typedef struct tl_runtime {
+struct tl_runtime {
   tide_loop *loop;  /* owned */
   lua_State *main;  /* the state's main thread */
   lua_State *L;     /* on whose stack the loop calls Lua: run's caller, or main */
@@ -90,9 +92,10 @@ typedef struct tl_runtime {
   const void *metatables[TL_CLASS_COUNT]; /* lua_topointer of each class's metatable */
   int classes[TL_CLASS_COUNT];            /* registry references of the metatables */
   int tables[TL_TABLE_COUNT];             /* registry references */
-  int *slots;                             /* free slots of TL_LIVE */
-  int slot_count;                         /* how many are free */
-  int slot_capacity;                      /* room in `slots`: the number of slots there are */
+  void (*release[TL_CLASS_COUNT])(tl_runtime *, void *); /* of owned.h's classes; or NULL */
+  int *slots;                                            /* free slots of TL_LIVE */
+  int slot_count;                                        /* how many are free */
+  int slot_capacity;            /* room in `slots`: the number of slots there are */
   int handle_count;             /* callbacks in slots; the other slots in use are tasks' */
   int pool_count;               /* coroutines in TL_POOL */
   int pool_capacity;            /* places in TL_POOL */
@@ -106,7 +109,7 @@ typedef struct tl_runtime {
   int failed;                   /* slot of the first task whose failure nobody saw yet; 0 */
   tl_task *last_failed;         /* the last of those; they are chained through next_failed */
   tide_defer reporter;          /* reports those at the end of the turn */
-} tl_runtime;
+};
 
 /* Bits of tide_future.user: how the owner keeps the result in the first user value. */
 enum {
@@ -180,7 +183,7 @@ void *tl_check(lua_State *L, const tl_runtime *rt, int index, tl_class class); /
 void *tl_check_failed(lua_State *L, const tl_runtime *rt, int index, tl_class class);
 
 /* tl_check for argument 1 of methods that are called often: leaves a value on the stack. For
- * classes whose __gc calls tl_forget there is tl_self_cached: what was checked last needs no second
+ * the classes of owned.h there is tl_self_cached: what was checked last needs no second
  * check, and nothing is left on the stack. */
 static inline void *tl_self(lua_State *L, const tl_runtime *rt, tl_class class) {
   void *object = lua_touserdata(L, 1);
@@ -221,8 +224,6 @@ static inline void *tl_self_cached(lua_State *L, tl_runtime *rt, tl_class class)
   }
   return object;
 }
-
-static inline void tl_forget(tl_runtime *rt, tl_class class) { rt->last[class] = NULL; }
 
 /* error.c */
 void tl_error_push(lua_State *L, const tl_runtime *rt, int error, const char *message);

@@ -45,7 +45,9 @@ void tl_class_new(lua_State *L, tl_runtime *rt, tl_class class, const char *name
                   const luaL_Reg *methods, const luaL_Reg *metamethods) {
   lua_newtable(L);
   lua_pushstring(L, name);
-  lua_setfield(L, -2, "__name");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "__name");
+  lua_setfield(L, -2, "__metatable"); /* no script gets at metamethods, finalizers above all */
   lua_newtable(L);
   if (methods != NULL) tl_functions(L, rt, methods);
   make_extensible(L);
@@ -123,7 +125,9 @@ static int add_method(lua_State *L) {
 static void push_face(lua_State *L, tl_runtime *rt, lua_CFunction call) {
   int methods = lua_gettop(L);
   lua_newtable(L);
-  lua_createtable(L, 0, 3);
+  lua_createtable(L, 0, 4);
+  lua_pushliteral(L, "class");
+  lua_setfield(L, -2, "__metatable");
   lua_pushvalue(L, methods);
   lua_setfield(L, -2, "__index");
   lua_pushvalue(L, methods);
@@ -155,10 +159,15 @@ tide_time tl_check_time(lua_State *L, int index) {
   return tide_time_from_seconds(seconds);
 }
 
-void tl_check_callable(lua_State *L, int index) {
-  if (lua_isfunction(L, index)) return;
-  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL) luaL_typeerror(L, index, "function");
+static bool is_callable(lua_State *L, int index) {
+  if (lua_isfunction(L, index)) return true;
+  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL) return false;
   lua_pop(L, 1);
+  return true;
+}
+
+void tl_check_callable(lua_State *L, int index) {
+  if (TL_UNLIKELY(!is_callable(L, index))) luaL_typeerror(L, index, "function");
 }
 
 size_t tl_check_count(lua_State *L, int index, size_t least) {
@@ -203,8 +212,28 @@ static int add_class(lua_State *L) {
   return 1;
 }
 
+/* For the Lua part, which does not get at metatables that are locked. */
+
+/* tide.is_callable(value) -> boolean */
+static int test_callable(lua_State *L) {
+  lua_pushboolean(L, is_callable(L, 1));
+  return 1;
+}
+
+/* tide.type_name(value) -> as Lua's messages call it */
+static int type_name(lua_State *L) {
+  lua_settop(L, 1);
+  int type = luaL_getmetafield(L, 1, "__name");
+  if (type != LUA_TSTRING) lua_pushstring(L, luaL_typename(L, 1));
+  return 1;
+}
+
 void tl_class_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg functions[] = {{"type", type}, {"add_class", add_class}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"type", type},
+                                       {"add_class", add_class},
+                                       {"is_callable", test_callable},
+                                       {"type_name", type_name},
+                                       {NULL, NULL}};
   tl_functions(L, rt, functions);
 }
 

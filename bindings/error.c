@@ -417,5 +417,9 @@ void tl_error_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg functions[] = {{"error", new_error}, {"is", is}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", to_string}, {NULL, NULL}};
   tl_class_new(L, rt, TL_ERROR, "tide.error", NULL, metamethods);
+  tl_class_push(L, rt, TL_ERROR);
+  lua_getfield(L, -1, "__index");
+  lua_setfield(L, -3, "error_methods");
+  lua_pop(L, 1);
   tl_functions(L, rt, functions);
 }

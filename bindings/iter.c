@@ -2,7 +2,7 @@
  *
  * tide.iter makes an Iter of the object, out of its functions: a step without arguments, and close.
  */
-#include "bindings.h"
+#include "owned.h"
 #include "tide_lua.h"
 
 typedef struct tl_iter {
@@ -85,14 +85,14 @@ static void evict(tl_iter *self) {
   tide_task_finish(task, TIDE_FUTURE_CANCELLED);
 }
 
-static int iter_gc(lua_State *L) {
-  tl_iter *self = lua_touserdata(L, 1);
-  if (self->iter == NULL) return 0;
+static void release(tl_runtime *rt, void *object) {
+  tl_iter *self = object;
+  (void)rt;
+  if (self->iter == NULL) return;
   evict(self);
   tide_iter *iter = self->iter;
   self->iter = NULL;
   tide_iter_free(iter);
-  return 0;
 }
 
 /* As methods, and as functions without arguments whose upvalue the object is. */
@@ -140,8 +140,7 @@ static int iter_tostring(lua_State *L) {
 /* Making them. */
 
 static tl_iter *new_object(lua_State *L, tl_runtime *rt, size_t size, tide_lua_item_fn push) {
-  tl_loop(L, rt);
-  tl_iter *self = tl_object_new(L, rt, TL_ITER, size, 0);
+  tl_iter *self = tl_owned_new(L, rt, TL_ITER, size, 0);
   self->rt = rt;
   self->push = push;
   return self;
@@ -185,11 +184,9 @@ void tl_iter_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg functions[] = {
       {"iter_parts", iter_parts}, {"interval_parts", interval_parts}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"close", iter_close}, {NULL, NULL}};
-  static const luaL_Reg metamethods[] = {{"__call", iter_call},
-                                         {"__close", iter_close},
-                                         {"__gc", iter_gc},
-                                         {"__tostring", iter_tostring},
-                                         {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+      {"__call", iter_call}, {"__close", iter_close}, {"__tostring", iter_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_ITER, "HostIter", methods, metamethods);
+  tl_owned_class(L, rt, TL_ITER, release);
   tl_functions(L, rt, functions);
 }

@@ -65,11 +65,16 @@ static int join_close(lua_State *L) {
   return 0;
 }
 
+static int join_gc(lua_State *L) {
+  tide_join *join = tl_test(L, tl_rt(L), 1, TL_JOIN);
+  if (join != NULL) tide_join_term(join);
+  return 0;
+}
+
 void tl_join_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg functions[] = {{"join", new_join}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"next", join_next}, {"close", join_close}, {NULL, NULL}};
-  static const luaL_Reg metamethods[] = {
-      {"__close", join_close}, {"__gc", join_close}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__close", join_close}, {"__gc", join_gc}, {NULL, NULL}};
   tl_class_new(L, rt, TL_JOIN, "join", methods, metamethods);
   tl_functions(L, rt, functions);
 }

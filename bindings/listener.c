@@ -4,7 +4,7 @@
 static tide_listener *check_listener(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_LISTENER); }
 
 tide_listener *tl_listener_new(lua_State *L, tl_runtime *rt) {
-  tide_listener *listener = tl_object_new(L, rt, TL_LISTENER, sizeof *listener, 0);
+  tide_listener *listener = tl_owned_new(L, rt, TL_LISTENER, sizeof *listener, 0);
   tide_fd_init(&listener->fd, rt->loop, -1);
   return listener;
 }
@@ -57,10 +57,15 @@ static int listener_iter(lua_State *L) {
   return 2;
 }
 
-/* listener:close(), __close, __gc */
+/* listener:close(), __close */
 static int listener_close(lua_State *L) {
   tide_listener_close(check_listener(L));
   return 0;
+}
+
+static void release(tl_runtime *rt, void *listener) {
+  (void)rt;
+  tide_listener_close(listener);
 }
 
 /* listener:address() -> host, port; or one value for a unix socket */
@@ -97,9 +102,8 @@ void tl_listener_open(lua_State *L, tl_runtime *rt) {
       {"accept", listener_accept},         {"iter", listener_iter},
       {"close", listener_close},           {"address", listener_address},
       {"statistics", listener_statistics}, {NULL, NULL}};
-  static const luaL_Reg metamethods[] = {{"__close", listener_close},
-                                         {"__gc", listener_close},
-                                         {"__tostring", listener_tostring},
-                                         {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+      {"__close", listener_close}, {"__tostring", listener_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_LISTENER, "Listener", methods, metamethods);
+  tl_owned_class(L, rt, TL_LISTENER, release);
 }

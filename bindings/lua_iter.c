@@ -6,7 +6,7 @@
  * (who waited for it was killed) stays there for the next step. */
 #include <string.h>
 
-#include "bindings.h"
+#include "owned.h"
 #include "tide_lua.h"
 
 enum { ITER = 1, WORKER }; /* user values of the anchor */
@@ -236,14 +236,14 @@ static const tide_iter_ops lua_iter_ops = {
     .name = "Lua", .next = next, .close = close, .free = free_};
 
 /* The state is closed, and the loop will be: a task of C's that waits is dropped with it. */
-static int anchor_gc(lua_State *L) {
-  const tl_anchor *anchor = lua_touserdata(L, 1);
+static void release(tl_runtime *rt, void *object) {
+  const tl_anchor *anchor = object;
   lua_iter *self = anchor->iter;
-  if (self == NULL) return 0;
+  (void)rt;
+  if (self == NULL) return;
   tide_iter_leave(&self->iter, tide_iter_user(&self->iter));
   self->rt = NULL;
   self->worker = NULL;
-  return 0;
 }
 
 /* For hosts. */
@@ -253,7 +253,7 @@ tide_iter *tide_lua_to_iter(lua_State *L, int index) {
   if (rt == NULL) luaL_error(L, "tide is not loaded in this Lua state");
   const tide_allocator *allocator = tide_loop_allocator(tl_loop(L, rt));
   index = lua_absindex(L, index);
-  tl_anchor *anchor = tl_object_new(L, rt, TL_LUA_ITER, sizeof *anchor, WORKER);
+  tl_anchor *anchor = tl_owned_new(L, rt, TL_LUA_ITER, sizeof *anchor, WORKER);
   tl_hook_push(L, rt, "iter");
   lua_pushvalue(L, index);
   lua_call(L, 1, 1);
@@ -302,6 +302,6 @@ void tide_lua_push_error(lua_State *L, const tide_iter *iter) {
 }
 
 void tl_lua_iter_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg metamethods[] = {{"__gc", anchor_gc}, {NULL, NULL}};
-  tl_class_new(L, rt, TL_LUA_ITER, "LuaIter", NULL, metamethods);
+  tl_class_new(L, rt, TL_LUA_ITER, "LuaIter", NULL, NULL);
+  tl_owned_class(L, rt, TL_LUA_ITER, release);
 }

@@ -67,9 +67,9 @@ static int try_connect(lua_State *L, tl_runtime *rt, void *self) {
   return result == TIDE_OK ? 1 : tl_raise_address(L, rt, result, &connector->address);
 }
 
-static int connector_gc(lua_State *L) {
-  tide_connect_term(tl_check(L, tl_rt(L), 1, TL_CONNECTOR));
-  return 0;
+static void release(tl_runtime *rt, void *connector) {
+  (void)rt;
+  tide_connect_term(connector);
 }
 
 /* net.connect(host, port[, {nodelay=true, local_address=}]) -> Stream (waits);
@@ -90,7 +90,7 @@ static int net_connect(lua_State *L) {
   }
   tl_enter(L, rt);
   lua_settop(L, 0);
-  tide_connect *connector = tl_object_new(L, rt, TL_CONNECTOR, sizeof *connector, 0);
+  tide_connect *connector = tl_owned_new(L, rt, TL_CONNECTOR, sizeof *connector, 0);
   tide_fd_init(&connector->fd, rt->loop, -1);
   tl_stream_new(L, rt);
   int error = tide_connect_start(connector, rt->loop, &address, &options);
@@ -160,10 +160,10 @@ void tl_net_open(lua_State *L, tl_runtime *rt) {
                                        {"serve", net_serve},
                                        {"pair", net_pair},
                                        {NULL, NULL}};
-  static const luaL_Reg connector[] = {{"__gc", connector_gc}, {NULL, NULL}};
   tl_stream_open(L, rt);
   tl_listener_open(L, rt);
-  tl_class_new(L, rt, TL_CONNECTOR, "connector", NULL, connector);
+  tl_class_new(L, rt, TL_CONNECTOR, "connector", NULL, NULL);
+  tl_owned_class(L, rt, TL_CONNECTOR, release);
   lua_newtable(L);
   tl_functions(L, rt, functions);
   tl_constructor(L, rt, "Stream", TL_STREAM, NULL);

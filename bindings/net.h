@@ -2,7 +2,7 @@
 #ifndef TL_NET_H
 #define TL_NET_H
 
-#include "bindings.h"
+#include "owned.h"
 
 /* A closed Stream, on top; to be given a descriptor with tide_stream_init. */
 tide_stream *tl_stream_new(lua_State *L, tl_runtime *rt);

@@ -2,7 +2,7 @@
  * table, the queue's user value, at slot + 1. */
 #include <math.h>
 
-#include "bindings.h"
+#include "owned.h"
 
 static tide_queue *check_queue(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_QUEUE); }
 
@@ -245,19 +245,17 @@ static int queue_tostring(lua_State *L) {
   return 1;
 }
 
-static int queue_gc(lua_State *L) {
-  tide_queue *queue = check_queue(L);
+static void release(tl_runtime *rt, void *object) {
+  tide_queue *queue = object;
+  (void)rt;
   tide_queue_term(queue);
   queue->closed = true; /* for finalizers that still have it */
-  tl_forget(tl_rt(L), TL_QUEUE);
-  return 0;
 }
 
 static int make(lua_State *L, tide_queue_order order) {
   tl_runtime *rt = tl_rt(L);
   size_t max = lua_isnoneornil(L, 1) ? 0 : tl_check_count(L, 1, 0);
-  tl_loop(L, rt);
-  tide_queue *queue = tl_object_new(L, rt, TL_QUEUE, sizeof *queue, 1);
+  tide_queue *queue = tl_owned_new(L, rt, TL_QUEUE, sizeof *queue, 1);
   tide_queue_init(queue, rt->loop, order, max);
   lua_newtable(L);
   lua_setiuservalue(L, -2, 1);
@@ -286,10 +284,10 @@ void tl_queue_open(lua_State *L, tl_runtime *rt) {
                                      {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__len", queue_len},
                                          {"__close", queue_scope_end},
-                                         {"__gc", queue_gc},
                                          {"__tostring", queue_tostring},
                                          {NULL, NULL}};
   tl_class_new(L, rt, TL_QUEUE, "Queue", methods, metamethods);
+  tl_owned_class(L, rt, TL_QUEUE, release);
   tl_constructor(L, rt, "Queue", TL_QUEUE, new_queue);
   tl_constructor(L, rt, "LifoQueue", TL_QUEUE, new_lifo);
   tl_constructor(L, rt, "PriorityQueue", TL_QUEUE, new_priority);

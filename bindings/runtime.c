@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "bindings.h"
+#include "owned.h"
 #include "tide_lua.h"
 
 static const char runtime_key = 0, allocator_key = 0; /* their addresses are registry keys */
@@ -31,7 +32,7 @@ static void new_table(lua_State *L, tl_runtime *rt, tl_table table, const char *
   rt->tables[table] = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-/* Takes the tasks out of what they wait for, which finalizers of older objects may still touch. */
+/* Takes the tasks out of what they wait for: what they were given goes back. */
 static void detach_all(lua_State *L, tl_runtime *rt) {
   tl_task *task;
   for (int slot = 0; (task = tl_live_task_push(L, rt, &slot)) != NULL; lua_pop(L, 1))
@@ -43,6 +44,7 @@ static int collect(lua_State *L) {
   tl_runtime *rt = lua_touserdata(L, 1);
   if (rt->loop == NULL) return 0;
   detach_all(L, rt);
+  tl_owned_release_all(L, rt);
   for (int class = 0; class < TL_CLASS_COUNT; class ++) {
     rt->metatables[class] = &rt->loop; /* none has this address */
     rt->last[class] = NULL;
@@ -74,6 +76,7 @@ tl_runtime *tl_runtime_open(lua_State *L) {
   new_table(L, rt, TL_LOCALS, "k");
   new_table(L, rt, TL_SITES, "k");
   new_table(L, rt, TL_TRACEBACKS, "k");
+  new_table(L, rt, TL_OWNED, "v");
   new_table(L, rt, TL_HOOKS, NULL);
   lua_pushliteral(L, "not enough memory");
   rt->no_memory = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -178,7 +178,8 @@ static int scope_close_early(lua_State *L) {
 }
 
 static int scope_gc(lua_State *L) {
-  close_scope(L, check_scope(L));
+  tl_scope *scope = tl_test(L, tl_rt(L), 1, TL_SCOPE);
+  if (scope != NULL) close_scope(L, scope);
   return 0;
 }
 

@@ -13,7 +13,7 @@ enum {
 static tide_stream *check_stream(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_STREAM); }
 
 tide_stream *tl_stream_new(lua_State *L, tl_runtime *rt) {
-  tide_stream *stream = tl_object_new(L, rt, TL_STREAM, sizeof *stream, 0);
+  tide_stream *stream = tl_owned_new(L, rt, TL_STREAM, sizeof *stream, 0);
   tide_stream_init(stream, rt->loop, -1);
   return stream;
 }
@@ -305,9 +305,9 @@ static int stream_close(lua_State *L) {
   return 0;
 }
 
-static int stream_gc(lua_State *L) {
-  tl_forget(tl_rt(L), TL_STREAM);
-  return stream_close(L);
+static void release(tl_runtime *rt, void *stream) {
+  (void)rt;
+  tide_stream_close(stream);
 }
 
 static int stream_closed(lua_State *L) {
@@ -388,9 +388,8 @@ void tl_stream_open(lua_State *L, tl_runtime *rt) {
                                      {"peer", stream_peer},
                                      {"statistics", stream_statistics},
                                      {NULL, NULL}};
-  static const luaL_Reg metamethods[] = {{"__close", stream_close},
-                                         {"__gc", stream_gc},
-                                         {"__tostring", stream_tostring},
-                                         {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+      {"__close", stream_close}, {"__tostring", stream_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_STREAM, "Stream", methods, metamethods);
+  tl_owned_class(L, rt, TL_STREAM, release);
 }

@@ -73,19 +73,19 @@ local function add_methods(names, receiver, class)
 end
 
 local function add_methods_of(names, receiver, object)
-  local index = getmetatable(object).__index
+  local index = debug.getmetatable(object).__index
   if type(index) == "table" then add_methods(names, receiver, index) end
 end
 
 -- The methods of a constructor's objects, or nil for what is no constructor.
 local function class_of(value)
-  local metatable = getmetatable(value)
+  local metatable = debug.getmetatable(value)
   return type(value) == "table" and metatable and metatable.__call and metatable.__index or nil
 end
 
 -- What stands for a class whose objects no constructor makes.
 local function is_class(value)
-  local metatable = getmetatable(value)
+  local metatable = debug.getmetatable(value)
   return type(value) == "table" and metatable and metatable.__newindex ~= nil and not class_of(value)
 end
 

@@ -681,7 +681,7 @@ describe("wrong arguments", function()
       Barrier = tide.Barrier(1), RWLock = tide.RWLock(),
     }
     for name, object in pairs(objects) do
-      for method, f in pairs(getmetatable(object).__index) do
+      for method, f in pairs(debug.getmetatable(object).__index) do
         for _, wrong in ipairs { 5, "x", {}, print, io.stdout, name == "Lock" and tide.Queue() or tide.Lock() } do
           local ok, err = tide.raw.pcall(f, wrong)
           assert(not ok, name .. ":" .. method .. " took a " .. tostring(wrong))

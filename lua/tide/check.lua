@@ -1,9 +1,9 @@
 -- tide.check: wrong arguments, told in the manner of Lua's own library.
 local tide = require "tide"
 
-local read_options = tide.read_options
+local is_callable, type_name, read_options = tide.is_callable, tide.type_name, tide.read_options
 
-local check = {}
+local check = { is_callable = is_callable }
 
 -- Raises "bad argument". `level` is as for error: whose fault it is, seen from who calls this: 2 is
 -- the caller of the public function that calls it, and each function in between adds 1.
@@ -11,26 +11,13 @@ function check.fail(position, name, what, level)
   error(string.format("bad argument #%d to '%s' (%s)", position, name, what), level + 1)
 end
 
--- How Lua's messages call the type of a value.
-local function type_of(value)
-  local metatable = getmetatable(value)
-  local name = type(metatable) == "table" and rawget(metatable, "__name")
-  return type(name) == "string" and name or type(value)
-end
-
 -- Raises "bad argument ... (function expected, got nil)".
 function check.unexpected(position, name, expected, got, level)
-  check.fail(position, name, string.format("%s expected, got %s", expected, type_of(got)), level + 1)
-end
-
-function check.is_callable(value)
-  if type(value) == "function" then return true end
-  local metatable = getmetatable(value)
-  return type(metatable) == "table" and rawget(metatable, "__call") ~= nil
+  check.fail(position, name, string.format("%s expected, got %s", expected, type_name(got)), level + 1)
 end
 
 function check.callable(position, name, value, level)
-  if not check.is_callable(value) then check.unexpected(position, name, "function", value, level + 1) end
+  if not is_callable(value) then check.unexpected(position, name, "function", value, level + 1) end
 end
 
 function check.type(position, name, expected, value, level)
@@ -58,7 +45,7 @@ end
 -- The object of a method, which is of that class where `is` says so.
 function check.self(is, name, class, value, level)
   if is then return end
-  error(string.format("calling '%s' on bad self (%s expected, got %s)", name, class, type_of(value)), level + 1)
+  error(string.format("calling '%s' on bad self (%s expected, got %s)", name, class, type_name(value)), level + 1)
 end
 
 return check

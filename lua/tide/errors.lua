@@ -6,17 +6,17 @@ local check = require "tide.check"
 local pcall, raw_pcall = pcall, tide.raw.pcall -- pcall is tide's: it lets cancellation through
 local new_error = tide.error
 
-local metatable = getmetatable(new_error("group", ""))
-local methods = metatable.__index
+local methods = tide.error_methods
+local tide_type = tide.type
 
 -- The kind by which a value is sorted: of errors that are not tide's, "error".
 local function kind_of(err)
-  if getmetatable(err) == metatable then return err.kind end
+  if tide_type(err) == "tide.error" then return err.kind end
   return "error"
 end
 
 local function is_group(err)
-  return getmetatable(err) == metatable and err.kind == "group"
+  return tide_type(err) == "tide.error" and err.kind == "group"
 end
 
 local function indent(err)

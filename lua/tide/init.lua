@@ -15,6 +15,9 @@ require "tide.tree"
 -- what only the parts need
 tide.set_hook = nil
 tide.read_options = nil
+tide.error_methods = nil
+tide.is_callable = nil
+tide.type_name = nil
 tide.join = nil
 tide.shielded_await = nil
 tide.shield_call = nil
