@@ -15,8 +15,9 @@ static int waited(lua_State *L, int status, lua_KContext ctx) {
 /* barrier:wait() -> place in the order of arrival, from 1 (waits) */
 static int barrier_wait(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
+  tl_task *task = tl_begin(L, rt);
+  if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   tide_barrier *barrier = check_barrier(L);
-  tl_task *task = tl_enter(L, rt);
   return tl_finish(L, rt, tide_barrier_wait(barrier, &task->task), 0, waited);
 }
 

@@ -1,8 +1,10 @@
 /* bindings.h: what the binding files share.
  *
  * Every C function of tide has the runtime as its first upvalue (a light userdata). A function that
- * waits begins with tl_enter, calls one waiting function of the core, and hands its answer to
- * tl_wait or tl_check; what comes after the wait is in the continuation. */
+ * waits begins with tl_begin, before it touches its arguments, calls one waiting function of the
+ * core, and hands its answer to tl_finish; what comes after the wait is in the continuation. One
+ * that waits only if a function does that it is given begins with tl_is_due. So each call counts,
+ * also one that raises, and no loop of calls keeps other tasks from their turn. */
 #ifndef TL_BINDINGS_H
 #define TL_BINDINGS_H
 
@@ -85,6 +87,7 @@ struct tl_runtime {
   bool slice_told;  /* the task inside its step was reported as slow */
   tide_time slow;   /* the span above which one is */
   tide_time slice_began; /* when, by the real clock; only in debug mode */
+  uint32_t calls;        /* of functions that wait, by that task in this step */
   bool waking;           /* it was resumed after its wait, and nobody has taken the outcome yet */
   const tl_nesting *nesting; /* of the coroutine that runs, or NULL: it is a task's own */
   tl_run run;                /* what is being run */
@@ -136,6 +139,7 @@ struct tl_task {
   uint8_t loops;     /* TL_NO_LOOPS, TL_OPEN, TL_CLOSING */
   uint8_t how;       /* while TL_CLOSING: of tl_runtime.how, what the body has left */
   bool kept;         /* then: and whether it has left a value */
+  uint8_t held;      /* turns taken in a cancelled scope, in a row, that did not raise: wait.c */
   uint8_t swallowed; /* cancellations raised since it was last in no cancelled scope: debug.c */
   bool seen;         /* the program knows its coroutine, which is then no other task's */
   bool traced;       /* TL_TRACEBACKS may have an entry of its coroutine */
@@ -256,7 +260,7 @@ void tl_traceback_clear(lua_State *L, const tl_runtime *rt, lua_State *co); /* w
 void tl_error_open(lua_State *L, tl_runtime *rt);
 
 /* wait.c */
-tl_task *tl_enter_failed(lua_State *L, const tl_runtime *rt);
+tl_task *tl_waiter_failed(lua_State *L, const tl_runtime *rt);
 void tl_culprit_push(lua_State *L, const tl_runtime *rt);   /* what the caller cannot be suspended
                                                                in, by name, or nil; [-0, +1, m] */
 void tl_not_woken(lua_State *L, const tl_runtime *rt);      /* raises */
@@ -272,9 +276,44 @@ static inline bool tl_can_wait(lua_State *L, const tl_runtime *rt) {
 }
 
 /* The current task, which may wait here; or raises. */
-static inline tl_task *tl_enter(lua_State *L, const tl_runtime *rt) {
-  return TL_UNLIKELY(!tl_can_wait(L, rt)) ? tl_enter_failed(L, rt) : rt->current;
+static inline tl_task *tl_waiter(lua_State *L, const tl_runtime *rt) {
+  return TL_UNLIKELY(!tl_can_wait(L, rt)) ? tl_waiter_failed(L, rt) : rt->current;
 }
+
+enum { TL_CALLS_PER_TURN = 256 };
+
+/* The same, first thing in a function that waits. NULL: the task has made so many of these calls in
+ * a row that it is to take a turn first: `return tl_turn(L, rt)`. */
+static inline tl_task *tl_begin(lua_State *L, tl_runtime *rt) {
+  tl_task *task = tl_waiter(L, rt);
+  return TL_UNLIKELY(++rt->calls >= TL_CALLS_PER_TURN) ? NULL : task;
+}
+
+/* The same for functions that need not wait: whether they are to take a turn first. Where nothing
+ * can wait they are not. */
+static inline bool tl_is_due(lua_State *L, tl_runtime *rt) {
+  return tl_can_wait(L, rt) && TL_UNLIKELY(++rt->calls >= TL_CALLS_PER_TURN);
+}
+
+/* The same for functions that are not to begin in a cancelled scope: there tl_turn raises. */
+static inline bool tl_is_cancelled(lua_State *L, const tl_runtime *rt) {
+  return tl_can_wait(L, rt) && tide_task_cancelled(&rt->current->task);
+}
+
+static inline bool tl_is_due_or_cancelled(lua_State *L, tl_runtime *rt) {
+  return tl_can_wait(L, rt) && TL_UNLIKELY(++rt->calls >= TL_CALLS_PER_TURN ||
+                                           tide_task_cancelled(&rt->current->task));
+}
+
+/* Gives up the turn, then calls the running function again, its arguments as they are; in a
+ * cancelled scope it raises `cancelled` instead. */
+int tl_turn(lua_State *L, tl_runtime *rt);
+int tl_turn_to(lua_State *L, tl_runtime *rt,
+               lua_CFunction function); /* that one, of constructors */
+
+/* The same for functions that are to run in a cancelled scope too: it raises only where a task has
+ * done nothing else for very long. */
+int tl_turn_held(lua_State *L, tl_runtime *rt);
 
 /* Suspends: `return tl_wait(L, ctx, k)`. */
 static inline int tl_wait(lua_State *L, lua_KContext ctx, lua_KFunction k) {
@@ -401,8 +440,7 @@ void tl_task_find(lua_State *L, tl_runtime *rt, uint64_t id); /* pushes a live o
 void tl_lock_statistics_push(lua_State *L, tl_runtime *rt, const tide_lock *lock);
 
 /* queue.c, for select.c. The queue is at `index`. */
-double tl_queue_check_item(lua_State *L, const tide_queue *queue); /* at 2, 3: its priority */
-void tl_queue_refuse(lua_State *L, const tl_runtime *rt); /* raises `closed`, or `cancelled` */
+double tl_queue_check_item(lua_State *L, const tide_queue *queue);   /* at 2, 3: its priority */
 uint32_t tl_queue_store(lua_State *L, tide_queue *queue, int index); /* the value above; [+1, m] */
 void tl_queue_clear(lua_State *L, uint32_t slot, int index);
 int tl_queue_take(lua_State *L, tide_queue *queue, uint32_t slot, int index);
@@ -444,6 +482,7 @@ void tl_deadlock(lua_State *L, tl_runtime *rt, tl_task *task);
 
 /* Each of these adds its names to the module's table, which is on top. */
 void tl_class_open(lua_State *L, tl_runtime *rt);
+void tl_wait_open(lua_State *L, tl_runtime *rt);
 void tl_task_open(lua_State *L, tl_runtime *rt);
 void tl_future_open(lua_State *L, tl_runtime *rt);
 void tl_run_open(lua_State *L, tl_runtime *rt);

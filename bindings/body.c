@@ -342,6 +342,7 @@ static inline void step_one(tide_task *core) {
   }
   lua_State *co = task->co;
   rt->current = task;
+  rt->calls = 0;
   rt->waking = arguments == 0;
   int status = lua_resume(co, rt->L, arguments, &results);
   if (status == LUA_OK && TL_UNLIKELY(task->loops != TL_NO_LOOPS))
@@ -430,7 +431,7 @@ tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int grou
   task->co = NULL;
   task->next_failed = 0;
   task->values = (uint16_t)count;
-  task->swallowed = 0;
+  task->swallowed = task->held = 0;
   task->seen = task->traced = false;
   task->owned = 0;
   task->loops = TL_NO_LOOPS;

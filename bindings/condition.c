@@ -20,8 +20,9 @@ static int waited(lua_State *L, int status, lua_KContext ctx) {
 /* condition:wait() (waits) */
 static int condition_wait(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
+  tl_task *task = tl_begin(L, rt);
+  if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   tide_condition *condition = check_condition(L);
-  tl_task *task = tl_enter(L, rt);
   int result = tide_condition_wait(condition, &task->task);
   if (result == TIDE_EINVALID_STATE) return raise_not_held(L);
   return tl_finish(L, rt, result, 0, waited);
@@ -44,7 +45,7 @@ static int predicate_called(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   if (lua_toboolean(L, 3)) return 1;
   lua_settop(L, 2);
-  tl_task *task = tl_enter(L, rt);
+  tl_task *task = tl_waiter(L, rt);
   int result = tide_condition_wait(lua_touserdata(L, 1), &task->task);
   if (result == TIDE_EINVALID_STATE) return raise_not_held(L);
   return tl_finish(L, rt, result, 0, notified);
@@ -57,6 +58,8 @@ static int call_predicate(lua_State *L) {
 }
 
 static int condition_wait_for(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  if (tl_is_due_or_cancelled(L, rt)) return tl_turn(L, rt);
   check_condition(L);
   tl_check_callable(L, 2);
   lua_settop(L, 2);

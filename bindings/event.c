@@ -28,8 +28,9 @@ static int waited(lua_State *L, int status, lua_KContext ctx) {
 /* event:wait() (waits) */
 static int event_wait(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
+  tl_task *task = tl_begin(L, rt);
+  if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   tide_event *event = check_event(L);
-  tl_task *task = tl_enter(L, rt);
   return tl_finish(L, rt, tide_event_wait(event, &task->task), 0, waited);
 }
 

@@ -96,13 +96,14 @@ static int awaited(lua_State *L, int status, lua_KContext future) {
 
 static int await_future(lua_State *L, bool shielded) {
   tl_runtime *rt = tl_rt(L);
+  tl_task *task = tl_begin(L, rt);
+  if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   tide_future *future = test_future(L, rt, 1);
   if (TL_UNLIKELY(future == NULL)) luaL_typeerror(L, 1, "Task or Future");
-  tl_task *task = tl_enter(L, rt);
-  if (future == &task->task.future)
-    return tl_raise_message(L, rt, TIDE_EINVALID_STATE, "a task cannot await itself");
-  return tl_finish(L, rt, tide_future_wait(future, &task->task, shielded), (lua_KContext)future,
-                   awaited);
+  int result = tide_future_wait(future, &task->task, shielded);
+  if (TL_UNLIKELY(result == TIDE_EINVALID_STATE))
+    return tl_raise_message(L, rt, result, "a task cannot await itself");
+  return tl_finish(L, rt, result, (lua_KContext)future, awaited);
 }
 
 /* future:await() -> results... */
@@ -122,6 +123,7 @@ static int await(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   if (tl_test(L, rt, 1, TL_TASK) != NULL || tl_test(L, rt, 1, TL_FUTURE) != NULL)
     return future_await(L);
+  if (tl_is_due_or_cancelled(L, rt)) return tl_turn(L, rt);
   if (luaL_getmetafield(L, 1, "__await") == LUA_TNIL)
     return luaL_typeerror(L, 1, "Task, Future or a value with __await");
   lua_insert(L, 1);

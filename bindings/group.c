@@ -86,7 +86,7 @@ static lua_Integer count_failures(lua_State *L, const tl_group *group) {
 
 /* Opens a group in the current task, with the options at `index`, and leaves it on top. */
 static tl_group *open_group(lua_State *L, tl_runtime *rt, int index, bool supervised) {
-  tl_task *task = tl_enter(L, rt);
+  tl_task *task = tl_waiter(L, rt);
   int max = tl_options(L, index, "max:count name:string"), name = max + 1;
   tl_group *group = tl_object_new(L, rt, TL_GROUP, sizeof *group, USER_VALUES);
   group->rt = rt;
@@ -196,21 +196,32 @@ static int block_waited(lua_State *L, int status, lua_KContext ctx) {
   return block_left(L);
 }
 
+/* Whether the end of the block raises `cancelled`, as any wait there. */
+static bool is_cancelled_around(const tl_group *group) {
+  const tide_scope *scope = group->group.scope.parent;
+  return scope != NULL && tide_scope_cancelled(scope);
+}
+
 /* group:__close(error) (waits) */
 static int group_close(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  if (tl_is_due(L, rt)) return tl_turn_held(L, rt);
   tl_group *group = check_group(L);
   lua_settop(L, 2);
   if (!(group->group.scope.flags & TIDE_SCOPE_ENTERED)) return 0;
-  tl_check_opener(L, group->rt, &group->group.scope, "TaskGroup");
-  if (group->group.live == 0) {
+  tl_check_opener(L, rt, &group->group.scope, "TaskGroup");
+  bool turn = lua_isnil(L, 2) && tl_can_wait(L, rt) && is_cancelled_around(group);
+  if (group->group.live == 0 && !turn) {
     body_over(L, group);
     return block_left(L);
   }
-  tl_task *task = tl_enter(L, group->rt);
+  tl_task *task = tl_waiter(L, rt);
   body_over(L, group);
-  if (tide_group_wait(&group->group, &task->task) == TIDE_PENDING)
-    return tl_wait(L, 0, block_waited);
-  return block_left(L);
+  if (group->group.live == 0)
+    tide_task_yield(&task->task);
+  else if (tide_group_wait(&group->group, &task->task) != TIDE_PENDING)
+    return block_left(L);
+  return tl_wait(L, 0, block_waited);
 }
 
 /* Function form. Its stack: group, the body's error or nil, results... */
@@ -271,6 +282,7 @@ static int run_group(lua_State *L, tl_runtime *rt, bool supervised) {
 static int new_group(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   bool block = lua_isnone(L, 1) || (lua_istable(L, 1) && lua_isnone(L, 2));
+  if (!block && tl_is_due_or_cancelled(L, rt)) return tl_turn_to(L, rt, new_group);
   if (!block) return run_group(L, rt, true);
   open_group(L, rt, 1, true);
   return 1;

@@ -45,7 +45,8 @@ static int step_again(lua_State *L, int status, lua_KContext ctx) {
 
 /* A task that is inside already had its wait taken away: that call is never gone on with. */
 static int step(lua_State *L, tl_iter *self) {
-  tl_task *task = tl_enter(L, self->rt);
+  tl_task *task = tl_begin(L, self->rt);
+  if (TL_UNLIKELY(task == NULL)) return tl_turn(L, self->rt);
   if (TL_UNLIKELY(self->iter == NULL)) return 0;
   tide_iter_leave(self->iter, &task->task);
   return take(L, self);

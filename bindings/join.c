@@ -50,13 +50,13 @@ static int next_ended(lua_State *L, int status, lua_KContext ctx) {
 /* join:next() -> index of the next member that has ended | nil (waits) */
 static int join_next(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
+  tl_task *task = tl_begin(L, rt);
+  if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   tide_join *join = check_join(L);
-  tl_task *task = tl_enter(L, rt);
-  if (join->taken == join->count) {
-    lua_pushnil(L);
-    return 1;
-  }
-  return tl_finish(L, rt, tide_join_wait(join, &task->task), 0, next_ended);
+  int result = tide_join_wait(join, &task->task);
+  if (result != TIDE_EINVALID_STATE) return tl_finish(L, rt, result, 0, next_ended);
+  lua_pushnil(L);
+  return 1;
 }
 
 /* join:close(): lets go of those that have not ended */

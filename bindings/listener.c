@@ -23,8 +23,8 @@ static int try_accept(lua_State *L, tl_runtime *rt, void *self) {
 static int listener_accept(lua_State *L) {
   static const tl_recall recall = {.class = TL_LISTENER, .attempt = try_accept};
   tl_runtime *rt = tl_rt(L);
+  if (TL_UNLIKELY(tl_begin(L, rt) == NULL)) return tl_turn(L, rt);
   tide_listener *listener = check_listener(L);
-  tl_enter(L, rt);
   lua_settop(L, 1);
   tl_stream_new(L, rt);
   return tl_call(L, rt, &recall, listener);

@@ -86,6 +86,7 @@ static int restore(lua_State *L, int status, lua_KContext ctx) {
  */
 static int local_with(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
+  if (tl_is_due(L, rt)) return tl_turn_held(L, rt);
   tl_check(L, rt, 1, TL_LOCAL);
   luaL_checkany(L, 2);
   tl_check_callable(L, 3);

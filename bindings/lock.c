@@ -18,8 +18,9 @@ static int acquired(lua_State *L, int status, lua_KContext ctx) {
 /* lock:acquire() -> lock (waits) */
 static int lock_acquire(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
+  tl_task *task = tl_begin(L, rt);
+  if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   tide_lock *lock = tl_self(L, rt, TL_LOCK);
-  tl_task *task = tl_enter(L, rt);
   int result = tide_lock_acquire(lock, &task->task);
   if (result == TIDE_EINVALID_STATE)
     return tl_raise_message(L, rt, result, "the task holds the lock already");
@@ -29,7 +30,7 @@ static int lock_acquire(lua_State *L) {
 static int lock_try_acquire(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tide_lock *lock = check_lock(L);
-  if (rt->current == NULL) tl_enter(L, rt);
+  if (rt->current == NULL) tl_waiter(L, rt);
   lua_pushboolean(L, tide_lock_try(lock, &rt->current->task));
   return 1;
 }
@@ -70,9 +71,10 @@ static int with_acquired(lua_State *L, int status, lua_KContext ctx) {
 /* lock:with(fn, ...) -> results... (waits) */
 static int lock_with(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
+  tl_task *task = tl_begin(L, rt);
+  if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   tide_lock *lock = check_lock(L);
   tl_check_callable(L, 2);
-  tl_task *task = tl_enter(L, rt);
   int result = tide_lock_acquire(lock, &task->task);
   if (result == TIDE_EINVALID_STATE)
     return tl_raise_message(L, rt, result, "the task holds the lock already");

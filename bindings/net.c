@@ -80,6 +80,7 @@ static int net_connect(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tide_address address = {0}, local;
   tide_connect_options options = {0};
+  if (TL_UNLIKELY(tl_begin(L, rt) == NULL)) return tl_turn(L, rt);
   tl_check_address(L, rt, 1, &address);
   int option =
       tl_options(L, options_index(L, &address, 1), "nodelay:flag local_address:string tls:missing");
@@ -88,7 +89,6 @@ static int net_connect(lua_State *L) {
     parse_host(L, rt, option + 1, 0, &local);
     options.local = &local;
   }
-  tl_enter(L, rt);
   lua_settop(L, 0);
   tide_connect *connector = tl_owned_new(L, rt, TL_CONNECTOR, sizeof *connector, 0);
   tide_fd_init(&connector->fd, rt->loop, -1);

@@ -65,6 +65,7 @@ static int finish_try(lua_State *L, int status, lua_KContext ctx) {
 
 /* tide.try(f, ...) -> results... | nil, error */
 static int try(lua_State *L) {
+  if (tl_is_due(L, tl_rt(L))) return tl_turn_held(L, tl_rt(L));
   tl_check_callable(L, 1);
   lua_pushcfunction(L, tl_message_handler);
   lua_insert(L, 1);

@@ -11,11 +11,6 @@ static inline tide_queue *self(lua_State *L, tl_runtime *rt) {
   return tl_self_cached(L, rt, TL_QUEUE);
 }
 
-void tl_queue_refuse(lua_State *L, const tl_runtime *rt) {
-  if (rt->current != NULL && tide_task_cancelled(&rt->current->task)) tl_raise_cancelled(L, rt);
-  tl_raise(L, rt, TIDE_ECLOSED);
-}
-
 uint32_t tl_queue_store(lua_State *L, tide_queue *queue, int index) {
   uint32_t slot;
   if (TL_UNLIKELY(tide_queue_reserve(queue, &slot) != TIDE_OK)) luaL_error(L, "not enough memory");
@@ -23,12 +18,6 @@ uint32_t tl_queue_store(lua_State *L, tide_queue *queue, int index) {
   lua_pushvalue(L, index + 1);
   lua_rawseti(L, -2, (lua_Integer)slot + 1);
   return slot;
-}
-
-/* The same for put. */
-static uint32_t store(lua_State *L, tide_queue *queue) {
-  if (TL_UNLIKELY(queue->closed)) tl_queue_refuse(L, tl_rt(L));
-  return tl_queue_store(L, queue, 1);
 }
 
 /* false, not nil: the table keeps its array part, and filling the slot again needs no memory */
@@ -78,10 +67,13 @@ static int put_ended(lua_State *L, int status, lua_KContext slot) {
 /* queue:put(value[, priority]) (waits) */
 static int queue_put(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
+  tl_task *task = tl_begin(L, rt);
+  if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   tide_queue *queue = self(L, rt);
   double priority = tl_queue_check_item(L, queue);
-  tl_task *task = tl_enter(L, rt);
-  uint32_t slot = store(L, queue);
+  if (TL_UNLIKELY(queue->closed)) /* in a cancelled scope the turn raises */
+    return tl_is_cancelled(L, rt) ? tl_turn(L, rt) : tl_raise(L, rt, TIDE_ECLOSED);
+  uint32_t slot = tl_queue_store(L, queue, 1);
   int result = tide_queue_put(queue, &task->task, slot, priority);
   if (result == TIDE_OK) return 0;
   if (result == TIDE_PENDING) return tl_wait(L, slot, put_ended);
@@ -93,7 +85,8 @@ static int queue_put(lua_State *L) {
 static int queue_put_nowait(lua_State *L) {
   tide_queue *queue = check_queue(L);
   double priority = tl_queue_check_item(L, queue);
-  uint32_t slot = store(L, queue);
+  if (TL_UNLIKELY(queue->closed)) return tl_raise(L, tl_rt(L), TIDE_ECLOSED);
+  uint32_t slot = tl_queue_store(L, queue, 1);
   int result = tide_queue_try_put(queue, slot, priority);
   if (result == TIDE_OK) return 0;
   clear(L, slot);
@@ -110,8 +103,9 @@ static int got(lua_State *L, int status, lua_KContext runtime) {
 /* queue:get() -> value (waits) */
 static int queue_get(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
+  tl_task *task = tl_begin(L, rt);
+  if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   tide_queue *queue = self(L, rt);
-  tl_task *task = tl_enter(L, rt);
   int result = tide_queue_get(queue, &task->task);
   if (result == TIDE_OK) return take(L, queue, (uint32_t)task->task.wait.value.number);
   return tl_finish(L, rt, result, (lua_KContext)rt, got);
@@ -138,8 +132,9 @@ static int next_got(lua_State *L, int status, lua_KContext ctx) {
 
 static int queue_next(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
+  tl_task *task = tl_begin(L, rt);
+  if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   tide_queue *queue = self(L, rt);
-  tl_task *task = tl_enter(L, rt);
   int result = tide_queue_get(queue, &task->task);
   if (result == TIDE_OK) return take(L, queue, (uint32_t)task->task.wait.value.number);
   if (result == TIDE_ECLOSED) {
@@ -175,8 +170,9 @@ static int joined(lua_State *L, int status, lua_KContext ctx) {
 /* queue:join() (waits) */
 static int queue_join(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
+  tl_task *task = tl_begin(L, rt);
+  if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   tide_queue *queue = check_queue(L);
-  tl_task *task = tl_enter(L, rt);
   return tl_finish(L, rt, tide_queue_join(queue, &task->task), 0, joined);
 }
 

@@ -20,8 +20,9 @@ static int acquired(lua_State *L, int status, lua_KContext write) {
 
 static int acquire(lua_State *L, bool write) {
   tl_runtime *rt = tl_rt(L);
+  tl_task *task = tl_begin(L, rt);
+  if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   tide_rwlock *lock = check_rwlock(L);
-  tl_task *task = tl_enter(L, rt);
   lua_settop(L, 1);
   tl_object_new(L, rt, TL_RWGUARD, sizeof(tl_rwguard), 1);
   lua_pushvalue(L, 1);

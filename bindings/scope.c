@@ -40,7 +40,7 @@ static int close_scope(lua_State *L, tl_scope *scope) {
 }
 
 static tl_task *enter_any(lua_State *L, tl_runtime *rt) {
-  return rt->current != NULL ? rt->current : tl_enter_failed(L, rt);
+  return rt->current != NULL ? rt->current : tl_waiter_failed(L, rt);
 }
 
 /* The function form. Its stack: scope, handler, [true,] function, arguments. */
@@ -90,9 +90,12 @@ static int call_in_scope(lua_State *L, int index, form how) {
   return body_ended(L, status, how);
 }
 
+/* Whether the block form is meant; nil is a function that is missing. */
+static bool is_block(lua_State *L) { return lua_isnone(L, 2); }
+
 static int deadline_form(lua_State *L, tide_time when, form how) {
   tl_runtime *rt = tl_rt(L);
-  bool block = how == TIMEOUT && lua_isnone(L, 2); /* nil is a function that is missing */
+  bool block = how == TIMEOUT && is_block(L);
   if (!block) tl_check_callable(L, 2);
   tl_task *task = enter_any(L, rt);
   tl_scope *scope = new_scope(L, rt, 0);
@@ -107,14 +110,19 @@ static tide_time seconds_from_now(lua_State *L, const tl_runtime *rt, int index)
 
 /* tide.timeout(seconds[, fn, ...]) -> results... | scope */
 static int timeout(lua_State *L) {
+  if (!is_block(L) && tl_is_due_or_cancelled(L, tl_rt(L))) return tl_turn(L, tl_rt(L));
   return deadline_form(L, seconds_from_now(L, tl_rt(L), 1), TIMEOUT);
 }
 
 /* tide.timeout_at(when[, fn, ...]) -> results... | scope */
-static int timeout_at(lua_State *L) { return deadline_form(L, tl_check_time(L, 1), TIMEOUT); }
+static int timeout_at(lua_State *L) {
+  if (!is_block(L) && tl_is_due_or_cancelled(L, tl_rt(L))) return tl_turn(L, tl_rt(L));
+  return deadline_form(L, tl_check_time(L, 1), TIMEOUT);
+}
 
 /* tide.move_on_after(seconds, fn, ...) -> true, results... | false */
 static int move_on_after(lua_State *L) {
+  if (tl_is_due_or_cancelled(L, tl_rt(L))) return tl_turn(L, tl_rt(L));
   return deadline_form(L, seconds_from_now(L, tl_rt(L), 1), MOVE_ON);
 }
 
@@ -123,11 +131,14 @@ static int scope_(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tide_time when = TIDE_NEVER;
   uint32_t flags = 0;
+  if (tl_is_due(L, rt)) return tl_turn_held(L, rt);
   tl_check_callable(L, 1);
   lua_settop(L, 2);
   tl_options(L, 2, "timeout:seconds shield:flag");
   if (!lua_isnil(L, 3)) when = seconds_from_now(L, rt, 3);
   if (lua_toboolean(L, 4)) flags = TIDE_SCOPE_SHIELD;
+  lua_settop(L, 2);
+  if (flags == 0 && tl_is_cancelled(L, rt)) return tl_turn(L, rt);
   lua_settop(L, 1);
   tl_task *task = enter_any(L, rt);
   tl_scope *scope = new_scope(L, rt, flags);
@@ -139,6 +150,7 @@ static int scope_(lua_State *L) {
 /* tide.shield_call(fn, ...) -> results... */
 static int shield_call(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
+  if (tl_is_due(L, rt)) return tl_turn_held(L, rt);
   tl_check_callable(L, 1);
   tl_task *task = enter_any(L, rt);
   tl_scope *scope = new_scope(L, rt, TIDE_SCOPE_SHIELD);

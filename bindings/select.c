@@ -300,8 +300,9 @@ static int select_(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   int count = lua_gettop(L);
   bool few = count <= SPARE_ROOM;
+  tl_task *task = tl_begin(L, rt);
+  if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   check_cases(L, rt, count, &found, few ? cases : NULL);
-  tl_task *task = tl_enter(L, rt);
   if (!few || found.puts || found.listener) return select_waiting(L, rt, count, &found);
   tide_select_init(&select, cases, (uint32_t)count);
   int result = tide_select_try(&select, &task->task);

@@ -16,8 +16,9 @@ static int acquired(lua_State *L, int status, lua_KContext ctx) {
 /* semaphore:acquire() -> semaphore (waits) */
 static int semaphore_acquire(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
+  tl_task *task = tl_begin(L, rt);
+  if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   tide_semaphore *semaphore = check_semaphore(L);
-  tl_task *task = tl_enter(L, rt);
   return tl_finish(L, rt, tide_semaphore_acquire(semaphore, &task->task), 0, acquired);
 }
 

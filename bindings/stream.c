@@ -18,12 +18,10 @@ tide_stream *tl_stream_new(lua_State *L, tl_runtime *rt) {
   return stream;
 }
 
-/* Of a method that may wait: the stream at 1 and the current task, or raises. */
-static tide_stream *enter(lua_State *L, tl_runtime **rt) {
+/* Of a method that waits: the stream at 1. NULL: it takes a turn first. */
+static tide_stream *begin(lua_State *L, tl_runtime **rt) {
   *rt = tl_rt(L);
-  tide_stream *stream = tl_self_cached(L, *rt, TL_STREAM);
-  tl_enter(L, *rt);
-  return stream;
+  return TL_UNLIKELY(tl_begin(L, *rt) == NULL) ? NULL : tl_self_cached(L, *rt, TL_STREAM);
 }
 
 static int push_slice(lua_State *L, const tide_slice *slice) {
@@ -200,7 +198,8 @@ static int try_flush(lua_State *L, tl_runtime *rt, void *self) {
 
 static int call(lua_State *L, const tl_recall *recall) {
   tl_runtime *rt;
-  tide_stream *stream = enter(L, &rt);
+  tide_stream *stream = begin(L, &rt);
+  if (TL_UNLIKELY(stream == NULL)) return tl_turn(L, rt);
   return tl_call(L, rt, recall, stream);
 }
 
@@ -220,7 +219,8 @@ static int stream_read_exactly(lua_State *L) {
 static int stream_read_until(lua_State *L) {
   static const tl_recall recall = {.class = TL_STREAM, .attempt = try_read_until};
   tl_runtime *rt;
-  tide_stream *stream = enter(L, &rt);
+  tide_stream *stream = begin(L, &rt);
+  if (TL_UNLIKELY(stream == NULL)) return tl_turn(L, rt);
   luaL_checkstring(L, 2);
   luaL_argcheck(L, lua_rawlen(L, 2) > 0, 2, "must not be empty");
   take_max(L, 3, LINE_MAX_SIZE);
@@ -231,7 +231,8 @@ static int stream_read_until(lua_State *L) {
 static int stream_read_line(lua_State *L) {
   static const tl_recall recall = {.class = TL_STREAM, .attempt = try_read_line};
   tl_runtime *rt;
-  tide_stream *stream = enter(L, &rt);
+  tide_stream *stream = begin(L, &rt);
+  if (TL_UNLIKELY(stream == NULL)) return tl_turn(L, rt);
   take_max(L, 2, LINE_MAX_SIZE);
   return tl_call(L, rt, &recall, stream);
 }
@@ -240,7 +241,8 @@ static int stream_read_line(lua_State *L) {
 static int stream_read_all(lua_State *L) {
   static const tl_recall recall = {.class = TL_STREAM, .attempt = try_read_all};
   tl_runtime *rt;
-  tide_stream *stream = enter(L, &rt);
+  tide_stream *stream = begin(L, &rt);
+  if (TL_UNLIKELY(stream == NULL)) return tl_turn(L, rt);
   take_max(L, 2, SIZE_MAX);
   return tl_call(L, rt, &recall, stream);
 }
@@ -277,7 +279,8 @@ static int stream_lines(lua_State *L) {
 static int stream_write(lua_State *L) {
   static const tl_recall recall = {.class = TL_STREAM, .attempt = try_write};
   tl_runtime *rt;
-  tide_stream *stream = enter(L, &rt);
+  tide_stream *stream = begin(L, &rt);
+  if (TL_UNLIKELY(stream == NULL)) return tl_turn(L, rt);
   int count = lua_gettop(L);
   if (count - 1 > PARTS_MAX) {
     for (int i = 2; i <= count; i++) luaL_checkstring(L, i);

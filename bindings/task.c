@@ -32,9 +32,10 @@ static int slept(lua_State *L, int status, lua_KContext ctx) {
 static int sleep_(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   int is_number;
+  tl_task *task = tl_begin(L, rt);
+  if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   double seconds = lua_tonumberx(L, 1, &is_number);
   if (TL_UNLIKELY(!is_number)) luaL_checknumber(L, 1);
-  tl_task *task = tl_enter(L, rt);
   if (seconds == 0) {
     tide_task_yield(&task->task);
     return tl_wait(L, (lua_KContext)rt, slept);

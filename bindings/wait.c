@@ -169,7 +169,7 @@ void tl_not_woken(lua_State *L, const tl_runtime *rt) {
   raise_foreign_resume(L, rt, "a coroutine that waits in a task was resumed by");
 }
 
-tl_task *tl_enter_failed(lua_State *L, const tl_runtime *rt) {
+tl_task *tl_waiter_failed(lua_State *L, const tl_runtime *rt) {
   char buffer[64];
   const char *name = tl_function_name(L, buffer, sizeof buffer);
   name = name != NULL ? lua_pushfstring(L, "'%s'", name) : "this function";
@@ -229,6 +229,80 @@ int tl_raise_cancelled(lua_State *L, const tl_runtime *rt) {
 int tl_raise_outcome(lua_State *L, tl_runtime *rt, int outcome) {
   if (outcome == TIDE_ECANCELLED) return tl_raise_cancelled(L, rt);
   return tl_raise(L, rt, outcome);
+}
+
+/* Turns. */
+
+/* In a cancelled scope, turns that calls take which do not raise there: after so many, each after
+ * TL_CALLS_PER_TURN calls, one raises, so that an endless loop of such calls ends. */
+enum { HELD_MAX = UINT8_MAX };
+
+static lua_KContext running_function(lua_State *L) {
+  lua_Debug ar;
+  lua_getstack(L, 0, &ar);
+  lua_getinfo(L, "f", &ar);
+  lua_CFunction function = lua_tocfunction(L, -1);
+  lua_pop(L, 1);
+  return (lua_KContext)function;
+}
+
+static int turned(lua_State *L, int status, lua_KContext function) {
+  tl_runtime *rt = tl_rt(L);
+  tl_resumed(L, rt, status);
+  rt->current->held = 0;
+  return ((lua_CFunction)function)(L);
+}
+
+int tl_turn_to(lua_State *L, tl_runtime *rt, lua_CFunction function) {
+  tide_task_yield(&rt->current->task);
+  return tl_wait(L, (lua_KContext)function, turned);
+}
+
+int tl_turn(lua_State *L, tl_runtime *rt) {
+  return tl_turn_to(L, rt, (lua_CFunction)running_function(L));
+}
+
+static int turned_held(lua_State *L, int status, lua_KContext function) {
+  tl_runtime *rt = tl_rt(L);
+  (void)status;
+  lua_pop(L, 1);
+  tl_woken(L, rt);
+  tl_task *task = rt->current;
+  task->held = task->task.outcome == TIDE_OK ? 0 : task->held + 1;
+  if (task->held == HELD_MAX) return tl_raise_outcome(L, rt, task->task.outcome);
+  return ((lua_CFunction)function)(L);
+}
+
+int tl_turn_held(lua_State *L, tl_runtime *rt) {
+  tide_task_yield(&rt->current->task);
+  return tl_wait(L, running_function(L), turned_held);
+}
+
+/* For the Lua part's functions. */
+
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* tide.begins(): first thing in a function that waits: raises where it cannot, and in a cancelled
+ * scope */
+static int begins(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tl_task *task = tl_begin(L, rt);
+  if (task != NULL && !tide_task_cancelled(&task->task)) return 0;
+  return tl_turn_to(L, rt, nothing);
+}
+
+/* tide.counts(): first thing in a function that waits only if one does that it calls */
+static int counts(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  return TL_UNLIKELY(tl_is_due(L, rt)) ? tl_turn_held(L, rt) : 0;
+}
+
+void tl_wait_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg functions[] = {{"begins", begins}, {"counts", counts}, {NULL, NULL}};
+  tl_functions(L, rt, functions);
 }
 
 static int call_again(lua_State *L, int status, lua_KContext ctx) {

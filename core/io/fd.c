@@ -68,7 +68,8 @@ int tide__fd_park(tide_fd *self, tide_task *task, int events) {
 int tide_fd_wait(tide_fd *self, tide_task *task, int events) {
   const tide_wait_ops *ops = events == TIDE_READABLE ? &read_ops : &write_ops;
   if (!tide__wait_enter(task, ops, self)) return TIDE_PENDING;
-  return tide__fd_park(self, task, events);
+  int result = tide__fd_park(self, task, events);
+  return result == TIDE_PENDING ? result : tide__wait_over(task, result);
 }
 
 /* Through tide__task_interrupt, so that the source may be gone when the task learns of it. */

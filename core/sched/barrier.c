@@ -31,7 +31,7 @@ static void open(tide_barrier *barrier) {
 
 int tide_barrier_wait(tide_barrier *barrier, tide_task *task) {
   if (!tide__wait_enter(task, &barrier_ops, barrier)) return TIDE_PENDING;
-  if (barrier->broken) return TIDE_EBROKEN_BARRIER;
+  if (barrier->broken) return tide__wait_over(task, TIDE_EBROKEN_BARRIER);
   if (barrier->waiting + 1 < barrier->parties) {
     barrier->waiting++;
     return tide__wait_park(task, &barrier->waiters);

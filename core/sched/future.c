@@ -41,10 +41,10 @@ static const tide_wait_ops shielded_await_ops = {
 };
 
 int tide_future_wait(tide_future *future, tide_task *task, bool shielded) {
-  if (future == &task->future) return TIDE_EINVALID_STATE;
   if (tide_future_ended(future)) future->observed = true;
   const tide_wait_ops *ops = shielded ? &shielded_await_ops : &await_ops;
   if (!tide__wait_enter(task, ops, future)) return TIDE_PENDING;
+  if (future == &task->future) return tide__wait_over(task, TIDE_EINVALID_STATE);
   if (tide_future_ended(future)) return tide__wait_skip(task);
   return tide__wait_park(task, &future->waiters);
 }

@@ -38,7 +38,7 @@ static bool inside(const tide_group *group, const tide_task *task) {
 
 /* The enough of one is enough for all: who is woken too early asks again. */
 static int park(tide_group *group, tide_task *task, uint32_t few) {
-  if (inside(group, task)) return TIDE_EINVALID_STATE;
+  if (inside(group, task)) return tide__wait_over(task, TIDE_EINVALID_STATE);
   if (few > group->enough) group->enough = few;
   return tide__wait_park(task, &group->idle);
 }
@@ -49,10 +49,9 @@ static void wake_idle(tide_group *group) {
 }
 
 int tide_group_wait(tide_group *group, tide_task *task) {
-  if (group->live == 0) return TIDE_OK;
   task->wait.ops = &idle_ops;
   task->wait.source = group;
-  return park(group, task, 0);
+  return group->live == 0 ? tide__wait_skip(task) : park(group, task, 0);
 }
 
 int tide_group_wait_few(tide_group *group, tide_task *task, uint32_t few) {

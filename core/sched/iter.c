@@ -40,7 +40,7 @@ static bool asked(const tide_iter *iter, const tide_task *task) {
 static int begin(tide_iter *iter, tide_task *task) {
   if (iter->place.task != NULL) return TIDE_EBUSY;
   if (!tide__wait_enter(task, &step_ops, iter)) return TIDE_PENDING;
-  if (iter->over) return TIDE_EEOF;
+  if (iter->over) return tide__wait_over(task, TIDE_EEOF);
   return task->streak < UINT8_MAX ? TIDE_OK : tide__wait_skip(task);
 }
 
@@ -70,10 +70,18 @@ int tide_iter_next(tide_iter *iter, tide_task *task, tide_item *item) {
   return result;
 }
 
+/* Counts as a wait, but for callers that are no task. Not cancellable, as all of closing. */
+static int nothing_to_close(tide_iter *iter, tide_task *task) {
+  if (task == NULL) return TIDE_OK;
+  task->wait.ops = &step_ops;
+  task->wait.source = iter;
+  return tide__wait_skip(task);
+}
+
 int tide_iter_close(tide_iter *iter, tide_task *task) {
   int outcome = go_on(iter, task, true);
   if (outcome == TIDE_PENDING) {
-    if (iter->closed) return TIDE_OK;
+    if (iter->closed) return nothing_to_close(iter, task);
     if (iter->place.task != NULL && iter->ops->close != NULL) return TIDE_EBUSY;
     iter->closed = iter->over = true;
     if (iter->ops->close == NULL || task == NULL) return TIDE_OK;

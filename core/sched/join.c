@@ -80,12 +80,13 @@ static int hand_on(tide_join *join, tide_task *task) {
 }
 
 int tide_join_wait(tide_join *join, tide_task *task) {
-  if (join->waiter != NULL) return TIDE_EBUSY;
-  if (join->forward && join->ended < join->count && tide_task_cancelled(task))
+  bool busy = join->waiter != NULL;
+  if (join->forward && !busy && join->ended < join->count && tide_task_cancelled(task))
     return hand_on(join, task);
   if (!tide__wait_enter(task, &wait_ops, join)) return TIDE_PENDING;
+  if (busy) return tide__wait_over(task, TIDE_EBUSY);
   if (join->taken < join->ended) return tide__wait_skip(task);
-  if (join->ended == join->count) return TIDE_EINVALID_STATE;
+  if (join->ended == join->count) return tide__wait_over(task, TIDE_EINVALID_STATE);
   join->waiter = &task->wait;
   return tide__task_park(task);
 }

@@ -29,7 +29,7 @@ static const tide_wait_ops acquire_ops = {
 
 int tide_lock_acquire(tide_lock *lock, tide_task *task) {
   if (!tide__wait_enter(task, &acquire_ops, lock)) return TIDE_PENDING;
-  if (lock->owner == task->id) return TIDE_EINVALID_STATE;
+  if (lock->owner == task->id) return tide__wait_over(task, TIDE_EINVALID_STATE);
   if (tide_lock_try(lock, task)) return tide__wait_skip(task);
   task->wait.value.integer = TIDE_OK;
   return tide__wait_park(task, &lock->waiters);

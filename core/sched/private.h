@@ -86,9 +86,13 @@ static inline int tide__task_park(tide_task *task) {
  * next step; the caller returns TIDE_PENDING and changes nothing. */
 bool tide__wait_enter(tide_task *task, const tide_wait_ops *ops, void *source);
 
-/* The wait that was entered is over already: TIDE_OK, or, where the task had too many of these in
- * a row, TIDE_PENDING after which its next step has outcome TIDE_OK. */
-int tide__wait_skip(tide_task *task);
+/* The wait that was entered is over already: gives `outcome`, which may be an error; or, where the
+ * task had too many of these in a row, TIDE_PENDING, after which its next step has that outcome.
+ * Every answer of a waiting function but a true TIDE_PENDING goes through here: no loop of calls,
+ * also of some that fail, keeps others from their turn. */
+int tide__wait_over(tide_task *task, int outcome);
+
+static inline int tide__wait_skip(tide_task *task) { return tide__wait_over(task, TIDE_OK); }
 
 /* The same for functions that are called again when a wait has ended, before such a function does
  * anything: TIDE_OK to go on; TIDE_PENDING: the task's next step calls again, or is cancelled. */

@@ -184,15 +184,16 @@ int tide_queue_try_put(tide_queue *queue, uint32_t slot, double priority) {
 }
 
 int tide_queue_put(tide_queue *queue, tide_task *task, uint32_t slot, double priority) {
+  int result = TIDE_PENDING;
   bool entered = tide__wait_enter(task, &put_ops, queue);
-  if (entered && queue->closed) return TIDE_ECLOSED;
+  if (entered && queue->closed) result = tide__wait_over(task, TIDE_ECLOSED);
+  if (result != TIDE_PENDING) return result;
   claim(queue, slot, priority);
-  if (entered && !blocked(queue)) {
-    deliver(queue, slot);
-    return tide__wait_skip(task);
-  }
   task->wait.value.number = slot;
-  return entered ? tide__wait_park(task, &queue->putters) : TIDE_PENDING;
+  if (!entered || queue->closed) return TIDE_PENDING;
+  if (blocked(queue)) return tide__wait_park(task, &queue->putters);
+  deliver(queue, slot);
+  return tide__wait_skip(task);
 }
 
 int tide_queue_try_get(tide_queue *queue, uint32_t *slot) {
@@ -212,9 +213,8 @@ int tide_queue_get(tide_queue *queue, tide_task *task) {
   uint32_t slot;
   int error = tide_queue_try_get(queue, &slot);
   if (error == TIDE_EQUEUE_EMPTY) return tide__wait_park(task, &queue->getters);
-  if (error != TIDE_OK) return error;
-  task->wait.value.number = slot;
-  return tide__wait_skip(task);
+  if (error == TIDE_OK) task->wait.value.number = slot;
+  return tide__wait_over(task, error);
 }
 
 int tide_queue_task_done(tide_queue *queue) {

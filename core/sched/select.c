@@ -66,7 +66,7 @@ static int park_all(tide_select *select, tide_task *task) {
 int tide_select_try(tide_select *select, tide_task *task) {
   if (tide_task_cancelled(task) || task->streak == UINT8_MAX) return TIDE_PENDING;
   int result = attempt_all(select, task);
-  if (result == TIDE_OK) task->streak++;
+  if (result != TIDE_PENDING) task->streak++;
   return result;
 }
 
@@ -75,9 +75,8 @@ int tide_select_wait(tide_select *select, tide_task *task) {
   if (!tide__wait_enter(task, &select_ops, select)) return TIDE_PENDING;
   int result = attempt_all(select, task);
   if (result == TIDE_PENDING) return park_all(select, task);
-  if (result != TIDE_OK) return result;
-  select->over = true;
-  return tide__wait_skip(task);
+  select->over = result == TIDE_OK;
+  return tide__wait_over(task, result);
 }
 
 /* A time. */

@@ -99,9 +99,9 @@ bool tide__wait_enter(tide_task *task, const tide_wait_ops *ops, void *source) {
   return false;
 }
 
-int tide__wait_skip(tide_task *task) {
-  if (++task->streak != 0) return TIDE_OK; /* eight bits: the 256th in a row takes a turn */
-  tide__task_wake(task, TIDE_OK);
+int tide__wait_over(tide_task *task, int outcome) {
+  if (++task->streak != 0) return outcome; /* eight bits: the 256th in a row takes a turn */
+  tide__task_wake(task, outcome);
   return TIDE_PENDING;
 }
 

@@ -3,6 +3,7 @@ local tide = require "tide"
 
 local check = require "tide.check"
 
+local begins, counts = tide.begins, tide.counts
 local join = tide.join
 local await, spawn, type_of = tide.await, tide.spawn, tide.type
 local move_on_after, timeout = tide.move_on_after, tide.timeout
@@ -67,6 +68,7 @@ end
 
 -- tide.gather{a, b, ..., return_errors=false} (waits) -> list of first results, in order
 function tide.gather(list)
+  begins()
   local entries, return_errors = checked(list, "gather", "return_errors:flag")
   local futures = start(entries)
   local results, get = {}, return_errors and result_or_error or first_result
@@ -90,6 +92,7 @@ local conditions = {
 
 -- tide.wait{t1, t2, ..., timeout=, return_when="all"|"first"|"first_error"} (waits) -> done, pending
 function tide.wait(list)
+  begins()
   local entries, span, return_when = checked(list, "wait", "timeout:seconds return_when:all|first|first_error")
   local enough = conditions[return_when or "all"]
   local futures = start(entries)
@@ -129,6 +132,7 @@ end
 
 -- tide.race{f1, t2, ...} (waits) -> index, results of the first to finish
 function tide.race(list)
+  begins()
   local entries = checked(list, "race", "")
   if #entries == 0 then check.fail(1, "race", "nothing to race", 2) end
   local futures = start(entries)
@@ -150,6 +154,7 @@ end
 
 -- tide.wait_for(x, seconds) (waits) -> results
 function tide.wait_for(x, seconds)
+  begins()
   check_entry(1, "wait_for", x, 2)
   check.seconds(2, "wait_for", seconds, 2)
   if is_function(x) then return timeout(seconds, x) end
@@ -160,6 +165,7 @@ end
 function tide.shield(x, ...)
   if is_future(x) then return shielded_await(x) end
   if is_callable(x) then return shield_call(x, ...) end
+  counts()
   check_entry(1, "shield", x, 2)
   return shielded_await(started(x))
 end

@@ -5,6 +5,7 @@ local check = require "tide.check"
 
 local pcall, raw_pcall = pcall, tide.raw.pcall -- pcall is tide's: it lets cancellation through
 local new_error = tide.error
+local counts = tide.counts
 
 local methods = tide.error_methods
 local tide_type = tide.type
@@ -150,6 +151,7 @@ end
 -- tide.catch(fn, {kind = handler, ...}): except*. Each handler gets the subgroup of its kind, what
 -- nobody handled is raised again. Errors that are not tide's are of kind "error". -> fn's results
 function tide.catch(fn, handlers)
+  counts()
   check.callable(1, "catch", fn, 2)
   check_handlers(handlers)
   return finish(handlers, pcall(fn))

@@ -14,7 +14,7 @@ local check = require "tide.check"
 local tide = require "tide"
 
 local new_error, is = tide.error, tide.is
-local current_task, mark_loops, raw_pcall = tide.current_task, tide.mark_loops, tide.raw.pcall
+local counts, current_task, mark_loops, raw_pcall = tide.counts, tide.current_task, tide.mark_loops, tide.raw.pcall
 local is_yieldable, running = tide.raw.coroutine.isyieldable, tide.raw.coroutine.running
 
 local Iter = { __name = "Iter" }
@@ -174,6 +174,7 @@ end
 -- Every call after it gives nil. Harmless when repeated. Raises, and closes nothing, where another
 -- task is inside a source that only one may be in.
 function Iter:close()
+  counts()
   check_self(self, "close")
   if self.closed then return end
   local closer = self.closer

@@ -1,11 +1,14 @@
 -- tide.iter_ends: methods that take all the steps of an Iter and close it: collect, reduce ... all.
 local iter = require "tide.iter"
+local tide = require "tide"
 
+local counts = tide.counts
 local Iter, check_self = iter.Iter, iter.check_self
 local check_function, optional_function = iter.check_function, iter.optional_function
 
 -- it:collect() (waits) -> list of the first values
 function Iter:collect()
+  counts()
   check_self(self, "collect")
   local _ <close> = self
   local list, n = {}, 0
@@ -24,6 +27,7 @@ end
 -- it:reduce(fn[, init]) (waits) -> the last acc = fn(acc, value); without init it begins with the
 -- first value
 function Iter:reduce(fn, ...)
+  counts()
   check_self(self, "reduce")
   check_function(fn, 1, "reduce")
   local _ <close> = self
@@ -43,6 +47,7 @@ end
 
 -- it:foreach(fn) (waits): calls fn with the values of each step
 function Iter:foreach(fn)
+  counts()
   check_self(self, "foreach")
   check_function(fn, 1, "foreach")
   local _ <close> = self
@@ -51,6 +56,7 @@ end
 
 -- it:first() (waits) -> the first value or values, or nil; closes it
 function Iter:first()
+  counts()
   check_self(self, "first")
   local _ <close> = self
   return self.step()
@@ -58,6 +64,7 @@ end
 
 -- it:last() (waits) -> the last value or values, or nil
 function Iter:last()
+  counts()
   check_self(self, "last")
   local _ <close> = self
   local last, rest, step = nil, nil, self.step
@@ -74,6 +81,7 @@ end
 
 -- it:count() (waits) -> the number of steps
 function Iter:count()
+  counts()
   check_self(self, "count")
   local _ <close> = self
   local n = 0
@@ -92,6 +100,7 @@ end
 
 -- it:any([fn]) (waits) -> whether fn, or the value itself, is true for one; ends with that one
 function Iter:any(...)
+  counts()
   check_self(self, "any")
   local fn = optional_function("any", ...)
   local _ <close> = self
@@ -100,6 +109,7 @@ end
 
 -- it:all([fn]) (waits) -> whether fn, or the value itself, is true for all; ends with the first false
 function Iter:all(...)
+  counts()
   check_self(self, "all")
   local fn = optional_function("all", ...)
   local _ <close> = self

@@ -7,6 +7,7 @@ local current_task, is, spawn_owning = tide.current_task, tide.is, tide.spawn_ow
 local move_on_after, scope, shield, wait = tide.move_on_after, tide.scope, tide.shield, tide.wait
 local raw_pcall, traced, raise_traced = tide.raw.pcall, tide.traced, tide.raise_traced
 local Semaphore = tide.Semaphore
+local begins, counts = tide.begins, tide.counts
 
 -- A server is a task, the acceptor, and a task for each connection: background tasks, or children of the
 -- group that the server was given. A connection's task owns its stream and its seat, the acceptor what
@@ -156,6 +157,7 @@ end
 -- cancelled nor awaited by each other. Cancelling the caller cuts the grace short. Outside a task
 -- there is no grace and no wait.
 function Server:close(opts)
+  counts()
   local grace = check.options(1, "close", "grace:seconds", opts, 2) or 0
   local closer = note_closer(self)
   local wait_until_left = closer and wait_for_others or wait_for_all
@@ -175,6 +177,7 @@ end
 -- server:wait_closed() (waits): until the server was closed and its last connection has ended.
 -- Raises what made accepting fail.
 function Server:wait_closed()
+  begins()
   wait_for_all(self)
   local failure = failure_of(self.acceptor)
   if failure then error(failure, 0) end

@@ -3,7 +3,7 @@ local tide = require "tide"
 local check = require "tide.check"
 
 local core = tide.testing -- the functions of bindings/testing.c
-local current_task, is, new_error, type_of = tide.current_task, tide.is, tide.error, tide.type
+local counts, current_task, is, new_error, type_of = tide.counts, tide.current_task, tide.is, tide.error, tide.type
 local run_root, shield, sleep, spawn, wait = tide.run, tide.shield, tide.sleep, tide.spawn, tide.wait
 local raw_pcall, raise_traced = tide.raw.pcall, tide.raise_traced
 local turns = core.turns
@@ -132,6 +132,7 @@ end
 -- whenever all tasks wait. Inside a task (waits) fn runs in a task of its own, and what it started
 -- is cancelled in the end. opts: clock "virtual" | "real", seed, seeds, autojump_threshold.
 function testing.run(fn, opts)
+  counts()
   local options = read_options("run", fn, opts)
   local run_one = current_task() and run_inside or run_outside
   local results
@@ -171,6 +172,7 @@ end
 
 -- testing.assert_waits(fn, ...) -> fn's results; raises if the task was not suspended meanwhile
 function testing.assert_waits(fn, ...)
+  counts()
   check.callable(1, "assert_waits", fn, 2)
   local before = turns()
   return checked(before, true, fn(...))
