@@ -264,6 +264,8 @@ describe("a connection whose client has gone", function()
       end,
       function(stream) stream:read_exactly(5) end,
       function() error(tide.error("os", "nobody's", { code = "EPIPE" })) end,
+      function() error(tide.error("group", "of nothing", { errors = {} })) end,
+      function() error(tide.error("group", "of nothing")) end,
     } do
       local server <close> = serve(handler, { on_error = function(err) errors[#errors + 1] = err end })
       connect(server):close()

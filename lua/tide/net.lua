@@ -34,11 +34,12 @@ local function is_lost(err, stream)
   if is(err, "os") then
     return err.stream == stream and (err.code == "EPIPE" or err.code == "ECONNRESET")
   end
-  if not is(err, "group") then return false end
-  for _, part in ipairs(err.errors) do
+  local parts = is(err, "group") and err.errors
+  if type(parts) ~= "table" then return false end
+  for _, part in ipairs(parts) do
     if not is_lost(part, stream) then return false end
   end
-  return true
+  return #parts > 0
 end
 
 -- The body of a connection's task. Its seat is there to be closed.
