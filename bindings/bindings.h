@@ -106,6 +106,8 @@ struct tl_runtime {
   int no_memory, foreign_yield; /* registry references of messages */
   int select_record;            /* registry reference of a spare record of select, or false */
   lua_State *box;               /* a stack of body.c's own; see there */
+  int box_reference;            /* registry reference of that */
+  bool opened;                  /* the module has been opened, once and for all */
   void *last[TL_CLASS_COUNT];   /* the object that was checked last, of each class, or NULL */
   lua_State *spare;             /* the coroutine for the next task to begin, or NULL */
   int reason_count;             /* entries in TL_REASONS */
@@ -156,7 +158,12 @@ static inline tl_runtime *tl_rt(lua_State *L) {
 }
 
 /* runtime.c */
-tl_runtime *tl_runtime_open(lua_State *L); /* creates it and anchors it; pushes nothing */
+tl_runtime *tl_runtime_open(lua_State *L); /* creates it and anchors it; [-0, +0, m e] */
+/* No task runs any more, no object is usable. Harmless the second time; raises nothing. */
+void tl_runtime_end(lua_State *L, tl_runtime *rt);
+/* Keeps the value on top, which is popped, in the registry: under `reference`, or, where that is 0,
+ * a new one. Returns which. What the runtime keeps there it keeps to the end of the state. */
+int tl_anchor(lua_State *L, int reference);
 tl_runtime *tl_runtime_find(lua_State *L); /* from the registry, or NULL */
 void tl_table_push(lua_State *L, const tl_runtime *rt, tl_table table);
 int tl_slot_find(lua_State *L, tl_runtime *rt); /* the next tl_slot_take's; [-0, +0, m] */

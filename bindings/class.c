@@ -54,7 +54,7 @@ void tl_class_new(lua_State *L, tl_runtime *rt, tl_class class, const char *name
   lua_setfield(L, -2, "__index");
   if (metamethods != NULL) tl_functions(L, rt, metamethods);
   rt->metatables[class] = lua_topointer(L, -1);
-  rt->classes[class] = luaL_ref(L, LUA_REGISTRYINDEX);
+  rt->classes[class] = tl_anchor(L, rt->classes[class]);
 }
 
 void tl_class_push(lua_State *L, const tl_runtime *rt, tl_class class) {

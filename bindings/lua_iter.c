@@ -23,9 +23,9 @@ typedef struct lua_iter {
 } lua_iter;
 
 /* The userdata in the registry. */
-typedef struct tl_anchor {
+typedef struct tl_lua_anchor {
   lua_iter *iter; /* NULL once that is freed */
-} tl_anchor;
+} tl_lua_anchor;
 
 static bool works(const lua_iter *self) {
   return self->worker != NULL && !tide_future_ended(&self->worker->task.future);
@@ -224,7 +224,7 @@ static void free_(tide_iter *iter) {
     lua_State *box = self->rt->box;
     if (works(self)) tide_task_cancel(&self->worker->task);
     lua_rawgeti(box, LUA_REGISTRYINDEX, self->anchor);
-    tl_anchor *anchor = lua_touserdata(box, -1);
+    tl_lua_anchor *anchor = lua_touserdata(box, -1);
     anchor->iter = NULL;
     lua_pop(box, 1);
     luaL_unref(box, LUA_REGISTRYINDEX, self->anchor);
@@ -237,7 +237,7 @@ static const tide_iter_ops lua_iter_ops = {
 
 /* The state is closed, and the loop will be: a task of C's that waits is dropped with it. */
 static void release(tl_runtime *rt, void *object) {
-  const tl_anchor *anchor = object;
+  const tl_lua_anchor *anchor = object;
   lua_iter *self = anchor->iter;
   (void)rt;
   if (self == NULL) return;
@@ -253,7 +253,7 @@ tide_iter *tide_lua_to_iter(lua_State *L, int index) {
   if (rt == NULL) luaL_error(L, "tide is not loaded in this Lua state");
   const tide_allocator *allocator = tide_loop_allocator(tl_loop(L, rt));
   index = lua_absindex(L, index);
-  tl_anchor *anchor = tl_owned_new(L, rt, TL_LUA_ITER, sizeof *anchor, WORKER);
+  tl_lua_anchor *anchor = tl_owned_new(L, rt, TL_LUA_ITER, sizeof *anchor, WORKER);
   tl_hook_push(L, rt, "iter");
   lua_pushvalue(L, index);
   lua_call(L, 1, 1);

@@ -1,4 +1,6 @@
 /* module.c: require "tide": the C part, then the Lua part that is compiled in. */
+#include <string.h>
+
 #include "bindings.h"
 #include "embedded.h"
 #include "tide_lua.h"
@@ -7,15 +9,30 @@
 #define TIDE_VERSION "unknown"
 #endif
 
-/* tide.raw: what the drop-in versions replace. */
-static void keep_originals(lua_State *L) {
-  lua_newtable(L);
+enum { RAW = 1, COROUTINE, LOADED, PRELOAD }; /* on the stack of luaopen_tide */
+
+/* Tells what is missing before anything is done. */
+static void check_libraries(lua_State *L) {
+  static const char *const needed[][2] = {{"pcall", "base"},          {"require", "package"},
+                                          {"coroutine", "coroutine"}, {"table", "table"},
+                                          {"string", "string"},       {"math", "math"}};
+  for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
+    if (lua_getglobal(L, needed[i][0]) == LUA_TNIL)
+      luaL_error(L, "tide needs Lua's library '%s', which is not in this state", needed[i][1]);
+    lua_pop(L, 1);
+  }
+}
+
+/* Pushes tide.raw: what the drop-in versions replace. */
+static void push_originals(lua_State *L) {
+  lua_createtable(L, 0, 3);
   lua_getglobal(L, "pcall");
   lua_setfield(L, -2, "pcall");
   lua_getglobal(L, "xpcall");
   lua_setfield(L, -2, "xpcall");
   lua_newtable(L);
   lua_getglobal(L, "coroutine");
+  luaL_checktype(L, -1, LUA_TTABLE);
   for (lua_pushnil(L); lua_next(L, -2) != 0;) {
     lua_pushvalue(L, -2);
     lua_insert(L, -2);
@@ -23,7 +40,6 @@ static void keep_originals(lua_State *L) {
   }
   lua_pop(L, 1);
   lua_setfield(L, -2, "coroutine");
-  lua_setfield(L, -2, "raw");
 }
 
 /* The Lua part has globals of its own: a script may use the names of Lua's functions for others,
@@ -140,20 +156,80 @@ static int set_hook(lua_State *L) {
   return 0;
 }
 
-int luaopen_tide(lua_State *L) {
+/* In protected mode, with RAW on the stack. Returns the module. */
+static int open_all(lua_State *L) {
   static const luaL_Reg functions[] = {{"set_hook", set_hook}, {NULL, NULL}};
-  luaL_checkversion(L);
-  if (tl_runtime_find(L) != NULL) return luaL_error(L, "tide is loaded already in this Lua state");
   tl_runtime *rt = tl_runtime_open(L);
   lua_newtable(L);
-  keep_originals(L);
+  lua_pushvalue(L, RAW);
+  lua_setfield(L, -2, "raw");
   lua_pushliteral(L, TIDE_VERSION);
   lua_setfield(L, -2, "version");
   tl_functions(L, rt, functions);
   open_c_part(L, rt);
   preload_embedded(L);
   open_lua_part(L);
+  rt->opened = true;
   return 1;
+}
+
+/* Undoing, after an error: nothing here needs memory. */
+
+/* Sets all fields that the table at `from` has to what they are there. */
+static void restore(lua_State *L, int from, int to) {
+  for (lua_pushnil(L); lua_next(L, from) != 0;) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, to);
+  }
+}
+
+static bool is_part(const char *name) {
+  const struct tl_embedded *part = tl_embedded;
+  while (part->name != NULL && strcmp(name, part->name) != 0) part++;
+  return part->name != NULL || strcmp(name, "tide") == 0;
+}
+
+static void remove_parts(lua_State *L, int table) {
+  for (lua_pushnil(L); lua_next(L, table) != 0;) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) != LUA_TSTRING || !is_part(lua_tostring(L, -1))) continue;
+    lua_pushvalue(L, -1);
+    lua_pushnil(L);
+    lua_rawset(L, table);
+  }
+}
+
+static void undo(lua_State *L) {
+  int top = lua_gettop(L);
+  tl_runtime *rt = tl_runtime_find(L);
+  if (rt != NULL) tl_runtime_end(L, rt);
+  remove_parts(L, LOADED);
+  remove_parts(L, PRELOAD);
+  lua_pushglobaltable(L);
+  lua_getfield(L, RAW, "coroutine");
+  restore(L, top + 2, COROUTINE);
+  lua_pushvalue(L, COROUTINE);
+  lua_setfield(L, RAW, "coroutine");
+  restore(L, RAW, top + 1);
+  lua_settop(L, top);
+}
+
+int luaopen_tide(lua_State *L) {
+  luaL_checkversion(L);
+  const tl_runtime *rt = tl_runtime_find(L);
+  if (rt != NULL && rt->opened) return luaL_error(L, "tide is loaded already in this Lua state");
+  lua_settop(L, 0);
+  check_libraries(L);
+  push_originals(L);
+  lua_getglobal(L, "coroutine");
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, open_all);
+  lua_pushvalue(L, RAW);
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK) return 1;
+  undo(L);
+  return lua_error(L);
 }
 
 /* require "tide.net" where tide is not loaded yet: all of it is, and the part is in package.loaded

@@ -21,6 +21,12 @@ static const tide_allocator *hosts_allocator(lua_State *L) {
   return allocator;
 }
 
+int tl_anchor(lua_State *L, int reference) {
+  if (reference == 0) return luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_rawseti(L, LUA_REGISTRYINDEX, reference);
+  return reference;
+}
+
 static void new_table(lua_State *L, tl_runtime *rt, tl_table table, const char *mode) {
   lua_newtable(L);
   if (mode != NULL) {
@@ -29,7 +35,7 @@ static void new_table(lua_State *L, tl_runtime *rt, tl_table table, const char *
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);
   }
-  rt->tables[table] = luaL_ref(L, LUA_REGISTRYINDEX);
+  rt->tables[table] = tl_anchor(L, rt->tables[table]);
 }
 
 /* Takes the tasks out of what they wait for: what they were given goes back. */
@@ -39,10 +45,8 @@ static void detach_all(lua_State *L, tl_runtime *rt) {
     tide_task_detach(&task->task);
 }
 
-/* The state is closed, or never got ready: no task runs any more, and no object is usable. */
-static int collect(lua_State *L) {
-  tl_runtime *rt = lua_touserdata(L, 1);
-  if (rt->loop == NULL) return 0;
+void tl_runtime_end(lua_State *L, tl_runtime *rt) {
+  if (rt->loop == NULL) return;
   detach_all(L, rt);
   tl_owned_release_all(L, rt);
   for (int class = 0; class < TL_CLASS_COUNT; class ++) {
@@ -52,23 +56,44 @@ static int collect(lua_State *L) {
   tide_free(tide_loop_allocator(rt->loop), rt->slots,
             (size_t)rt->slot_capacity * sizeof *rt->slots);
   rt->slots = NULL;
+  rt->slot_count = rt->slot_capacity = 0;
   tide_loop_free(rt->loop);
   rt->loop = NULL;
+}
+
+/* The state is closed. */
+static int collect(lua_State *L) {
+  tl_runtime *rt = lua_touserdata(L, 1);
+  rt->opened = true; /* and cannot be again */
+  tl_runtime_end(L, rt);
   return 0;
 }
 
-tl_runtime *tl_runtime_open(lua_State *L) {
-  tl_runtime *rt = lua_newuserdatauv(L, sizeof *rt, 0);
+/* The runtime that an attempt to open has left, or a new one. It is never taken away again:
+ * functions made in the attempt may still be known to somebody. */
+static tl_runtime *find_or_make(lua_State *L) {
+  tl_runtime *rt = tl_runtime_find(L);
+  if (rt != NULL) return rt;
+  rt = lua_newuserdatauv(L, sizeof *rt, 0);
   memset(rt, 0, sizeof *rt);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, collect);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
-  rt->loop = tide_loop_new(hosts_allocator(L));
-  if (rt->loop == NULL) luaL_error(L, "tide: cannot create an event loop");
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  rt->main = rt->L = lua_tothread(L, -1);
-  lua_pop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &runtime_key);
+  return rt;
+}
+
+/* A stack of body.c's own, and where it was kept before, or 0. */
+static void new_box(lua_State *L, tl_runtime *rt) {
+  rt->box = lua_newthread(L);
+  rt->box_reference = tl_anchor(L, rt->box_reference);
+  tl_table_push(rt->box, rt, TL_LIVE);
+  tl_table_push(rt->box, rt, TL_POOL);
+  lua_pushnil(rt->box);
+}
+
+static void new_tables(lua_State *L, tl_runtime *rt) {
   new_table(L, rt, TL_LIVE, NULL);
   new_table(L, rt, TL_POOL, NULL);
   new_table(L, rt, TL_REASONS, NULL);
@@ -78,18 +103,23 @@ tl_runtime *tl_runtime_open(lua_State *L) {
   new_table(L, rt, TL_TRACEBACKS, "k");
   new_table(L, rt, TL_OWNED, "v");
   new_table(L, rt, TL_HOOKS, NULL);
+}
+
+tl_runtime *tl_runtime_open(lua_State *L) {
+  tl_runtime *rt = find_or_make(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  rt->main = rt->L = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  new_tables(L, rt);
   lua_pushliteral(L, "not enough memory");
-  rt->no_memory = luaL_ref(L, LUA_REGISTRYINDEX);
+  rt->no_memory = tl_anchor(L, rt->no_memory);
   lua_pushliteral(L, "a task was suspended by a yield that is not one of tide's");
-  rt->foreign_yield = luaL_ref(L, LUA_REGISTRYINDEX);
-  rt->box = lua_newthread(L);
-  luaL_ref(L, LUA_REGISTRYINDEX);
-  tl_table_push(rt->box, rt, TL_LIVE);
-  tl_table_push(rt->box, rt, TL_POOL);
-  lua_pushnil(rt->box);
+  rt->foreign_yield = tl_anchor(L, rt->foreign_yield);
+  new_box(L, rt);
+  rt->loop = tide_loop_new(hosts_allocator(L));
+  if (rt->loop == NULL) luaL_error(L, "tide: cannot create an event loop");
   tide_defer_init(&rt->reporter, tl_report_failed);
   tl_run_init(&rt->run, rt->loop);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &runtime_key);
   return rt;
 }
 

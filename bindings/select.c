@@ -316,7 +316,7 @@ void tl_select_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg functions[] = {{"select", select_}, {"after", after}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", case_tostring}, {NULL, NULL}};
   lua_pushboolean(L, 0);
-  rt->select_record = luaL_ref(L, LUA_REGISTRYINDEX);
+  rt->select_record = tl_anchor(L, rt->select_record);
   tl_class_new(L, rt, TL_CASE, "case", NULL, metamethods);
   tl_functions(L, rt, functions);
 }

@@ -9,8 +9,9 @@
 TIDE_BEGIN_DECLS
 
 /* Opens the module, as `require "tide"` does: pushes its table. Makes a loop for this Lua state
- * and replaces coroutine.*, pcall and xpcall by versions that tasks can wait in. Raises Lua errors:
- * call it in protected mode. */
+ * and replaces coroutine.*, pcall and xpcall by versions that tasks can wait in. Needs of Lua's
+ * libraries base, package, coroutine, table, string and math. Raises Lua errors: call it in
+ * protected mode. After an error all is as before, and it may be called again. */
 TIDE_API int luaopen_tide(lua_State *L);
 
 /* The same, as `require "tide.net"` does: pushes that part's table. For hosts that fill
