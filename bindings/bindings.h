@@ -98,22 +98,22 @@ struct tl_runtime {
   void (*release[TL_CLASS_COUNT])(tl_runtime *, void *); /* of owned.h's classes; or NULL */
   int *slots;                                            /* free slots of TL_LIVE */
   int slot_count;                                        /* how many are free */
-  int slot_capacity;            /* room in `slots`: the number of slots there are */
-  int handle_count;             /* callbacks in slots; the other slots in use are tasks' */
-  int pool_count;               /* coroutines in TL_POOL */
-  int pool_capacity;            /* places in TL_POOL */
-  uint8_t how;                  /* TL_PACKED, TL_BARE: what the body that just ended left */
-  int no_memory, foreign_yield; /* registry references of messages */
-  int select_record;            /* registry reference of a spare record of select, or false */
-  lua_State *box;               /* a stack of body.c's own; see there */
-  int box_reference;            /* registry reference of that */
-  bool opened;                  /* the module has been opened, once and for all */
-  void *last[TL_CLASS_COUNT];   /* the object that was checked last, of each class, or NULL */
-  lua_State *spare;             /* the coroutine for the next task to begin, or NULL */
-  int reason_count;             /* entries in TL_REASONS */
-  int failed;                   /* slot of the first task whose failure nobody saw yet; 0 */
-  tl_task *last_failed;         /* the last of those; they are chained through next_failed */
-  tide_defer reporter;          /* reports those at the end of the turn */
+  int slot_capacity; /* room in `slots`: the number of slots there are */
+  int handle_count;  /* callbacks in slots; the other slots in use are tasks' */
+  int pool_count;    /* coroutines in TL_POOL */
+  int pool_capacity; /* places in TL_POOL */
+  uint8_t how;       /* TL_PACKED, TL_BARE: what the body that just ended left */
+  int no_memory, foreign_yield, too_many; /* registry references of messages */
+  int select_record;          /* registry reference of a spare record of select, or false */
+  lua_State *box;             /* a stack of body.c's own; see there */
+  int box_reference;          /* registry reference of that */
+  bool opened;                /* the module has been opened, once and for all */
+  void *last[TL_CLASS_COUNT]; /* the object that was checked last, of each class, or NULL */
+  lua_State *spare;           /* the coroutine for the next task to begin, or NULL */
+  int reason_count;           /* entries in TL_REASONS */
+  int failed;                 /* slot of the first task whose failure nobody saw yet; 0 */
+  tl_task *last_failed;       /* the last of those; they are chained through next_failed */
+  tide_defer reporter;        /* reports those at the end of the turn */
 };
 
 /* Bits of tide_future.user: how the owner keeps the result in the first user value. */
@@ -373,6 +373,11 @@ typedef struct tl_recall {
 enum { TL_AGAIN = -1 };
 
 int tl_call(lua_State *L, tl_runtime *rt, const tl_recall *recall, void *self);
+
+/* After a protected call with LUA_MULTRET whose results are above `before` and fill the stack up to
+ * its end: makes room for LUA_MINSTACK values. Where there is none an error takes the place of the
+ * results. The status is LUA_OK for results; else the error is on top. */
+int tl_returned(lua_State *L, int status, int before);
 
 /* protect.c: pcall and xpcall; coroutine.c: coroutine.*; both put into globals. */
 void tl_protect_open(lua_State *L, tl_runtime *rt);

@@ -45,8 +45,9 @@ static int keep_failure(lua_State *L) {
 }
 
 static int body_ended(lua_State *L, int status, lua_KContext before) {
-  if (status != LUA_OK && status != LUA_YIELD) return keep_failure(L);
   int count = lua_gettop(L) - (int)before;
+  if (TL_UNLIKELY(count > 1)) status = tl_returned(L, status, (int)before);
+  if (status != LUA_OK && status != LUA_YIELD) return keep_failure(L);
   return count <= 1 ? count : pack_results(L, (int)before + 1);
 }
 
@@ -56,8 +57,9 @@ static int body(lua_State *L) {
 
 /* A group's child: a failure goes to the group, which is at 2. */
 static int child_ended(lua_State *L, int status, lua_KContext before) {
+  bool single = lua_gettop(L) <= (int)before + 1; /* more results may have become an error */
   int count = body_ended(L, status, before);
-  if (status == LUA_OK || status == LUA_YIELD) return count;
+  if (single && (status == LUA_OK || status == LUA_YIELD)) return count;
   const tl_runtime *rt = tl_runtime_find(L);
   if (rt->how != TL_FAILED) return count;
   lua_rawgeti(L, -1, 1);

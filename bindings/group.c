@@ -249,7 +249,7 @@ static int function_waited(lua_State *L, int status, lua_KContext ctx) {
 static int function_ended(lua_State *L, int status, lua_KContext ctx) {
   tl_group *group = lua_touserdata(L, 1);
   tl_runtime *rt = group->rt;
-  if (status == LUA_OK || status == LUA_YIELD)
+  if (tl_returned(L, status, 2) == LUA_OK)
     lua_pushnil(L);
   else
     tl_error_value_push(L, -1);

@@ -73,7 +73,7 @@ static int local_set(lua_State *L) {
 
 static int restore(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
-  bool failed = status != LUA_OK && status != LUA_YIELD;
+  bool failed = tl_returned(L, status, 3) != LUA_OK;
   lua_pushlightuserdata(L, tl_rt(L));
   lua_pushcclosure(L, local_set, 1);
   lua_pushvalue(L, 1);

@@ -54,10 +54,13 @@ static int lock_locked(lua_State *L) {
   return 1;
 }
 
+/* Errors and a kill close the lock. So does leaving, but results may have filled the stack, and
+ * then no metamethod can be called. */
 static int with_ended(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   (void)ctx;
-  return lua_gettop(L) - 1; /* leaving closes the lock, as do errors and a kill */
+  tide_lock_release(lua_touserdata(L, 1), current(tl_rt(L)));
+  return lua_gettop(L) - 1;
 }
 
 static int with_acquired(lua_State *L, int status, lua_KContext ctx) {

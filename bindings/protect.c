@@ -1,6 +1,14 @@
 /* protect.c: pcall and xpcall that let cancellation through while its scope is still cancelled. */
 #include "bindings.h"
 
+int tl_returned(lua_State *L, int status, int before) {
+  if (status != LUA_OK && status != LUA_YIELD) return status;
+  if (lua_checkstack(L, LUA_MINSTACK)) return LUA_OK;
+  lua_settop(L, before);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, tl_runtime_find(L)->too_many);
+  return LUA_ERRRUN;
+}
+
 static bool passes_through(lua_State *L, const tl_runtime *rt) {
   if (tl_generator_exits(L, -1) || tl_unwinds(L, rt, -1)) return true;
   return rt->current != NULL && tide_task_cancelled(&rt->current->task) &&

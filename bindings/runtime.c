@@ -115,6 +115,8 @@ tl_runtime *tl_runtime_open(lua_State *L) {
   rt->no_memory = tl_anchor(L, rt->no_memory);
   lua_pushliteral(L, "a task was suspended by a yield that is not one of tide's");
   rt->foreign_yield = tl_anchor(L, rt->foreign_yield);
+  lua_pushliteral(L, "stack overflow (too many results)");
+  rt->too_many = tl_anchor(L, rt->too_many);
   new_box(L, rt);
   rt->loop = tide_loop_new(hosts_allocator(L));
   if (rt->loop == NULL) luaL_error(L, "tide: cannot create an event loop");

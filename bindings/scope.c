@@ -66,8 +66,9 @@ static int body_ended(lua_State *L, int status, lua_KContext ctx) {
   form how = (form)ctx;
   tl_scope *scope = lua_touserdata(L, 1);
   bool catches = tide_scope_catches(&scope->scope);
+  status = tl_returned(L, status, 2);
   int misnested = close_scope(L, scope);
-  if (status != LUA_OK && status != LUA_YIELD) return body_failed(L, scope, how, catches);
+  if (status != LUA_OK) return body_failed(L, scope, how, catches);
   if (misnested != TIDE_OK)
     return tl_raise_message(L, scope->rt, misnested, "the scope was left before scopes inside it");
   if (how == TIMEOUT || how == SHIELD) return lua_gettop(L) - 2;
