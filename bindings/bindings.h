@@ -56,7 +56,9 @@ typedef enum tl_table {
   TL_SITES,      /* task (weak) -> where it was spawned, in debug mode */
   TL_TRACEBACKS, /* coroutine (weak) -> {error, traceback} of the error on its way */
   TL_OWNED,      /* address of an object that owns something outside -> the object (weak) */
-  TL_HOOKS,      /* what is given to the C part: functions "group_error", "deadlock", "report",
+  TL_FAILURES,   /* light userdata of a TaskGroup -> what it failed with, until somebody is told */
+  TL_UNSEEN,     /* record of a failure (weak) that somebody waited for and nobody took -> true */
+  TL_HOOKS,      /* what is given to the C part: functions "group_message", "deadlock", "report",
                     "debug", "loops", "iter"; "deadlock_message", the text about the last one;
                     and metatables of the Lua part's classes -> their names */
   TL_TABLE_COUNT,
@@ -147,6 +149,12 @@ struct tl_task {
   bool traced;       /* TL_TRACEBACKS may have an entry of its coroutine */
   uint8_t owned;     /* how many arguments it is to close and has not taken over: owner.c */
 };
+
+/* Where a scope was opened that is to be left by `<close>`. */
+typedef struct tl_site {
+  int line; /* 0: not known */
+  char source[LUA_IDSIZE];
+} tl_site;
 
 typedef struct tl_future {
   tide_future future; /* first */
@@ -240,6 +248,9 @@ static inline void *tl_self_cached(lua_State *L, tl_runtime *rt, tl_class class)
 void tl_error_push(lua_State *L, const tl_runtime *rt, int error, const char *message);
 int tl_raise(lua_State *L, const tl_runtime *rt, int error);
 int tl_raise_message(lua_State *L, const tl_runtime *rt, int error, const char *message);
+/* The misuse of an iterator while another task is inside: its field `in_use` says that it goes on.
+ */
+int tl_raise_in_use(lua_State *L, const tl_runtime *rt, const char *message);
 /* Pushes the error at `index` for a list of errors: nil, which a list cannot hold, as a string. */
 void tl_error_value_push(lua_State *L, int index);
 
@@ -420,7 +431,9 @@ void tl_debug_scope_left(const tl_runtime *rt);
 void tl_coroutine_close_nested(lua_State *L, tl_runtime *rt, lua_State *co);
 
 /* place.c: where code is, across the coroutines inside a task. */
-bool tl_place_is_tides(const lua_Debug *ar); /* has it a chunk compiled into tide; needs "S" */
+bool tl_place_is_tides(const lua_Debug *ar);   /* has it a chunk compiled into tide; needs "S" */
+void tl_site_set(lua_State *L, tl_site *site); /* to who called the C function that runs */
+void tl_site_add(lua_State *L, const tl_site *site);   /* " opened at ..." to the text on top */
 void tl_place_push(lua_State *L, const tl_task *task); /* "file:line", or nil where it has none */
 void tl_place_here_push(lua_State *L, const tl_runtime *rt); /* the same of L, which runs */
 void tl_trace_push(lua_State *L, const tl_task *task);       /* a traceback, or nil */

@@ -63,6 +63,13 @@ int tl_raise_message(lua_State *L, const tl_runtime *rt, int error, const char *
   return lua_error(L);
 }
 
+int tl_raise_in_use(lua_State *L, const tl_runtime *rt, const char *message) {
+  tl_error_push(L, rt, TIDE_EMISUSE, message);
+  lua_pushboolean(L, true);
+  lua_setfield(L, -2, "in_use");
+  return lua_error(L);
+}
+
 int tl_raise(lua_State *L, const tl_runtime *rt, int error) {
   return tl_raise_message(L, rt, error, NULL);
 }
@@ -356,29 +363,30 @@ void tl_traceback_take(lua_State *L, const tl_runtime *rt, int error_index) {
   raw_field(L, error_index, "traceback");
 }
 
-/* err:__tostring: "op: message (code)", with the kind where nothing else tells it. */
+/* Pushes what is told behind the message: the code, or the reason of a cancellation; or nil. */
+static void push_detail(lua_State *L) {
+  if (raw_field(L, 1, "code") == LUA_TSTRING) return;
+  lua_pop(L, 1);
+  if (raw_field(L, 1, "reason") == LUA_TNIL || lua_rawequal(L, -1, 1)) return;
+  luaL_tolstring(L, -1, NULL);
+  lua_remove(L, -2);
+}
+
+/* err:__tostring: "kind: op: message (code)", without what there is not, or is the same. */
 static int to_string(lua_State *L) {
-  luaL_Buffer b;
   lua_settop(L, 1);
   luaL_checktype(L, 1, LUA_TTABLE);
-  int kind = raw_field(L, 1, "kind"), op = raw_field(L, 1, "op");
-  int message = raw_field(L, 1, "message"), code = raw_field(L, 1, "code");
-  luaL_buffinit(L, &b);
-  if (kind == LUA_TSTRING) {
-    luaL_addstring(&b, lua_tostring(L, 2));
-    luaL_addstring(&b, ": ");
-  }
-  if (op == LUA_TSTRING) {
-    luaL_addstring(&b, lua_tostring(L, 3));
-    luaL_addstring(&b, ": ");
-  }
-  luaL_addstring(&b, message == LUA_TSTRING ? lua_tostring(L, 4) : "(no message)");
-  if (code == LUA_TSTRING) {
-    luaL_addstring(&b, " (");
-    luaL_addstring(&b, lua_tostring(L, 5));
-    luaL_addstring(&b, ")");
-  }
-  luaL_pushresult(&b);
+  bool has_kind = raw_field(L, 1, "kind") == LUA_TSTRING;
+  bool has_op = raw_field(L, 1, "op") == LUA_TSTRING;
+  if (has_kind && has_op && lua_rawequal(L, 2, 3)) has_op = false;
+  lua_getfield(L, 1, "message"); /* of an ErrorGroup it is made now */
+  push_detail(L);
+  if (!lua_isstring(L, 5)) lua_settop(L, 4);
+  lua_pushfstring(L, "%s%s%s%s%s%s%s%s", has_kind ? lua_tostring(L, 2) : "", has_kind ? ": " : "",
+                  has_op ? lua_tostring(L, 3) : "", has_op ? ": " : "",
+                  lua_isstring(L, 4) ? lua_tostring(L, 4) : "(no message)",
+                  lua_isstring(L, 5) ? " (" : "", lua_isstring(L, 5) ? lua_tostring(L, 5) : "",
+                  lua_isstring(L, 5) ? ")" : "");
   return 1;
 }
 
@@ -413,13 +421,31 @@ static int is(lua_State *L) {
   return 1;
 }
 
+/* err:__index: the methods, at the second upvalue; the message of an ErrorGroup is made. */
+static int index_error(lua_State *L) {
+  lua_settop(L, 2);
+  bool message = lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "message") == 0;
+  if (message && tl_error_is(L, tl_rt(L), 1, tide_error_kind(TIDE_EGROUP))) {
+    tl_hook_push(L, tl_rt(L), "group_message");
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 1);
+  } else {
+    lua_gettable(L, lua_upvalueindex(2));
+  }
+  return 1;
+}
+
 void tl_error_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg functions[] = {{"error", new_error}, {"is", is}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", to_string}, {NULL, NULL}};
   tl_class_new(L, rt, TL_ERROR, "tide.error", NULL, metamethods);
   tl_class_push(L, rt, TL_ERROR);
-  lua_getfield(L, -1, "__index");
-  lua_setfield(L, -3, "error_methods");
+  lua_pushlightuserdata(L, rt);
+  lua_getfield(L, -2, "__index");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -5, "error_methods");
+  lua_pushcclosure(L, index_error, 2);
+  lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
   tl_functions(L, rt, functions);
 }

@@ -1,22 +1,16 @@
 /* group.c: TaskGroup. */
-#include "bindings.h"
-
-enum {
-  ERRORS = 1, /* user values: the list of failures */
-  NAME,       /* a string, or nil */
-  TRACES,     /* how the first of the failures came about: one text, or nil */
-  USER_VALUES = TRACES,
-  LONG_TRACES = 65536, /* bytes; that text grows no more */
-};
+#include "failures.h"
 
 typedef struct tl_group {
   tide_group group; /* first */
   tl_runtime *rt;   /* whose */
-  const char *name; /* the second user value, or NULL */
+  const char *name; /* the user value, or NULL */
+  tl_site site;     /* where it was opened, in the block form */
   bool cancelled;   /* by group:cancel() */
   bool refused;     /* the body was left by the `closed` of its own spawn: as if cancelled */
   bool deadlocked;  /* nothing could wake the children: they were cancelled for it */
-  bool own;         /* the last of the failures is the body's */
+  bool own;         /* the body has failed: its error is among the failures, */
+  bool alone;       /* or where there are no others, only at 2 */
 } tl_group;
 
 static tl_group *check_group(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_GROUP); }
@@ -26,97 +20,73 @@ const char *tl_group_name(const tide_group *group) {
   return tide_container(group, const tl_group, group)->name;
 }
 
-/* Adds to the group's traces the traceback on top, which is popped, and `where` it belongs. */
-static void add_trace(lua_State *L, int index, const char *where) {
-  if (lua_getiuservalue(L, index, TRACES) == LUA_TNIL) {
-    lua_pop(L, 1);
-    lua_pushliteral(L, "");
-  }
-  if (lua_isstring(L, -2) && lua_rawlen(L, -1) < LONG_TRACES) {
-    lua_pushfstring(L, "%s%s\n%s\n", lua_tostring(L, -1), lua_tostring(L, -2), where);
-    lua_setiuservalue(L, index, TRACES);
-  }
-  lua_pop(L, 2);
+bool tl_group_was_left(const void *group) {
+  return !(((const tl_group *)group)->group.scope.flags & TIDE_SCOPE_ENTERED);
+}
+
+void tl_group_describe(lua_State *L, const void *address) {
+  const tl_group *group = address;
+  bool named = group->name != NULL;
+  lua_pushfstring(L, "%s%s%s", named ? "TaskGroup '" : "a TaskGroup", named ? group->name : "",
+                  named ? "'" : "");
+  tl_site_add(L, &group->site);
 }
 
 void tl_group_add_failure(lua_State *L, const tl_runtime *rt, int index) {
-  int trace = lua_gettop(L), error = trace - 1;
-  lua_getiuservalue(L, index, ERRORS);
-  tl_error_value_push(L, error);
-  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  const tl_group *group = lua_touserdata(L, index);
+  if (rt->current->task.own.parent != &group->group.scope) { /* its group was taken away */
+    lua_pop(L, 2);
+    return;
+  }
+  int trace = lua_gettop(L);
   tl_task_push(L, rt->current);
   tl_task_name_push(L, rt->current, lua_gettop(L));
-  const char *where = lua_pushfstring(L, "in task '%s', of this group:", lua_tostring(L, -1));
-  lua_pushvalue(L, trace);
-  add_trace(L, index, where);
-  lua_settop(L, error - 1);
+  lua_pushfstring(L, "in task '%s', of this group:", lua_tostring(L, -1));
+  lua_replace(L, trace + 1);
+  lua_settop(L, trace + 1);
+  tl_failures_add(L, rt, index);
 }
 
 /* Adds the body's error at 2 to the failures, unless it is a child's that the body awaited. */
 static void add_failure(lua_State *L, tl_group *group) {
-  int top = lua_gettop(L);
-  lua_getiuservalue(L, 1, ERRORS);
-  lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
-  for (lua_Integer i = 1; i <= count; i++) {
-    lua_rawgeti(L, top + 1, i);
-    bool same = lua_rawequal(L, -1, 2);
-    lua_settop(L, same ? top : top + 1);
-    if (same) return;
-  }
-  lua_pushvalue(L, 2);
-  lua_rawseti(L, top + 1, count + 1);
+  if (tl_failures_has(L, 1, 2)) return;
   group->own = true;
+  group->alone = group->group.live == 0 && tl_failures_count(L, 1) == 0;
+  if (group->alone) return;
+  lua_pushvalue(L, 2);
   tl_traceback_take(L, group->rt, 2);
-  add_trace(L, 1, "in the body of this group:");
-  lua_settop(L, top);
+  lua_pushliteral(L, TL_IN_BODY);
+  tl_failures_add(L, group->rt, 1);
 }
 
 /* Children that had no memory left to put their error into the list are in it together. */
 static lua_Integer count_failures(lua_State *L, const tl_group *group) {
   if (!group->group.supervised) return 0;
-  lua_getiuservalue(L, 1, ERRORS);
-  lua_Integer listed = (lua_Integer)lua_rawlen(L, -1);
-  if ((lua_Integer)group->group.failed > listed - (group->own ? 1 : 0)) {
-    lua_pushliteral(L, "a task failed, and its error could not be kept; it was reported");
-    lua_rawseti(L, -2, ++listed);
-  }
-  lua_pop(L, 1);
-  return listed;
+  lua_Integer listed = tl_failures_count(L, 1);
+  if ((lua_Integer)group->group.failed <= listed - (group->own ? 1 : 0)) return listed;
+  lua_pushliteral(L, "a task failed, and its error could not be kept; it was reported");
+  lua_pushnil(L);
+  lua_pushliteral(L, "");
+  tl_failures_add(L, group->rt, 1);
+  return listed + 1;
 }
 
 /* Opens a group in the current task, with the options at `index`, and leaves it on top. */
 static tl_group *open_group(lua_State *L, tl_runtime *rt, int index, bool supervised) {
   tl_task *task = tl_waiter(L, rt);
   int max = tl_options(L, index, "max:count name:string"), name = max + 1;
-  tl_group *group = tl_object_new(L, rt, TL_GROUP, sizeof *group, USER_VALUES);
+  tl_group *group = tl_object_new(L, rt, TL_GROUP, sizeof *group, TL_GROUP_VALUES);
   group->rt = rt;
   tide_group_init(&group->group, rt->loop, (uint32_t)lua_tointeger(L, max), supervised);
   group->group.scope.flags |= TIDE_SCOPE_OWNER;
-  lua_newtable(L);
-  lua_setiuservalue(L, -2, ERRORS);
   group->name = lua_tostring(L, name);
   lua_pushvalue(L, name);
-  lua_setiuservalue(L, -2, NAME);
+  lua_setiuservalue(L, -2, TL_GROUP_NAME);
   tide_group_enter(&group->group, &task->task);
   return group;
 }
 
 /* Waiting for the children at the end, with the group at 1 and the body's error, or nil, at 2. */
-
-static int raise_group(lua_State *L, const tl_runtime *rt) {
-  tl_hook_push(L, rt, "group_error");
-  lua_getiuservalue(L, 1, ERRORS);
-  lua_getiuservalue(L, 1, NAME);
-  lua_call(L, 2, 1);
-  if (lua_getiuservalue(L, 1, TRACES) == LUA_TSTRING) {
-    luaL_traceback(L, L, NULL, 0);
-    lua_concat(L, 2);
-    lua_setfield(L, -2, "traceback");
-  } else {
-    lua_pop(L, 1);
-  }
-  return lua_error(L);
-}
 
 /* Whether what is around the group is cancelled, seen by the task that leaves it, like the end of
  * any wait: children may have been cancelled, or never begun. Who was killed cannot wait. */
@@ -134,7 +104,8 @@ static int left(lua_State *L, bool *caught) {
   tl_reason_clear(L, rt, &group->group.scope);
   tide_group_exit(&group->group);
   if (TL_UNLIKELY(rt->debugging)) tl_debug_scope_left(rt);
-  if (count_failures(L, group) > 0) return raise_group(L, rt);
+  if (group->alone) return tl_failures_raise_body(L, rt, 1, 2);
+  if (count_failures(L, group) > 0) return tl_failures_raise(L, rt, 1, group->own);
   if (group->deadlocked) return tl_raise(L, rt, TIDE_EDEADLOCK);
   if (!lua_isnil(L, 2)) {
     *caught = catches && tl_error_is_cancel(L, rt, 2);
@@ -284,7 +255,7 @@ static int new_group(lua_State *L) {
   bool block = lua_isnone(L, 1) || (lua_istable(L, 1) && lua_isnone(L, 2));
   if (!block && tl_is_due_or_cancelled(L, rt)) return tl_turn_to(L, rt, new_group);
   if (!block) return run_group(L, rt, true);
-  open_group(L, rt, 1, true);
+  tl_site_set(L, &open_group(L, rt, 1, true)->site);
   return 1;
 }
 
@@ -323,25 +294,11 @@ static int group_len(lua_State *L) {
   return 1;
 }
 
-/* Failures of children that nobody will be told of: the group's block was dropped unfinished. */
-static void report_failures(lua_State *L, tl_runtime *rt) {
-  lua_settop(L, 1);
-  lua_pushliteral(L, "a child of a TaskGroup that was dropped");
-  lua_getiuservalue(L, 1, ERRORS);
-  lua_Integer count = lua_istable(L, 3) ? (lua_Integer)lua_rawlen(L, 3) : 0;
-  lua_pushnil(L);
-  for (lua_Integer i = 1; i <= count; i++) {
-    lua_rawgeti(L, 3, i);
-    tl_report(L, rt, 2, 5, 4);
-    lua_pop(L, 1);
-  }
-}
-
 static int group_gc(lua_State *L) {
   tl_group *group = check_group(L);
-  if (group->group.scope.flags & TIDE_SCOPE_ENTERED) report_failures(L, group->rt);
   tl_reason_clear(L, group->rt, &group->group.scope);
-  tide_group_exit(&group->group); /* no child is live: they hold the group */
+  tide_group_exit(&group->group);          /* no child is live: they hold the group */
+  tl_failures_report(L, group->rt, group); /* last: it may fail for want of memory */
   return 0;
 }
 

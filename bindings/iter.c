@@ -17,7 +17,7 @@ typedef struct tl_interval {
 } tl_interval;
 
 static int misused(lua_State *L, const tl_runtime *rt) {
-  return tl_raise_message(L, rt, TIDE_EBUSY, "this iterator is used by two tasks at once");
+  return tl_raise_in_use(L, rt, "this iterator is used by two tasks at once");
 }
 
 /* Steps. */

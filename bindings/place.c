@@ -6,6 +6,23 @@
 /* Chunks of files begin with "@". */
 bool tl_place_is_tides(const lua_Debug *ar) { return strncmp(ar->source, "=tide.", 6) == 0; }
 
+void tl_site_set(lua_State *L, tl_site *site) {
+  lua_Debug ar;
+  for (int level = 1; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline <= 0) continue;
+    site->line = ar.currentline;
+    memcpy(site->source, ar.short_src, sizeof site->source);
+    return;
+  }
+}
+
+void tl_site_add(lua_State *L, const tl_site *site) {
+  if (site->line == 0) return;
+  lua_pushfstring(L, "%s opened at %s:%d", lua_tostring(L, -1), site->source, site->line);
+  lua_replace(L, -2);
+}
+
 /* Pushes "file:line" of the innermost function that is neither C's nor tide's own; whether there is
  * one. */
 static bool push_line(lua_State *L, lua_State *co) {

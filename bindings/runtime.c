@@ -102,6 +102,8 @@ static void new_tables(lua_State *L, tl_runtime *rt) {
   new_table(L, rt, TL_SITES, "k");
   new_table(L, rt, TL_TRACEBACKS, "k");
   new_table(L, rt, TL_OWNED, "v");
+  new_table(L, rt, TL_FAILURES, NULL);
+  new_table(L, rt, TL_UNSEEN, "k");
   new_table(L, rt, TL_HOOKS, NULL);
 }
 

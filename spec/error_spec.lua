@@ -65,7 +65,7 @@ describe("an error of tide's", function()
         f()
         return 1 -- no tail call: Lua would forget the name
       end)
-      assert.is_truthy(tide.is(err, "deadlock") or tide.is(err, "invalid_state"), tostring(err))
+      assert.is_truthy(tide.is(err, "deadlock") or tide.is(err, "misuse"), tostring(err))
       return err.op
     end
     local function in_run(f)
@@ -102,6 +102,38 @@ describe("an error of tide's", function()
   end))
 end)
 
+describe("the text of an error", function()
+  it("tells the reason of a cancellation, inside and to who awaits", run(function()
+    local inside
+    local task = tide.spawn(function()
+      inside = raises("cancelled", tide.sleep, 60)
+      error(inside)
+    end)
+    turns(1)
+    task:cancel "quota used up"
+    local outside = raises("cancelled", task.await, task)
+    assert.are.equal("cancelled: sleep: cancelled (quota used up)", tostring(inside))
+    assert.matches("was cancelled %(quota used up%)$", tostring(outside))
+  end))
+
+  it("has any reason in it, but not itself", run(function()
+    local err = tide.error("cancelled", "m")
+    err.reason = err
+    assert.are.equal("cancelled: m", tostring(err))
+    err.reason = tide.error("mine", "over")
+    assert.are.equal("cancelled: m (mine: over)", tostring(err))
+    err.reason = 5
+    assert.are.equal("cancelled: m (5)", tostring(err))
+    err.reason = setmetatable({}, { __tostring = failing "broken" })
+    fails("broken", tostring, err)
+  end))
+
+  it("says nothing twice", run(function()
+    local err = raises("timeout", function() tide.timeout(0, tide.sleep, 60) end)
+    assert.are.equal("timeout: the deadline passed", tostring(err))
+  end))
+end)
+
 describe("tide.try", function()
   it("gives results, or nil and the error", function()
     assert.are.same({ 1, nil, 3, n = 3 }, table.pack(tide.try(function() return 1, nil, 3 end)))
@@ -130,6 +162,91 @@ describe("an ErrorGroup", function()
     assert.matches("b: second", text)
     assert.matches("plain", text)
     assert.matches("1 task failed", tostring(group_of(a)))
+  end))
+
+  it("says where the body was what failed", run(function()
+    assert.matches("^group: the body failed\n  1%. oops$", tostring(raises("group", tide.TaskGroup, failing "oops")))
+    local err = raises("group", tide.TaskGroup, function(g)
+      for _ = 1, 2 do g:spawn(failing(a)) end
+      tide.raw.pcall(turns, 1)
+      error("oops", 0)
+    end)
+    assert.matches("^group: 2 tasks and the body failed\n", tostring(err))
+    assert.matches("^group: 2 errors\n", tostring(err:subgroup "a"))
+  end))
+
+  it("has a message, which is made when it is asked for", run(function()
+    local text = tostring(group_of(group_of(a), "plain\ntext"))
+    assert.are.equal("group: 2 tasks failed\n  1. group: 1 task failed\n      1. a: first\n  2. plain\n    text", text)
+    local err = group_of(a)
+    assert.are.equal("1 task failed\n  1. a: first", err.message)
+    table.insert(err.errors, b)
+    assert.matches("b: second", err.message)
+    err.message = "my own"
+    assert.are.equal("group: my own", tostring(err))
+  end))
+
+  it("shows a hundred lines, and ten groups in each other", run(function()
+    local many = {}
+    for i = 1, 1000 do many[i] = i end
+    local text = tostring(group_of(table.unpack(many)))
+    assert.matches("and %d+ more$", text)
+    assert.is_true(#text < 2000)
+    local deep = a
+    for _ = 1, 50 do deep = group_of(deep) end
+    text = tostring(deep)
+    assert.matches("in groups deeper than are shown$", text)
+    assert.is_true(#text < 2000)
+    assert.are.same({ a }, deep:leaves())
+  end))
+
+  it("costs time and memory in proportion to how deep groups are nested", run(function()
+    local function walk(n)
+      local _ <close> = tide.TaskGroup()
+      if n == 0 then error("bottom", 0) end
+      local result = walk(n - 1)
+      return result
+    end
+    local function cost(n)
+      collectgarbage()
+      local began, before = os.clock(), collectgarbage "count"
+      local err = raises("group", walk, n)
+      local seconds, kilobytes = os.clock() - began, collectgarbage "count" - before
+      assert.are.same({ "bottom" }, err:leaves())
+      assert.are.same({ "bottom" }, err:split("error"):leaves())
+      return seconds, kilobytes
+    end
+    local short = cost(500)
+    local long, kilobytes = cost(8000)
+    assert.is_true(long < 100 * short + 0.5, ("500 deep: %.3f s, 8000 deep: %.3f s"):format(short, long))
+    assert.is_true(kilobytes < 8000 * 4, kilobytes)
+  end))
+
+  it("costs time in proportion to how long a chain of tasks with groups is", run(function()
+    local function chain(n)
+      tide.TaskGroup(function(g)
+        if n == 0 then error("bottom", 0) end
+        g:spawn(chain, n - 1)
+      end)
+    end
+    local function cost(n)
+      local began = os.clock()
+      assert.are.same({ "bottom" }, raises("group", chain, n):leaves())
+      return os.clock() - began
+    end
+    local short = cost(250)
+    local long = cost(4000)
+    assert.is_true(long < 100 * short + 0.5, ("250 tasks: %.3f s, 4000 tasks: %.3f s"):format(short, long))
+  end))
+
+  it("ends endless recursion, as Lua does", run(function()
+    local function walk(...) -- its arguments make the stack overflow sooner
+      local _ <close> = tide.TaskGroup()
+      local result = walk(...)
+      return result
+    end
+    local err = raises("group", walk, table.unpack({}, 1, 100))
+    assert.matches("stack overflow", err:leaves()[1])
   end))
 
   it("shows its name", run(function()
@@ -230,6 +347,54 @@ describe("tide.catch", function()
     local seen
     tide.catch(failing "plain", { error = function(group) seen = group end })
     assert.are.same({ "plain" }, seen.errors)
+  end))
+
+  it("gives what is left to the handler without a kind", run(function()
+    local seen, left
+    tide.catch(both, { a = function(group) seen = group end, function(group) left = group end })
+    assert.are.same({ a }, seen.errors)
+    assert.are.same({ b }, left.errors)
+    tide.catch(failing "plain", { function(group) left = group end })
+    assert.are.same({ "plain" }, left.errors)
+    tide.catch(failing(a), { a = function() left = nil end, function() left = "called" end })
+    assert.is_nil(left)
+  end))
+
+  it("gives the results of the handler that was called last", run(function()
+    assert.are.same({ 1, nil, 3 }, { tide.catch(failing(a), { a = function() return 1, nil, 3 end }) })
+    assert.are.same({ "rest" }, { tide.catch(both, { a = function() return "a" end, function() return "rest" end }) })
+  end))
+
+  it("keeps the traceback of where an error was raised", run(function()
+    local line
+    local function deep()
+      line = debug.getinfo(1, "l").currentline + 1
+      local nothing = tonumber "x"; return nothing.field
+    end
+    local function guilty() local x = deep() return x end
+    local function traceback_of(f)
+      local task = tide.spawn(f)
+      pcall(task.await, task)
+      return task:traceback()
+    end
+    for name, f in pairs {
+      ["of no kind that is handled"] = function() tide.catch(guilty, { a = print }) end,
+      ["of a handler's own"] = function() tide.catch(failing(a), { a = guilty }) end,
+      ["raised again by a handler"] = function()
+        tide.catch(guilty, { error = function(group) error(group) end })
+      end,
+      ["beside what was handled"] = function()
+        tide.catch(function()
+          tide.TaskGroup(function(g)
+            g:spawn(failing(a))
+            g:spawn(guilty)
+          end)
+        end, { a = function() end })
+      end,
+    } do
+      local traceback = traceback_of(f)
+      assert.matches("error_spec.lua:" .. line .. ": in ", traceback, name)
+    end
   end))
 
   it("raises what a handler raises, with what was not handled", run(function()

@@ -21,12 +21,13 @@ TIDE_BEGIN_DECLS
   X(ALREADY_RUNNING, 10, "already_running", "the loop is already running")         \
   X(INVALID_STATE, 11, "invalid_state", "the object is not in a state for this")   \
   X(LIMIT, 12, "limit", "a limit was exceeded")                                    \
-  X(EOF, 13, "eof", "the stream ended too early")                                  \
+  X(EOF, 13, "eof", "there is no more: this is the end")                           \
   X(NOMEM, 14, "limit", "out of memory")                                           \
   X(CANNOT_WAIT, 15, "cannot_wait", "cannot wait here")                            \
   X(BUSY, 16, "invalid_state", "another task is already doing this on the object") \
   X(DNS, 17, "dns", "the name could not be resolved")                              \
-  X(FAILED, 18, "failed", "it failed with an error that is not the core's")
+  X(FAILED, 18, "failed", "it failed with an error that is not the core's")        \
+  X(MISUSE, 19, "misuse", "the object was used against its manners")
 
 enum {
   TIDE_OK = 0,

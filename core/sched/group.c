@@ -38,7 +38,8 @@ static bool inside(const tide_group *group, const tide_task *task) {
 
 /* The enough of one is enough for all: who is woken too early asks again. */
 static int park(tide_group *group, tide_task *task, uint32_t few) {
-  if (inside(group, task)) return tide__wait_over(task, TIDE_EINVALID_STATE);
+  if (task != group->scope.task && inside(group, task))
+    return tide__wait_over(task, TIDE_EINVALID_STATE);
   if (few > group->enough) group->enough = few;
   return tide__wait_park(task, &group->idle);
 }

@@ -86,10 +86,8 @@ local function is_interruption(err)
 end
 
 -- Errors about an Iter in use: they are no reason to close it. Steps made in C raise them too.
-local MISUSE = "used by two tasks at once"
-
 local function is_misuse(err)
-  return is(err, "invalid_state") and string.find(tostring(err.message), MISUSE, 1, true) ~= nil
+  return is(err, "misuse") and err.in_use == true
 end
 
 -- The to-be-closed value of a step that only one task may be in: `state` is false, or
@@ -115,7 +113,7 @@ end
 -- What a step gives whose Use has a state that forbids it.
 local function refuse(use)
   if use.state ~= INSIDE then return nil end
-  error(new_error("invalid_state", string.format("%s is %s", use.iter, MISUSE)), 0)
+  error(new_error("misuse", string.format("%s is used by two tasks at once", use.iter), { in_use = true }), 0)
 end
 
 -- An Iter whose step begins with `use`.

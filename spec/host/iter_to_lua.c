@@ -103,8 +103,8 @@ static void a_second_task_inside_is_told_and_it_goes_on_for_the_first(void) {
               "    say(first:await())\n"
               "  end\n"
               "end)");
-  CHECK_LUA_LOG(&h, "false invalid_state used by two tasks at once, false invalid_state, 1, "
-                    "false invalid_state used by two tasks at once, false invalid_state, 1");
+  CHECK_LUA_LOG(&h, "false misuse used by two tasks at once, false misuse, 1, "
+                    "false misuse used by two tasks at once, false misuse, 1");
   host_close(&h);
 }
 
