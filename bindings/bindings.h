@@ -32,6 +32,7 @@ typedef enum tl_class {
   TL_CONDITION,
   TL_BARRIER,
   TL_QUEUE,
+  TL_RECEIPT,
   TL_JOIN,
   TL_SELECT, /* the record of a select: no metatable */
   TL_CASE,

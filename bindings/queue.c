@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "owned.h"
+#include "receipt.h"
 
 static tide_queue *check_queue(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_QUEUE); }
 
@@ -81,16 +82,26 @@ static int queue_put(lua_State *L) {
   return tl_raise_outcome(L, rt, result);
 }
 
-/* queue:put_nowait(value[, priority]) */
-static int queue_put_nowait(lua_State *L) {
+/* Puts the item without waiting, or raises `closed`. False: the queue is full. */
+static bool put_at_once(lua_State *L) {
   tide_queue *queue = check_queue(L);
   double priority = tl_queue_check_item(L, queue);
-  if (TL_UNLIKELY(queue->closed)) return tl_raise(L, tl_rt(L), TIDE_ECLOSED);
+  if (TL_UNLIKELY(queue->closed)) tl_raise(L, tl_rt(L), TIDE_ECLOSED);
   uint32_t slot = tl_queue_store(L, queue, 1);
-  int result = tide_queue_try_put(queue, slot, priority);
-  if (result == TIDE_OK) return 0;
+  if (tide_queue_try_put(queue, slot, priority) == TIDE_OK) return true;
   clear(L, slot);
-  return tl_raise(L, tl_rt(L), result);
+  return false;
+}
+
+/* queue:put_nowait(value[, priority]) */
+static int queue_put_nowait(lua_State *L) {
+  return put_at_once(L) ? 0 : tl_raise(L, tl_rt(L), TIDE_EQUEUE_FULL);
+}
+
+/* queue:try_put(value[, priority]) -> whether there was room */
+static int queue_try_put(lua_State *L) {
+  lua_pushboolean(L, put_at_once(L));
+  return 1;
 }
 
 static int got(lua_State *L, int status, lua_KContext runtime) {
@@ -117,6 +128,17 @@ static int queue_get_nowait(lua_State *L) {
   tide_queue *queue = check_queue(L);
   int result = tide_queue_try_get(queue, &slot);
   return result == TIDE_OK ? take(L, queue, slot) : tl_raise(L, tl_rt(L), result);
+}
+
+/* queue:try_get() -> value | nil */
+static int queue_try_get(lua_State *L) {
+  uint32_t slot;
+  tide_queue *queue = check_queue(L);
+  int result = tide_queue_try_get(queue, &slot);
+  if (result == TIDE_OK) return take(L, queue, slot);
+  if (result == TIDE_ECLOSED) return tl_raise(L, tl_rt(L), result);
+  lua_pushnil(L);
+  return 1;
 }
 
 /* The step of queue:iter(): get, but nil where the queue is closed and drained. */
@@ -153,8 +175,11 @@ static int queue_iter(lua_State *L) {
   return 2;
 }
 
+/* queue:task_done([receipt]) */
 static int queue_task_done(lua_State *L) {
-  if (tide_queue_task_done(check_queue(L)) != TIDE_OK)
+  tide_queue *queue = check_queue(L);
+  if (!lua_isnone(L, 2)) tl_receipt_done(L, tl_rt(L), 2, queue);
+  if (tide_queue_task_done(queue) != TIDE_OK)
     return tl_raise_message(L, tl_rt(L), TIDE_EINVALID_STATE,
                             "called more often than there were items");
   return 0;
@@ -267,6 +292,9 @@ void tl_queue_open(lua_State *L, tl_runtime *rt) {
                                      {"get", queue_get},
                                      {"put_nowait", queue_put_nowait},
                                      {"get_nowait", queue_get_nowait},
+                                     {"try_put", queue_try_put},
+                                     {"try_get", queue_try_get},
+                                     {"take", tl_queue_take_with_receipt},
                                      {"putting", tl_queue_putting},
                                      {"iter", queue_iter},
                                      {"task_done", queue_task_done},
@@ -282,6 +310,7 @@ void tl_queue_open(lua_State *L, tl_runtime *rt) {
                                          {"__close", queue_scope_end},
                                          {"__tostring", queue_tostring},
                                          {NULL, NULL}};
+  tl_receipt_open(L, rt);
   tl_class_new(L, rt, TL_QUEUE, "Queue", methods, metamethods);
   tl_owned_class(L, rt, TL_QUEUE, release);
   tl_constructor(L, rt, "Queue", TL_QUEUE, new_queue);

@@ -420,3 +420,183 @@ describe("a Queue", function()
     assert.is_truthy(put and got)
   end))
 end)
+
+describe("try_put and try_get", function()
+  it("say whether there was room, or an item", function()
+    local queue = tide.Queue(1)
+    assert.is_nil(queue:try_get())
+    assert.is_true(queue:try_put "a")
+    assert.is_false(queue:try_put "b")
+    assert.are.equal(1, #queue)
+    assert.are.equal("a", queue:try_get())
+    assert.is_true(queue:try_put(false))
+    assert.is_false(queue:try_get())
+    local priorities = tide.PriorityQueue()
+    priorities:try_put("late", 2)
+    priorities:try_put("early", 1)
+    assert.are.equal("early", priorities:try_get())
+  end)
+
+  it("raise what the waiting forms would", function()
+    local queue = tide.Queue()
+    queue:put_nowait "last"
+    queue:close()
+    raises("closed", queue.try_put, queue, 1)
+    assert.are.equal("last", queue:try_get())
+    raises("closed", queue.try_get, queue)
+    helper.fails("nil cannot be put", queue.try_put, queue, nil)
+    helper.fails("#2 to 'try_put' (number expected", function() tide.PriorityQueue():try_put(1) end)
+  end)
+
+  it("hand over to who waits, and never overtake", run(function()
+    local queue = tide.Queue(1)
+    local getter = tide.spawn(queue.get, queue)
+    turns(1)
+    assert.is_true(queue:try_put "handed over")
+    assert.are.equal("handed over", getter:await())
+    queue:put "one"
+    local putter = tide.spawn(queue.put, queue, "two")
+    turns(1)
+    assert.is_false(queue:try_put "three")
+    assert.are.equal("one", queue:try_get())
+    assert.is_false(queue:try_put "three")
+    putter:await()
+    assert.are.equal("two", queue:try_get())
+  end))
+end)
+
+describe("a receipt", function()
+  local function take(queue)
+    local value, receipt = queue:take()
+    return value, receipt
+  end
+
+  it("says by task_done that its item is done, once", run(function()
+    local queue = tide.Queue()
+    queue:put "a"
+    local value, receipt = take(queue)
+    assert.are.equal("a", value)
+    assert.are.equal("Receipt", tide.type(receipt))
+    local joiner = tide.spawn(queue.join, queue)
+    turns(2)
+    assert.is_false(joiner:done())
+    queue:task_done(receipt)
+    joiner:await()
+    raises("invalid_state", queue.task_done, queue, receipt)
+    assert.matches("settled", tostring(receipt))
+  end))
+
+  it("as a <close> variable says so where the block ends well, and else gives the item back", run(function()
+    local queue = tide.Queue()
+    for i = 1, 3 do queue:put(i) end
+    local function work(fails)
+      local value, receipt = take(queue)
+      local _ <close> = receipt
+      if fails then error("worker failed", 0) end
+      return value
+    end
+    helper.fails("worker failed", work, true)
+    assert.are.equal(3, #queue)
+    assert.are.equal(1, work())
+    assert.are.equal(2, work())
+    helper.fails("worker failed", work, true)
+    assert.are.equal(3, work())
+    tide.timeout(1, queue.join, queue)
+  end))
+
+  it("gives the item back to who waits for one, and into its place", run(function()
+    local queue = tide.PriorityQueue()
+    queue:put("second", 2)
+    queue:put("first", 1)
+    local _, receipt = take(queue)
+    queue:put("zeroth", 0)
+    queue:put("first, but later", 1)
+    tide.try(function()
+      local _ <close> = receipt
+      error "failed"
+    end)
+    assert.are.same({ "zeroth", "first", "first, but later", "second" }, drain(queue))
+    queue:put("only", 1)
+    _, receipt = take(queue)
+    local getter = tide.spawn(queue.get, queue)
+    turns(1)
+    tide.try(function()
+      local _ <close> = receipt
+      error "failed"
+    end)
+    assert.are.equal("only", getter:await())
+  end))
+
+  it("gives the item back where its taker is cancelled", run(function()
+    local queue = tide.Queue()
+    queue:put "a"
+    local taker = tide.spawn(function()
+      local _, receipt = take(queue)
+      local _ <close> = receipt
+      tide.sleep(60)
+    end)
+    turns(2)
+    assert.are.equal(0, #queue)
+    taker:cancel()
+    tide.wait { taker }
+    assert.are.equal("a", queue:get())
+  end))
+
+  it("is waited for like an item: a cancelled take has taken nothing", run(function()
+    local queue = tide.Queue()
+    local taker = tide.spawn(take, queue)
+    turns(1)
+    queue:put "a"
+    taker:cancel()
+    turns(2)
+    if not taker:cancelled() then return assert.are.equal("a", taker:result()) end
+    assert.are.equal("a", queue:get())
+  end))
+
+  it("of a queue that has dropped its items gives nothing back", run(function()
+    local queue = tide.Queue()
+    queue:put "a"
+    local _, receipt = take(queue)
+    queue:close { immediate = true }
+    tide.try(function()
+      local _ <close> = receipt
+      error "failed"
+    end)
+    raises("closed", queue.get, queue)
+    tide.timeout(1, queue.join, queue)
+  end))
+
+  it("of another queue, or none, is refused", run(function()
+    local queue, other = tide.Queue(), tide.Queue()
+    queue:put "a"
+    other:put "b"
+    local _, receipt = take(queue)
+    helper.fails("a receipt of another queue's", other.task_done, other, receipt)
+    helper.fails("Receipt expected, got nil", queue.task_done, queue, nil)
+    queue:task_done(receipt)
+    assert.are.equal("b", other:get())
+    raises("closed", function()
+      queue:close()
+      queue:take()
+    end)
+  end))
+
+  it("that is dropped leaves its item undone, and its place free", run(function()
+    local queue = tide.Queue(1)
+    for i = 1, 50 do
+      queue:put { i }
+      take(queue)
+      if i % 10 == 0 then collectgarbage() end
+    end
+    collectgarbage()
+    collectgarbage()
+    local items = setmetatable({}, { __mode = "v" })
+    items[1] = { "collected" }
+    queue:put(items[1])
+    take(queue)
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(items[1])
+    raises("timeout", tide.timeout, 0.001, queue.join, queue)
+  end))
+end)

@@ -127,15 +127,10 @@ static void discard(tide_queue *queue, uint32_t slot) {
   if (queue->unfinished > 0) queue->unfinished--;
 }
 
-/* An item that was handed to a task that will never see it goes back to where it came from. */
-static void put_back(tide_wait *wait, int outcome) {
-  if (outcome != TIDE_OK) return;
-  tide_queue *queue = wait->source;
-  uint32_t slot = (uint32_t)wait->value.number;
+bool tide_queue_give_back(tide_queue *queue, uint32_t slot) {
+  if (queue->discarding) return false;
   tide_wait *getter = tide__park_first(&queue->getters);
-  if (queue->discarding) {
-    discard(queue, slot);
-  } else if (getter != NULL) {
+  if (getter != NULL) {
     getter->value.number = slot;
     tide__park_wake(&queue->getters, TIDE_OK);
   } else if (queue->order == TIDE_FIFO) {
@@ -145,6 +140,14 @@ static void put_back(tide_wait *wait, int outcome) {
   } else {
     insert(queue, slot);
   }
+  return true;
+}
+
+/* An item that was handed to a task that will never see it goes back to where it came from. */
+static void put_back(tide_wait *wait, int outcome) {
+  tide_queue *queue = wait->source;
+  uint32_t slot = (uint32_t)wait->value.number;
+  if (outcome == TIDE_OK && !tide_queue_give_back(queue, slot)) discard(queue, slot);
 }
 
 /* A put that came to nothing, and whose task will not give the slot back. */

@@ -68,6 +68,11 @@ TIDE_API int tide_queue_try_get(tide_queue *queue, uint32_t *slot);
 /* Gives back a slot that a get delivered, or whose put failed. */
 TIDE_API void tide_queue_free(tide_queue *queue, uint32_t slot);
 
+/* An item got earlier, whose slot is taken still, goes back: the next get of its order has it.
+ * False where the queue was closed with `immediate`: its owner clears it, frees it and calls it
+ * done. */
+TIDE_API bool tide_queue_give_back(tide_queue *queue, uint32_t slot);
+
 /* An item got earlier is done. TIDE_EINVALID_STATE where none is left. */
 TIDE_API int tide_queue_task_done(tide_queue *queue);
 
