@@ -71,9 +71,11 @@ typedef struct tl_runtime tl_runtime;
 /* A coroutine of the user's that runs; in the C frame of who resumed it. */
 typedef struct tl_nesting {
   const struct tl_nesting *outer; /* of what it was resumed in, or NULL */
-  lua_State *co;                  /* itself */
-  lua_State *resumer;             /* whose function resumed it */
+  lua_State *resumer;             /* whose function resumed it, or closes it */
+  lua_State *co;                  /* which one it is */
   const tide_scope *scope; /* the task's innermost one then: a yield must not leave others open */
+  const char *closing;     /* it is being closed, as the cleanup of what; or NULL */
+  int depth;               /* of closings inside each other */
   bool stuck;              /* the task cannot be suspended: something further out cannot yield */
 } tl_nesting;
 
@@ -91,6 +93,7 @@ struct tl_runtime {
   tide_time slow;   /* the span above which one is */
   tide_time slice_began; /* when, by the real clock; only in debug mode */
   uint32_t calls;        /* of functions that wait, by that task in this step */
+  int refused;           /* waits, in the cleanup of what is being closed */
   bool waking;           /* it was resumed after its wait, and nobody has taken the outcome yet */
   const tl_nesting *nesting; /* of the coroutine that runs, or NULL: it is a task's own */
   tl_run run;                /* what is being run */
@@ -275,6 +278,8 @@ void tl_traceback_take(lua_State *L, const tl_runtime *rt, int error_index);
  * before it is reset. Raises nothing. */
 void tl_traceback_capture(lua_State *L, lua_State *co);
 void tl_traceback_forget(lua_State *L, const tl_runtime *rt); /* of the error on top: was caught */
+/* The same of one that has come to `co`. */
+void tl_traceback_take_from(lua_State *L, const tl_runtime *rt, lua_State *co, int error_index);
 void tl_traceback_clear(lua_State *L, const tl_runtime *rt, lua_State *co); /* whatever there is */
 void tl_error_open(lua_State *L, tl_runtime *rt);
 
@@ -286,7 +291,8 @@ void tl_not_woken(lua_State *L, const tl_runtime *rt);      /* raises */
 void tl_cancelled_push(lua_State *L, const tl_runtime *rt); /* the error, with its reason */
 int tl_raise_cancelled(lua_State *L, const tl_runtime *rt);
 int tl_raise_outcome(lua_State *L, tl_runtime *rt, int outcome);
-extern char tl_marker; /* its address on top of a coroutine says: this one waits */
+bool tl_is_original(lua_State *L); /* the function on top: Lua's own pcall or xpcall */
+extern char tl_marker;             /* its address on top of a coroutine says: this one waits */
 
 /* Whether there is a current task, and it may wait here. */
 static inline bool tl_can_wait(lua_State *L, const tl_runtime *rt) {
@@ -320,8 +326,8 @@ static inline bool tl_is_cancelled(lua_State *L, const tl_runtime *rt) {
 }
 
 static inline bool tl_is_due_or_cancelled(lua_State *L, tl_runtime *rt) {
-  return tl_can_wait(L, rt) && TL_UNLIKELY(++rt->calls >= TL_CALLS_PER_TURN ||
-                                           tide_task_cancelled(&rt->current->task));
+  return tl_can_wait(L, rt) &&
+         TL_UNLIKELY(++rt->calls >= TL_CALLS_PER_TURN || tide_task_cancelled(&rt->current->task));
 }
 
 /* Gives up the turn, then calls the running function again, its arguments as they are; in a
@@ -393,8 +399,9 @@ int tl_returned(lua_State *L, int status, int before);
 
 /* protect.c: pcall and xpcall; coroutine.c: coroutine.*; both put into globals. */
 void tl_protect_open(lua_State *L, tl_runtime *rt);
-bool tl_protect_handles(
-    lua_CFunction function); /* does it call the message handler of an xpcall? */
+bool tl_protect_handles(lua_CFunction function); /* does it call an xpcall's message handler? */
+bool tl_protect_holds(lua_CFunction function);   /* does an error end in it? */
+bool tl_coroutine_holds(lua_CFunction function); /* is it coroutine.resume? */
 void tl_coroutine_open(lua_State *L, tl_runtime *rt);
 /* For what resumes coroutines as coroutine.wrap does: the scope to resume in; the resume, of what
  * is on the coroutine's stack, whose results come to L's top (their number, or -1 and an error;
@@ -428,8 +435,28 @@ void tl_debug_site_push(lua_State *L, const tl_runtime *rt, int index); /* where
 void tl_debug_cancelled(lua_State *L, const tl_runtime *rt); /* that is about to be raised */
 void tl_debug_scope_left(const tl_runtime *rt);
 
-/* Closes the coroutines that wait inside a killed one. */
-void tl_coroutine_close_nested(lua_State *L, tl_runtime *rt, lua_State *co);
+/* close.c */
+#define TL_KILLED "the cleanup of a killed task"
+/* Closes what a coroutine that is suspended, or has failed, has open, as the cleanup of `what`. The
+ * status; with an error on top of `co` where that failed, or the coroutine had. */
+int tl_coroutine_reset(lua_State *L, tl_runtime *rt, lua_State *co, const char *what);
+/* The same of a suspended one; where it fails, it is told of `what`. */
+void tl_close_coroutine(lua_State *L, tl_runtime *rt, lua_State *co, const char *what);
+void tl_close_nested(lua_State *L, tl_runtime *rt, lua_State *co); /* those that wait inside */
+/* Whether a <close> variable is called for that; function forms are not left then, but dropped. */
+static inline bool tl_is_closing(const tl_runtime *rt) {
+  return rt->nesting != NULL && rt->nesting->closing != NULL;
+}
+
+/* Suspends L, which is being closed, where no message handler is set: what continuations do that
+ * are resumed by nobody. Does not return. */
+int tl_close_rest(lua_State *L);
+/* A wait was refused in the cleanup of what is being closed: one that waits again and again is
+ * ended. */
+void tl_close_refused(lua_State *L);
+/* Pushes onto L the error with which the suspended `co` would end, were the <close> left that it is
+ * in, and returns the coroutine that it has come to; NULL where none is on its way. */
+lua_State *tl_error_leaving_push(lua_State *L, const tl_runtime *rt, lua_State *co);
 
 /* place.c: where code is, across the coroutines inside a task. */
 bool tl_place_is_tides(const lua_Debug *ar);   /* has it a chunk compiled into tide; needs "S" */
@@ -445,8 +472,9 @@ void tl_trace_running_push(lua_State *L, const tl_runtime *rt, int level);
 tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int group_index,
                        int function_index); /* fn and all above it; [-0, +1, m e]: the Task */
 void tl_task_kill(lua_State *L, tl_task *task);
-tl_task *tl_task_of(tide_task *task);                    /* NULL: it is not a Lua task */
-void tl_task_watch(tl_task *task, bool watched);         /* whether debug.c is told of its steps */
+bool tl_is_child_body(lua_CFunction function);   /* what the coroutine of a group's child runs */
+tl_task *tl_task_of(tide_task *task);            /* NULL: it is not a Lua task */
+void tl_task_watch(tl_task *task, bool watched); /* whether debug.c is told of its steps */
 void tl_hook_reset(const tl_runtime *rt, lua_State *co); /* a coroutine's, to what all have */
 
 /* owner.c: of a task that ends without having taken over what it owns. */
@@ -496,9 +524,6 @@ void tl_group_add_failure(lua_State *L, const tl_runtime *rt, int index);
 void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, int traceback_index);
 const char *tl_text_of(lua_State *L); /* of the error on top, in whose place it stays */
 void tl_report_failed(tide_defer *defer);
-#define TL_KILLED "the cleanup of a killed task"
-/* Closes what a coroutine has open; where that fails, it is told of `what`. */
-void tl_close_coroutine(lua_State *L, tl_runtime *rt, lua_State *co, const char *what);
 
 /* run.c: the run is left with that status: cancels what is in it. */
 void tl_run_leave(lua_State *L, tl_runtime *rt, int status);

@@ -27,8 +27,9 @@ static int pack_results(lua_State *L, int first) {
   return 1;
 }
 
-/* The error is on top. Of a cancellation that was asked for only the reason is kept. */
-static int keep_failure(lua_State *L) {
+/* The error is on top, and has come to `co`. Of a cancellation that was asked for only the reason
+ * is kept. */
+static int keep_failure(lua_State *L, lua_State *co) {
   tl_runtime *rt = tl_runtime_find(L);
   if (tl_error_was_asked(L, rt, -1, &rt->current->task.own)) {
     lua_getfield(L, -1, "reason");
@@ -38,7 +39,7 @@ static int keep_failure(lua_State *L) {
   lua_createtable(L, 2, 0);
   lua_pushvalue(L, -2);
   lua_rawseti(L, -2, 1);
-  tl_traceback_take(L, rt, -2);
+  tl_traceback_take_from(L, rt, co, -2);
   lua_rawseti(L, -2, 2);
   rt->how = TL_FAILED;
   return 1;
@@ -47,7 +48,7 @@ static int keep_failure(lua_State *L) {
 static int body_ended(lua_State *L, int status, lua_KContext before) {
   int count = lua_gettop(L) - (int)before;
   if (TL_UNLIKELY(count > 1)) status = tl_returned(L, status, (int)before);
-  if (status != LUA_OK && status != LUA_YIELD) return keep_failure(L);
+  if (status != LUA_OK && status != LUA_YIELD) return keep_failure(L, L);
   return count <= 1 ? count : pack_results(L, (int)before + 1);
 }
 
@@ -263,7 +264,7 @@ static void end_broken(tl_task *task, int message) {
   lua_State *co = task->co;
   task->rt->how = 0;
   task->task.future.user |= TL_BARE;
-  if (co != NULL) tl_reset(task->rt, co); /* its <close> variables; the error stays on top */
+  if (co != NULL) tl_coroutine_reset(task->rt->L, task->rt, co, "the cleanup of a broken task");
   leave_wait(task);
   if (TL_UNLIKELY(task->owned > 0)) close_owned(task);
   lua_State *box = open_box(task);
@@ -448,6 +449,52 @@ tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int grou
   return task;
 }
 
+/* Killing. */
+
+bool tl_is_child_body(lua_CFunction function) { return function == child_body; }
+
+/* Pushes the group of the child, which its body has at 2. */
+static void push_group_of(lua_State *L, lua_State *co) {
+  lua_Debug ar;
+  int level = 0;
+  while (lua_getstack(co, level + 1, &ar)) level++;
+  lua_getstack(co, level, &ar);
+  lua_getlocal(co, &ar, 2);
+  lua_xmove(co, L, 1);
+}
+
+/* In protected mode: what the current task, which is killed while its error goes through a <close>
+ * that waits, leaves; or nothing. */
+static int keep_leaving(lua_State *L) {
+  tl_runtime *rt = tl_runtime_find(L);
+  const tl_task *task = rt->current;
+  lua_State *where = tl_error_leaving_push(L, rt, task->co);
+  if (where == NULL) return 0;
+  keep_failure(L, where);
+  if (rt->how != TL_FAILED) return 0;
+  if (task->task.future.user & TL_CHILD) {
+    push_group_of(L, task->co);
+    lua_rawgeti(L, -2, 1);
+    lua_rawgeti(L, -3, 2);
+    tl_group_add_failure(L, rt, lua_gettop(L) - 2);
+    lua_pop(L, 1);
+  }
+  return 1;
+}
+
+/* Ends a killed task: failed with what is on top of L, if that is not nil, and popped; `kept` where
+ * it is the task's error, and not why that could not be kept. */
+static void end_killed(lua_State *L, tl_task *task, bool kept) {
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    end_cancelled(task);
+    return;
+  }
+  lua_xmove(L, open_box(task), 1);
+  if (!kept) task->task.future.user |= TL_BARE;
+  end_task(task, TIDE_FUTURE_FAILED, kept);
+}
+
 void tl_task_kill(lua_State *L, tl_task *task) {
   tl_runtime *rt = task->rt;
   tl_task *killer = rt->current;
@@ -456,13 +503,23 @@ void tl_task_kill(lua_State *L, tl_task *task) {
   rt->current = task; /* for the <close> variables, which run now and cannot wait */
   rt->L = L;
   if (task->owned > 0) tl_owner_close(L, task);
+  bool kept = true;
   if (task->co != NULL) {
-    tl_coroutine_close_nested(L, rt, task->co);
+    lua_pushcfunction(L, keep_leaving);
+    kept = lua_pcall(L, 0, 1, 0) == LUA_OK;
+    rt->how = 0;
+    tl_close_nested(L, rt, task->co);
     tl_close_coroutine(L, rt, task->co, TL_KILLED);
-    lua_settop(task->co, 0);
+    if (lua_status(task->co) == LUA_YIELD)
+      task->seen = true; /* too many are closed inside each other: it stays as it is */
+    else
+      lua_settop(task->co, 0);
     leave_wait(task);
+    while (task->task.scope != &task->task.own) tide_scope_exit(task->task.scope);
+  } else {
+    lua_pushnil(L);
   }
   rt->current = killer;
   rt->L = stack;
-  end_cancelled(task);
+  end_killed(L, task, kept);
 }

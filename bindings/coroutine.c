@@ -48,8 +48,9 @@ static int resume(lua_State *L, lua_State *co, int arguments, lua_KContext scope
   const tl_nesting *outer = rt->nesting;
   tl_nesting nesting = {
       .outer = outer,
-      .co = co,
       .resumer = L,
+      .co = co,
+      .depth = outer != NULL ? outer->depth : 0,
       .scope = (const tide_scope *)scope,
       .stuck = (outer != NULL && outer->stuck) || !lua_isyieldable(L),
   };
@@ -110,7 +111,7 @@ static int raise_failed(lua_State *L, lua_State *co) {
   int state = lua_status(co);
   if (state != LUA_OK && state != LUA_YIELD) {
     tl_traceback_capture(L, co);
-    state = tl_reset(tl_rt(L), co); /* its <close> variables */
+    state = tl_coroutine_reset(L, tl_rt(L), co, "the cleanup of a coroutine that failed");
     lua_xmove(co, L, 1);
   }
   if (state != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
@@ -192,12 +193,19 @@ TL_COLD static void refuse_yield(lua_State *L, const tl_runtime *rt) {
 }
 
 void tl_coroutine_check_yield(lua_State *L, const tl_runtime *rt) {
+  if (TL_UNLIKELY(!lua_isyieldable(L))) refuse_yield(L, rt);
   if (TL_UNLIKELY(rt->current != NULL && rt->nesting != NULL &&
                   rt->current->task.scope != rt->nesting->scope))
     tl_raise_message(L, rt, TIDE_EINVALID_STATE,
                      "a scope, timeout or TaskGroup that was opened in this coroutine is open: who "
                      "resumed it would run inside; leave it before you yield");
-  if (TL_UNLIKELY(!lua_isyieldable(L))) refuse_yield(L, rt);
+}
+
+/* What yield returns is what resume was given; unless the coroutine is being closed. */
+static int yielded(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  if (TL_UNLIKELY(tl_is_closing((const tl_runtime *)ctx))) return tl_close_rest(L);
+  return lua_gettop(L);
 }
 
 /* coroutine.yield(...): not out of a task itself: nobody would get the values. */
@@ -207,7 +215,7 @@ static int co_yield (lua_State *L) {
     return luaL_error(L, "attempt to yield from a task: 'coroutine.yield' belongs inside a "
                          "coroutine; to let other tasks run, call tide.sleep(0)");
   tl_coroutine_check_yield(L, rt);
-  return lua_yield(L, lua_gettop(L));
+  return lua_yieldk(L, lua_gettop(L), (lua_KContext)rt, yielded);
 }
 
 static int co_status(lua_State *L) {
@@ -237,7 +245,7 @@ static int co_close(lua_State *L) {
   if (now != DEAD && now != SUSPENDED)
     return luaL_error(L, "cannot close a %s coroutine%s", status_names[now],
                       waits(co) ? " (it waits in a task)" : "");
-  if (tl_reset(tl_rt(L), co) == LUA_OK) {
+  if (tl_coroutine_reset(L, tl_rt(L), co, "the cleanup of a closed coroutine") == LUA_OK) {
     lua_pushboolean(L, 1);
     return 1;
   }
@@ -271,12 +279,7 @@ lua_State *tl_coroutine_inside(lua_State *co) {
   return inner != NULL && waits(inner) ? inner : NULL;
 }
 
-void tl_coroutine_close_nested(lua_State *L, tl_runtime *rt, lua_State *co) {
-  lua_State *inner = tl_coroutine_inside(co);
-  if (inner == NULL) return;
-  tl_coroutine_close_nested(L, rt, inner);
-  tl_close_coroutine(L, rt, inner, TL_KILLED);
-}
+bool tl_coroutine_holds(lua_CFunction function) { return function == co_resume; }
 
 void tl_coroutine_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg functions[] = {{"create", co_create}, {"wrap", co_wrap},

@@ -333,34 +333,38 @@ void tl_traceback_clear(lua_State *L, const tl_runtime *rt, lua_State *co) {
   lua_pop(L, 1);
 }
 
-/* Pushes the traceback that is kept for the error at `index` in this coroutine, or nil, and forgets
+/* Pushes the traceback that is kept for the error at `index` in the coroutine, or nil, and forgets
  * it. What is kept for another one stays: that one is still on its way, through a `<close>`. */
-static int take_kept(lua_State *L, const tl_runtime *rt, int index) {
+static int take_kept(lua_State *L, const tl_runtime *rt, lua_State *co, int index) {
   int top = lua_gettop(L);
   lua_pushnil(L);
-  push_place(L, rt, L);
+  push_place(L, rt, co);
   if (lua_rawget(L, -2) == LUA_TTABLE) {
     lua_rawgeti(L, -1, 1);
     lua_rawgeti(L, -2, 2);
     bool same = lua_rawequal(L, -2, index);
     if (same) lua_replace(L, top + 1);
     lua_settop(L, top + 1);
-    if (same) tl_traceback_clear(L, rt, L);
+    if (same) tl_traceback_clear(L, rt, co);
   }
   lua_settop(L, top + 1);
   return lua_type(L, -1);
 }
 
 void tl_traceback_forget(lua_State *L, const tl_runtime *rt) {
-  take_kept(L, rt, lua_gettop(L));
+  take_kept(L, rt, L, lua_gettop(L));
   lua_pop(L, 1);
 }
 
-void tl_traceback_take(lua_State *L, const tl_runtime *rt, int error_index) {
+void tl_traceback_take_from(lua_State *L, const tl_runtime *rt, lua_State *co, int error_index) {
   error_index = lua_absindex(L, error_index);
-  if (take_kept(L, rt, error_index) != LUA_TNIL || !is_error(L, rt, error_index)) return;
+  if (take_kept(L, rt, co, error_index) != LUA_TNIL || !is_error(L, rt, error_index)) return;
   lua_pop(L, 1);
   raw_field(L, error_index, "traceback");
+}
+
+void tl_traceback_take(lua_State *L, const tl_runtime *rt, int error_index) {
+  tl_traceback_take_from(L, rt, L, error_index);
 }
 
 /* Pushes what is told behind the message: the code, or the reason of a cancellation; or nil. */

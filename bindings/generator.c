@@ -37,9 +37,11 @@ static int run_body(lua_State *L) {
 }
 
 static int yielded(lua_State *L, int status, lua_KContext ctx) {
+  const tl_generator *self = generator_of(L);
   (void)status;
   (void)ctx;
-  if (generator_of(L)->stage != CLOSING) return 0;
+  if (TL_UNLIKELY(tl_is_closing(self->rt))) return tl_close_rest(L);
+  if (self->stage != CLOSING) return 0;
   lua_pushlightuserdata(L, (void *)(uintptr_t)&exit_error);
   return lua_error(L);
 }

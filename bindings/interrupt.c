@@ -24,24 +24,10 @@ bool tl_unwinds(lua_State *L, const tl_runtime *rt, int index) {
          tl_error_is_cancel(L, rt, index);
 }
 
-int tl_reset(tl_runtime *rt, lua_State *co) {
-  tl_interrupt *self = &rt->interrupt;
-  lua_State *closing = self->closing;
-  const tl_nesting *closed_in = self->closed_in;
-  self->closed_in = rt->nesting;
-  self->closing = co;
-  int status = lua_resetthread(co);
-  self->closing = closing;
-  self->closed_in = closed_in;
-  return status;
-}
-
 /* The coroutine that runs at the moment, or NULL. One that was resumed by Lua's own functions is
  * not known. */
 static lua_State *running(const tl_runtime *rt) {
   if (rt->loop == NULL || !tide_loop_turning(rt->loop)) return NULL;
-  if (rt->interrupt.closing != NULL && rt->interrupt.closed_in == rt->nesting)
-    return rt->interrupt.closing;
   if (rt->nesting != NULL) return rt->nesting->co;
   return rt->current != NULL ? rt->current->co : rt->L;
 }

@@ -7,7 +7,6 @@
 #include "tide.h"
 
 typedef struct tl_runtime tl_runtime;
-typedef struct tl_nesting tl_nesting;
 
 /* A signal handler may run between any two instructions of what reads and writes this. */
 typedef struct tl_interrupt {
@@ -18,8 +17,6 @@ typedef struct tl_interrupt {
   lua_Hook hook;               /* its own, to be given back */
   int mask, count;             /* of that */
   uint64_t unwound;            /* the step in which an error of this kind was raised last, or 0 */
-  lua_State *closing;          /* the coroutine whose <close> variables run, or NULL */
-  const tl_nesting *closed_in; /* the coroutine of the user's, or none, in which that is */
 } tl_interrupt;
 
 /* Cancels the task that runs, with all scopes that it has open, and raises `cancelled`: nothing
@@ -29,8 +26,5 @@ int tl_unwind(lua_State *L, tl_runtime *rt, const char *reason);
 
 /* Whether the error at `index` is of that kind: whoever catches errors lets it through. */
 bool tl_unwinds(lua_State *L, const tl_runtime *rt, int index);
-
-/* lua_resetthread, where what <close> variables call may be interrupted. */
-int tl_reset(tl_runtime *rt, lua_State *co);
 
 #endif

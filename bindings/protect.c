@@ -104,6 +104,11 @@ static int traced(lua_State *L) {
 /* tide.raise_traced(error, traceback | nil, name | nil): see tl_raise_traced */
 static int raise_traced(lua_State *L) { return tl_raise_traced(L, tl_rt(L)); }
 
+bool tl_protect_holds(lua_CFunction function) {
+  return function == protected_call || function == protected_call_with_handler || function == try ||
+         function == traced;
+}
+
 void tl_protect_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg globals[] = {
       {"pcall", protected_call}, {"xpcall", protected_call_with_handler}, {NULL, NULL}};

@@ -59,20 +59,6 @@ void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, in
   lua_settop(L, top);
 }
 
-void tl_close_coroutine(lua_State *L, tl_runtime *rt, lua_State *co, const char *what) {
-  if (tl_reset(rt, co) == LUA_OK) return;
-  if (tl_unwinds(co, rt, -1)) {
-    lua_pop(co, 1);
-    return;
-  }
-  int top = lua_gettop(L);
-  lua_pushstring(L, what);
-  lua_xmove(co, L, 1);
-  lua_pushnil(L);
-  tl_report(L, rt, top + 1, top + 2, top + 3);
-  lua_settop(L, top);
-}
-
 /* Adds to the traceback on top where the task at 1 was spawned, if that is known. */
 static void add_site(lua_State *L, const tl_runtime *rt) {
   tl_debug_site_push(L, rt, 1);

@@ -170,7 +170,8 @@ static int scope_close(lua_State *L) {
   lua_settop(L, 2);
   int misnested = close_scope(L, scope);
   if (timed_out && tl_error_is_cancel(L, scope->rt, 2)) return raise_timeout(L, scope->rt);
-  if (misnested != TIDE_OK && lua_isnil(L, 2))
+  if (misnested != TIDE_OK && lua_isnil(L, 2) &&
+      !tl_is_closing(scope->rt)) /* else: function forms */
     return tl_raise_message(L, scope->rt, misnested, "the scope was left before scopes inside it");
   return 0;
 }

@@ -172,7 +172,11 @@ static int task_kill(lua_State *L) {
   tl_loop(L, task->rt);
   bool live = task->task.state != TIDE_TASK_ENDED;
   if (live && (task == task->rt->current || task->task.state == TIDE_TASK_RUNNING))
-    return tl_raise_message(L, task->rt, TIDE_EINVALID_STATE, "a task cannot kill itself");
+    return tl_raise_message(L, task->rt, TIDE_EINVALID_STATE,
+                            task == task->rt->current
+                                ? "a task cannot kill itself"
+                                : "the task cannot be killed now: it is being killed already, or "
+                                  "kills the one whose cleanup this is");
   if (live) tl_task_kill(L, task);
   lua_pushboolean(L, live);
   return 1;

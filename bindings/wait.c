@@ -53,9 +53,8 @@ static bool is_ours(lua_State *L, const tl_runtime *rt) {
   return ours;
 }
 
-/* Whether the function on top, which is C's, can be suspended in the middle: those of Lua's that
- * can, by name, where they have one, and the originals of what tide replaced. */
-static bool is_transparent(lua_State *L) {
+/* Lua's own can be suspended in the middle, and have no name: globals are tide's. */
+bool tl_is_original(lua_State *L) {
   static const char *const originals[] = {"pcall", "xpcall"};
   int function = lua_gettop(L);
   bool is = false;
@@ -74,7 +73,7 @@ static bool is_transparent(lua_State *L) {
 /* Replaces the function of C's on top by what to call it, or by nil where it is not in the way. Who
  * is called by C only, such as a task's body, has no name. */
 static void name_culprit(lua_State *L, const lua_Debug *ar) {
-  bool transparent = is_transparent(L);
+  bool transparent = tl_is_original(L);
   push_known_name(L);
   const char *name = lua_tostring(L, -1);
   if (name != NULL && strncmp(name, "_G.", 3) == 0) {
@@ -132,16 +131,24 @@ void tl_culprit_push(lua_State *L, const tl_runtime *rt) {
   int level = 1;
   for (const tl_nesting *nesting = rt->nesting;; nesting = nesting->outer) {
     if (!lua_isyieldable(co) && push_culprit_of(L, rt, co, level)) return;
-    if (nesting == NULL) break;
+    if (nesting == NULL || nesting->closing != NULL) break;
     co = nesting->resumer;
     level = 0;
   }
   lua_pushnil(L);
 }
 
+/* What is being closed, further out or here; or NULL. */
+static const char *closing(const tl_runtime *rt) {
+  const tl_nesting *nesting = rt->nesting;
+  while (nesting != NULL && nesting->closing == NULL) nesting = nesting->outer;
+  return nesting != NULL ? nesting->closing : NULL;
+}
+
 static int raise_cannot_wait(lua_State *L, const tl_runtime *rt, const char *name) {
   tl_culprit_push(L, rt);
-  const char *inside = lua_tostring(L, -1);
+  const char *inside = lua_tostring(L, -1), *cleanup = closing(rt);
+  if (cleanup != NULL) tl_close_refused(L);
   if (inside != NULL)
     lua_pushfstring(
         L,
@@ -149,11 +156,8 @@ static int raise_cannot_wait(lua_State *L, const tl_runtime *rt, const char *nam
         "the call, or in a task of its own",
         name, inside);
   else
-    lua_pushfstring(L,
-                    "%s cannot wait here: this is the cleanup of a task that is killed or of a "
-                    "coroutine that is closed, or a call that the host made; do the waiting in a "
-                    "task of its own",
-                    name);
+    lua_pushfstring(L, "%s cannot wait here: this is %s; do the waiting in a task of its own", name,
+                    cleanup != NULL ? cleanup : "a call that the host made");
   return tl_raise_message(L, rt, TIDE_ECANNOT_WAIT, lua_tostring(L, -1));
 }
 
@@ -166,6 +170,7 @@ static int raise_foreign_resume(lua_State *L, const tl_runtime *rt, const char *
 }
 
 void tl_not_woken(lua_State *L, const tl_runtime *rt) {
+  if (tl_is_closing(rt) && rt->nesting->co == L) tl_close_rest(L);
   raise_foreign_resume(L, rt, "a coroutine that waits in a task was resumed by");
 }
 
