@@ -86,14 +86,15 @@ static inline bool child_ended(pid_t child) {
   return false;
 }
 
-/* Sweeps a series; after a crash it goes on with the next point. */
-static inline void sweep(const char *where, series_fn run, const void *series, unsigned stride) {
+/* Sweeps a series from a point on; after a crash it goes on with the next one. */
+static inline void sweep_from(const char *where, series_fn run, const void *series, unsigned first,
+                              unsigned stride) {
   unsigned before = now->points;
   snprintf(now->where, sizeof now->where, "%s", where);
   now->point = 0;
   now->detail[0] = '\0';
   for (int crashes = 0; crashes < 3; crashes++) {
-    unsigned from = now->point == 0 ? 1 : now->point + stride;
+    unsigned from = now->point == 0 ? first : now->point + stride;
     now->complete = false;
     fflush(stdout);
     pid_t child = fork();
@@ -107,6 +108,10 @@ static inline void sweep(const char *where, series_fn run, const void *series, u
     if (child_ended(child) || now->complete) break;
   }
   if (getenv("VERBOSE") != NULL) printf("%-60s %6u\n", where, now->points - before);
+}
+
+static inline void sweep(const char *where, series_fn run, const void *series, unsigned stride) {
+  sweep_from(where, run, series, 1, stride);
 }
 
 /* Of each point, in the child. */
@@ -195,13 +200,14 @@ static const char next_task[] =
 
 static inline void check_runtime(lua_State *L) {
   const tl_runtime *rt = tl_runtime_find(L);
-  const tide_group *background = tide_loop_background(rt->loop);
+  const tl_run *run = &rt->run;
+  unsigned live = tide_loop_background(rt->loop)->live + run->group.live + run->outside.live;
   if (rt->slot_count != rt->slot_capacity)
     point_failed("%d slots are left", rt->slot_capacity - rt->slot_count);
   if (rt->failed != 0) point_failed("a failure was not reported");
   if (rt->reason_count != 0) point_failed("%d reasons are left", rt->reason_count);
-  if (background->live != 0 || rt->watchers.live != 0) point_failed("tasks are counted as live");
-  if (rt->current != NULL || rt->nesting != NULL || rt->running || rt->root != NULL)
+  if (live != 0 || run->watchers.live != 0) point_failed("tasks are counted as live");
+  if (rt->current != NULL || rt->nesting != NULL || run->running || run->root != NULL)
     point_failed("the runtime believes that it runs");
 }
 
