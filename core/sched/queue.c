@@ -124,7 +124,7 @@ static uint32_t take(tide_queue *queue) {
 /* An item is dropped: nobody will say that it is done, unless somebody has. */
 static void discard(tide_queue *queue, uint32_t slot) {
   tide_queue_free(queue, slot);
-  if (queue->unfinished > 0) queue->unfinished--;
+  if (queue->unfinished > 0) tide_queue_task_done(queue);
 }
 
 bool tide_queue_give_back(tide_queue *queue, uint32_t slot) {

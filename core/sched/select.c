@@ -57,6 +57,7 @@ static int park_all(tide_select *select, tide_task *task) {
   for (uint32_t i = 0; i < select->count; i++) {
     int error = select->cases[i].ops->park(&select->cases[i]);
     if (error == TIDE_OK) continue;
+    select->chosen = i;
     while (i-- > 0) select->cases[i].wait.ops->abandon(&select->cases[i].wait);
     return error;
   }
@@ -74,7 +75,8 @@ int tide_select_wait(tide_select *select, tide_task *task) {
   if (select->over) return TIDE_OK;
   if (!tide__wait_enter(task, &select_ops, select)) return TIDE_PENDING;
   int result = attempt_all(select, task);
-  if (result == TIDE_PENDING) return park_all(select, task);
+  if (result == TIDE_PENDING) result = park_all(select, task);
+  if (result == TIDE_PENDING) return result;
   select->over = result == TIDE_OK;
   return tide__wait_over(task, result);
 }

@@ -559,6 +559,50 @@ static void a_getter_that_was_told_of_the_end_puts_nothing_back(void) {
   }
 }
 
+/* What may happen to a queue in which a getter waits, in one turn, in any order. */
+
+enum { TO_PUT, TO_CLOSE_AT_ONCE, TO_CLOSE, TO_JOIN, TO_KILL, EVENTS };
+
+static void close_now(bool immediate) {
+  uint32_t slot;
+  tide_queue_close(&queue, immediate);
+  while (immediate && tide_queue_drop(&queue, &slot)) values[slot] = 0;
+}
+
+/* The getter may have been handed an item, which goes back into the queue or is dropped. */
+static void kill_getter(actor *self) {
+  if (actor_ended(self)) return;
+  bool handed = self->task.state == TIDE_TASK_READY && self->task.outcome == TIDE_OK;
+  if (handed && queue.discarding) values[self->task.wait.value.number] = 0;
+  actor_kill(self);
+}
+
+static void event(actor *self) {
+  BEGIN;
+  if (self->i == TO_PUT && !queue.closed) CHECK_EQ(try_put(7), TIDE_OK);
+  if (self->i == TO_CLOSE_AT_ONCE || self->i == TO_CLOSE) close_now(self->i == TO_CLOSE_AT_ONCE);
+  if (self->i == TO_KILL) kill_getter(&self->world->actors[0]);
+  if (self->i == TO_JOIN) TRY(tide_queue_join(&queue, &self->task));
+  END;
+}
+
+static void nobody_joins_for_ever_in_whatever_order_things_happen(void) {
+  for (int number = 0; number < EVENTS * EVENTS * EVENTS * EVENTS; number++) {
+    world w;
+    open_queue(&w, TIDE_FIFO, 0);
+    spawn(&w, "g", getter);
+    turn(&w);
+    for (int i = 0, rest = number; i < 4; i++, rest /= EVENTS)
+      spawn(&w, "e", event)->i = rest % EVENTS;
+    settle(&w);
+    CHECK(queue.unfinished > 0 || tide_list_empty(&queue.joiners));
+    while (queue.unfinished > queue.count) tide_queue_task_done(&queue); /* what was got */
+    close_now(true);
+    settle(&w);
+    close_queue(&w);
+  }
+}
+
 static void the_queue_takes_back_the_slot_of_a_killed_putter(void) {
   world w;
   open_queue(&w, TIDE_FIFO, 1);
@@ -720,6 +764,7 @@ int main(void) {
   RUN(put_back_in_a_line_it_is_at_the_head);
   RUN(put_back_it_goes_to_the_next_getter);
   RUN(a_getter_that_was_told_of_the_end_puts_nothing_back);
+  RUN(nobody_joins_for_ever_in_whatever_order_things_happen);
   RUN(the_queue_takes_back_the_slot_of_a_killed_putter);
   RUN(it_survives_any_shortage_of_memory);
   RUN(a_producer_may_be_struck_at_any_wait);

@@ -226,6 +226,30 @@ static void without_memory_for_a_timer_nothing_is_left(void) {
   close_sources(&w);
 }
 
+static void timed_second(actor *self) {
+  BEGIN;
+  tide_case *mine = cases[number_of(self)];
+  tide_case_event(&mine[0], &event);
+  tide_case_at(&mine[1], after_ms(self->world, 7));
+  tide_select_init(&selects[number_of(self)], mine, 2);
+  WAIT(wait_for_one(self));
+  say(self, "%d: %u", self->outcome, selects[number_of(self)].chosen);
+  END;
+}
+
+static void the_case_that_has_no_memory_is_the_one_that_fails(void) {
+  world w;
+  world_open(&w);
+  open_sources(&w);
+  w.memory.fail_at = w.memory.allocations + 1;
+  spawn(&w, "s", timed_second);
+  settle(&w);
+  char expected[16];
+  snprintf(expected, sizeof expected, "s %d: 1", TIDE_ENOMEM);
+  CHECK_LOG(&w, expected);
+  close_sources(&w);
+}
+
 /* A victim that selects while others make its cases happen. */
 
 static void repeated_selector(actor *self) {
@@ -282,6 +306,7 @@ int main(void) {
   RUN(a_failing_source_fails_it);
   RUN(a_time_is_a_case);
   RUN(without_memory_for_a_timer_nothing_is_left);
+  RUN(the_case_that_has_no_memory_is_the_one_that_fails);
   RUN(the_task_may_be_struck_at_any_wait);
   return check_summary();
 }
