@@ -170,16 +170,25 @@ static int future_statistics(lua_State *L) {
   return 1;
 }
 
+/* NULL: it was cancelled, and nobody is to hear of what comes too late. */
 static tl_future *check_pending(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tl_future *future = tl_check(L, rt, 1, TL_FUTURE);
+  if (future->future.state == TIDE_FUTURE_CANCELLED) return NULL;
   if (tide_future_ended(&future->future))
     tl_raise_message(L, rt, TIDE_EINVALID_STATE, "the future has its result already");
   return future;
 }
 
+static int set(lua_State *L, tl_future *future, tide_future_state state) {
+  lua_pushboolean(L, future != NULL && tide_future_end(&future->future, state) == TIDE_OK);
+  return 1;
+}
+
+/* future:set_result(...) -> whether it took: false where it was cancelled */
 static int future_set_result(lua_State *L) {
   tl_future *future = check_pending(L);
+  if (future == NULL) return set(L, NULL, TIDE_FUTURE_DONE);
   int count = lua_gettop(L) - 1;
   if (count == 0) {
     future->future.user |= TL_EMPTY;
@@ -189,18 +198,18 @@ static int future_set_result(lua_State *L) {
     future->future.user |= TL_PACKED;
   }
   lua_setiuservalue(L, 1, 1);
-  tide_future_end(&future->future, TIDE_FUTURE_DONE);
-  return 0;
+  return set(L, future, TIDE_FUTURE_DONE);
 }
 
+/* future:set_error(error) -> as set_result */
 static int future_set_error(lua_State *L) {
   tl_future *future = check_pending(L);
   luaL_checkany(L, 2);
+  if (future == NULL) return set(L, NULL, TIDE_FUTURE_FAILED);
   lua_settop(L, 2);
   future->future.user |= TL_BARE;
   lua_setiuservalue(L, 1, 1);
-  tide_future_end(&future->future, TIDE_FUTURE_FAILED);
-  return 0;
+  return set(L, future, TIDE_FUTURE_FAILED);
 }
 
 static int future_cancel(lua_State *L) {

@@ -4,11 +4,12 @@
 
 static tide_join *check_join(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_JOIN); }
 
-/* join(list, forward) -> join; `forward`: cancelling who waits cancels the members */
+/* join(list, forward[, force]) -> join; `forward`: who waits and is cancelled gives the members up;
+ * `force`: also those for which others wait */
 static int new_join(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   luaL_checktype(L, 1, LUA_TTABLE);
-  bool forward = lua_toboolean(L, 2);
+  bool forward = lua_toboolean(L, 2), force = lua_toboolean(L, 3);
   uint32_t count = (uint32_t)lua_rawlen(L, 1);
   lua_settop(L, 1);
   for (uint32_t i = 1; i <= count; i++) {
@@ -20,6 +21,7 @@ static int new_join(lua_State *L) {
   tide_join *join = tl_object_new(L, rt, TL_JOIN, tide_join_size(count), 1);
   lua_createtable(L, (int)count, 0); /* keeps them alive, whatever becomes of the list */
   tide_join_init(join, rt->loop, count, forward);
+  join->force = force;
   for (uint32_t i = 1; i <= count; i++) {
     lua_rawgeti(L, 1, i);
     lua_rawseti(L, 3, i);
@@ -35,19 +37,36 @@ static int new_join(lua_State *L) {
   return 1;
 }
 
+/* Takes the next member that has failed, of those that a cancelled waiter has given up. */
+static bool take_failed(tide_join *join, uint32_t *index) {
+  while (join->forward && tide_join_take(join, index))
+    if (join->members[*index].future->state == TIDE_FUTURE_FAILED) return true;
+  return false;
+}
+
 static int next_ended(lua_State *L, int status, lua_KContext ctx) {
   uint32_t index;
   (void)status;
   (void)ctx;
-  tl_outcome(L, tl_rt(L));
-  if (tide_join_take(lua_touserdata(L, 1), &index))
+  tl_runtime *rt = tl_rt(L);
+  tide_join *join = lua_touserdata(L, 1);
+  bool given_up = rt->waking && rt->current->task.outcome == TIDE_ECANCELLED;
+  if (given_up && take_failed(join, &index)) { /* a failure is told before a cancellation */
+    tl_woken(L, rt);
+    lua_pushinteger(L, (lua_Integer)index + 1);
+    lua_pushboolean(L, 1);
+    return 2;
+  }
+  tl_outcome(L, rt);
+  if (tide_join_take(join, &index))
     lua_pushinteger(L, (lua_Integer)index + 1);
   else
     lua_pushnil(L);
   return 1;
 }
 
-/* join:next() -> index of the next member that has ended | nil (waits) */
+/* join:next() -> index of the next member that has ended | nil; or, where a cancelled waiter has
+ * given the members up, that of one that failed, true (waits) */
 static int join_next(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tl_task *task = tl_begin(L, rt);

@@ -212,14 +212,71 @@ describe("what a cancelled task awaits", function()
     assert.are.equal(before, #tide.all_tasks())
   end))
 
-  it("may await the canceller in a ring", run(function()
-    local a, b
-    a = tide.spawn(function() b:await() end)
-    b = tide.spawn(function() a:await() end)
-    turns(2)
-    a:cancel()
-    turns(4)
-    for _, task in ipairs { a, b } do task:kill() end
+  it("may be in a circle with it, of whatever kinds of waits: then all end", run(function()
+    helper.collect_failures() -- of those whose neighbour was cancelled
+    local waits = {
+      function(task) task:await() end,
+      function(task) tide.gather { task } end,
+      function(task) tide.wait_for(task, 60) end,
+      function(task) tide.TaskGroup(function(g) g:spawn(task.await, task) end) end,
+      function(task) tide.TaskGroup(function(g) g:spawn(tide.gather, { task, tide.Future() }) tide.sleep(60) end) end,
+      function(task) tide.select(task) end,
+      function(task) tide.wait { task } end,
+    }
+    for first = 1, #waits do
+      for second = 1, #waits do
+        for struck = 1, 4 do -- a task of the circle, or all
+          local before, tasks = #tide.all_tasks(), {}
+          for i, wait in ipairs { waits[first], waits[second], waits[1] } do
+            tasks[i] = tide.spawn(function() wait(tasks[i % 3 + 1]) end)
+          end
+          turns(4)
+          for i, task in ipairs(tasks) do
+            if i == struck or struck == 4 then task:cancel() end
+          end
+          turns(12)
+          for _, task in ipairs(tasks) do
+            if not task:done() then -- select and wait give up, and hand nothing on
+              assert.are_not.equal(4, struck)
+              assert.are.equal(0, task:cancelling())
+              task:cancel()
+            end
+          end
+          turns(12)
+          for _, task in ipairs(tasks) do assert.is_true(task:done()) end
+          assert.are.equal(before, #tide.all_tasks())
+        end
+      end
+    end
+  end))
+
+  it("may be the task of the group that the waiter is a child of", run(function()
+    for _, wait in ipairs {
+      function(task) task:await() end,
+      function(task) tide.gather { task } end,
+      function(task) tide.gather { task, function() tide.sleep(60) end } end,
+      function(task) tide.TaskGroup(function(g) g:spawn(task.await, task) end) end,
+    } do
+      for _, late in ipairs { 0, 60 } do
+        for _, in_block in ipairs { true, false } do
+          local child
+          local task
+          task = tide.spawn(function()
+            local function body(g)
+              child = g:spawn(wait, task)
+              tide.sleep(late)
+            end
+            if not in_block then return tide.TaskGroup(body) end
+            local g <close> = tide.TaskGroup()
+            body(g)
+          end)
+          turns(3)
+          task:cancel()
+          turns(10)
+          assert.is_true(task:cancelled() and child:cancelled())
+        end
+      end
+    end
   end))
 end)
 

@@ -66,22 +66,52 @@ describe("a Future", function()
     assert.is_true(future:done())
     raises("cancelled", waiter.await, waiter)
     raises("cancelled", future.await, future)
-    raises("invalid_state", future.set_result, future, 1)
   end))
 
-  it("is cancelled with the task that awaits it, unless shielded", run(function()
+  it("says whether a result or an error took: not where it was cancelled", run(function()
+    assert.is_true(tide.Future():set_result())
+    assert.is_true(tide.Future():set_result(1, 2))
+    assert.is_true(tide.Future():set_error "x")
     local future = tide.Future()
-    local waiter = tide.spawn(future.await, future)
-    turns(1)
-    waiter:cancel()
+    future:cancel()
+    assert.is_false(future:set_result(1))
+    assert.is_false(future:set_result())
+    assert.is_false(future:set_error "x")
+    assert.is_false(future:cancel())
     assert.is_true(future:cancelled())
-    future = tide.Future()
-    waiter = tide.spawn(tide.shield, future)
-    turns(1)
-    waiter:cancel()
-    turns(1)
-    assert.is_true(waiter:cancelled())
+    raises("cancelled", future.await, future)
+  end))
+
+  it("stays pending, whoever stops waiting for it, in whatever way", run(function()
+    for _, wait in ipairs {
+      function(future) future:await() end,
+      function(future) tide.shield(future) end,
+      function(future) tide.gather { future } end,
+      function(future) tide.wait { future } end,
+      function(future) tide.race { future, tide.Future() } end,
+      function(future) tide.wait_for(future, 60) end,
+      function(future) tide.select(future) end,
+      function(future) tide.timeout(60, tide.await, future) end,
+      function(future) for _ in tide.as_completed { future } do error "not reached" end end,
+    } do
+      local future = tide.Future()
+      local waiter = tide.spawn(wait, future)
+      local patient = tide.spawn(future.await, future)
+      turns(2)
+      waiter:cancel()
+      tide.wait { waiter }
+      assert.is_true(waiter:cancelled())
+      assert.is_false(future:done())
+      assert.is_true(future:set_result "late")
+      assert.are.equal("late", patient:await())
+    end
+  end))
+
+  it("stays pending where the race that it was in is over", run(function()
+    local future = tide.Future()
+    assert.are.equal(2, tide.race { future, function() tide.sleep(0) end })
     assert.is_false(future:done())
+    future:set_result(1)
   end))
 
   it("can be set outside of tasks", run(function()

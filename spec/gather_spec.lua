@@ -106,6 +106,20 @@ describe("tide.gather", function()
     assert.are.equal(2, cleaned)
   end))
 
+  it("cancelled raises what an entry fails with in its cleanup", run(function()
+    local function worker()
+      local _ <close> = helper.closer(function() error("could not save", 0) end)
+      tide.sleep(5)
+    end
+    for _, return_errors in ipairs { false, true } do
+      local task = tide.spawn(tide.gather, { after(900), worker, return_errors = return_errors })
+      turns(2)
+      task:cancel()
+      assert.are.equal("could not save", helper.fails("could not save", task.await, task))
+      assert.are.equal("failed", task:status())
+    end
+  end))
+
   it("in a cancelled scope leaves nothing running", run(function()
     local ran = 0
     local before = #tide.all_tasks()
@@ -247,6 +261,23 @@ describe("tide.race", function()
     assert.are.equal("cancelled", state)
   end))
 
+  it("cancels its tasks though others wait for them, when it is over and when it is cancelled", run(function()
+    local task = tide.spawn(tide.sleep, 5)
+    local patient = tide.spawn(raises, "cancelled", task.await, task)
+    assert.are.equal(2, tide.race { task, after(2) })
+    assert.is_true(task:cancelled())
+    turns(1)
+    assert.are.equal(task, patient:result().task)
+
+    task = tide.spawn(tide.sleep, 5)
+    patient = tide.spawn(raises, "cancelled", task.await, task)
+    local race = tide.spawn(tide.race, { task })
+    turns(2)
+    race:cancel()
+    turns(3)
+    assert.is_true(race:cancelled() and task:cancelled() and patient:done())
+  end))
+
   it("cancelled cancels all", run(function()
     local a, b = tide.spawn(tide.sleep, 5), tide.spawn(tide.sleep, 5)
     local task = tide.spawn(tide.race, { a, b })
@@ -340,7 +371,7 @@ describe("tide.wait_for", function()
     raises("timeout", tide.wait_for, task, 0.001)
     assert.is_true(task:cancelled())
     raises("timeout", tide.wait_for, future, 0.001)
-    assert.is_true(future:cancelled())
+    assert.is_false(future:done()) -- it is no task
     raises("timeout", tide.wait_for, function() tide.sleep(5) end, 0.001)
   end))
 

@@ -103,6 +103,65 @@ describe("task:await", function()
     tide.sleep(0) -- this one is not
   end))
 
+  it("is given up by one who is cancelled at once where others wait for the task too", run(function()
+    for _, others in ipairs {
+      function(task) return task:await() end,
+      function(task) return tide.shield(task) end,
+      function(task) return tide.gather({ task })[1] end,
+      function(task) return tide.wait({ task })[1]:result() end,
+      function(task)
+        local result
+        for done in tide.as_completed { task } do result = done:result() end
+        return result
+      end,
+      function(task) return select(2, tide.select(task)) end,
+      function(task) return select(2, tide.race { task }) end,
+      function(task) return tide.wait_for(task, 60) end,
+      function(task)
+        local future = tide.Future()
+        task:add_done_callback(function(t) future:set_result(t:result()) end)
+        return future:await()
+      end,
+    } do
+      for _, wait in ipairs {
+        function(task) task:await() end,
+        function(task) tide.gather { task, tide.Future() } end,
+        function(task) tide.wait_for(task, 60) end,
+        function(task) tide.timeout(60, task.await, task) end,
+      } do
+        local go_on = tide.Event()
+        local task = tide.spawn(function()
+          go_on:wait()
+          return "page"
+        end)
+        local patient = tide.spawn(others, task)
+        local hasty = tide.spawn(wait, task)
+        turns(2)
+        hasty:cancel()
+        turns(2)
+        assert.is_true(hasty:cancelled())
+        assert.are.equal(0, task:cancelling())
+        go_on:set()
+        assert.are.equal("page", patient:await())
+      end
+    end
+  end))
+
+  it("hands the cancellation of the last waiter on, once", run(function()
+    local task = tide.spawn(tide.sleep, 5)
+    local waiters = {}
+    for i = 1, 3 do waiters[i] = tide.spawn(task.await, task) end
+    turns(2)
+    for i = 1, 3 do
+      assert.are.equal(0, task:cancelling())
+      waiters[i]:cancel()
+    end
+    assert.are.equal(1, task:cancelling())
+    turns(3)
+    assert.is_true(task:cancelled())
+    for i = 1, 3 do assert.is_true(waiters[i]:cancelled()) end
+  end))
+
   it("cancels the task when the waiter is cancelled", run(function()
     local inner = tide.spawn(tide.sleep, 5)
     local outer = tide.spawn(function() inner:await() end)

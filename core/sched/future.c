@@ -26,14 +26,40 @@ bool tide_future_cancel(tide_future *future) {
   return true;
 }
 
-static void forward(tide_wait *wait) { tide_future_cancel(wait->source); }
+static void forward(tide_wait *wait);
+
+/* A future that is no task stays as it is, whoever waits for it. */
+static bool hand_on(tide_wait *wait, int outcome) {
+  return ((const tide_future *)wait->source)->is_task && tide__wait_forwards(wait, outcome);
+}
+
+static bool yes(const tide_wait *wait) {
+  (void)wait;
+  return true;
+}
+
+static tide_task *awaited(tide_wait *wait, const tide_task *last) {
+  return last == NULL ? tide_container(wait->source, tide_task, future) : NULL;
+}
 
 static const tide_wait_ops await_ops = {
+    .name = "await", .abandon = tide__wait_unlink, .cancel = hand_on, .forward = forward};
+
+static const tide_wait_ops given_up_ops = {
     .name = "await",
     .abandon = tide__wait_unlink,
-    .cancel = tide__wait_forwards,
+    .cancel = hand_on,
     .forward = forward,
+    .given_up = yes,
+    .awaits = awaited,
 };
+
+static void forward(tide_wait *wait) {
+  if (tide__future_give_up(wait->source, wait))
+    wait->ops = &given_up_ops;
+  else
+    tide__wait_release(wait);
+}
 
 static const tide_wait_ops shielded_await_ops = {
     .name = "shield",
@@ -52,7 +78,9 @@ int tide_future_wait(tide_future *future, tide_task *task, bool shielded) {
 tide_future *tide_task_awaits(const tide_task *task) {
   const tide_wait *wait = &task->wait;
   if (tide_task_waits_for(task) == NULL) return NULL;
-  return wait->ops == &await_ops || wait->ops == &shielded_await_ops ? wait->source : NULL;
+  bool is =
+      wait->ops == &await_ops || wait->ops == &given_up_ops || wait->ops == &shielded_await_ops;
+  return is ? wait->source : NULL;
 }
 
 /* As a case of select. */

@@ -37,9 +37,11 @@ TIDE_API int tide_future_end(tide_future *future, tide_future_state state);
 TIDE_API bool tide_future_cancel(tide_future *future);
 
 /* (waits) Parks `task` until the future has ended: the outcome is TIDE_OK in whatever state it
- * then is. If the task is cancelled meanwhile, `shielded` waits end at once with TIDE_ECANCELLED;
- * the others cancel the future, and go on waiting for it to end. TIDE_EINVALID_STATE where a task
- * would wait for itself. */
+ * then is. If the task is cancelled meanwhile, the wait ends at once with TIDE_ECANCELLED, but for
+ * one that is not `shielded`, of another task for which nobody else waits: that is cancelled, and
+ * the wait goes on until it has ended. (Whoever else is in `waiters` counts. Tasks that would so
+ * wait for each other in a circle do not.) Futures that are no tasks stay as they are.
+ * TIDE_EINVALID_STATE where a task would wait for itself. */
 TIDE_API int tide_future_wait(tide_future *future, tide_task *task, bool shielded);
 
 /* The future whose end the task waits for (not as a case of select), or NULL. */

@@ -21,10 +21,22 @@ static bool stay(tide_wait *wait, int outcome) {
   return outcome == TIDE_ECANCELLED;
 }
 
+/* The children: no end of a group without theirs. */
+static tide_task *awaits(tide_wait *wait, const tide_task *last) {
+  tide_group *group = wait->source;
+  tide_list *link = last == NULL ? group->scope.children.next : last->own.link.next;
+  for (; link != &group->scope.children; link = link->next) {
+    tide_scope *scope = tide_container(link, tide_scope, link);
+    if (scope->task != NULL && scope == &scope->task->own) return scope->task;
+  }
+  return NULL;
+}
+
 static const tide_wait_ops idle_ops = {
     .name = "TaskGroup",
     .abandon = tide__wait_unlink,
     .cancel = stay,
+    .awaits = awaits,
 };
 
 static const tide_wait_ops few_ops = {.name = "TaskGroup", .abandon = tide__wait_unlink};
@@ -52,7 +64,10 @@ static void wake_idle(tide_group *group) {
 int tide_group_wait(tide_group *group, tide_task *task) {
   task->wait.ops = &idle_ops;
   task->wait.source = group;
-  return group->live == 0 ? tide__wait_skip(task) : park(group, task, 0);
+  if (group->live == 0) return tide__wait_skip(task);
+  int result = park(group, task, 0);
+  if (result == TIDE_PENDING && tide_scope_cancelled(&task->own)) tide__look_for_circle(task);
+  return result;
 }
 
 int tide_group_wait_few(tide_group *group, tide_task *task, uint32_t few) {

@@ -12,9 +12,12 @@ void tide_join_init(tide_join *join, tide_loop *loop, uint32_t members, bool for
   join->order = (uint32_t *)(void *)&join->members[members];
 }
 
+/* How many members are waited for. */
+static uint32_t pending(const tide_join *join) { return join->count - join->ended - join->left; }
+
 static void wake_waiter(tide_join *join) {
   tide_wait *waiter = join->waiter;
-  if (waiter == NULL || (join->draining && join->ended < join->count)) return;
+  if (waiter == NULL || (join->draining && pending(join) > 0)) return;
   join->waiter = NULL;
   tide__wait_end(waiter, join->draining ? TIDE_ECANCELLED : TIDE_OK);
 }
@@ -27,8 +30,10 @@ static void member_ended(tide_wait *wait, int outcome) {
   wake_waiter(join);
 }
 
+static bool given_up(const tide_wait *wait) { return ((const tide_join *)wait->source)->draining; }
+
 static const tide_wait_ops member_ops = {
-    .name = "join", .abandon = tide__wait_unlink, .ended = member_ended};
+    .name = "join", .abandon = tide__wait_unlink, .ended = member_ended, .given_up = given_up};
 
 void tide_join_add(tide_join *join, tide_future *future) {
   tide_join_member *member = &join->members[join->count++];
@@ -59,16 +64,45 @@ static bool cancelled(tide_wait *wait, int outcome) {
   return join->forward && tide__wait_forwards(wait, outcome);
 }
 
+static bool is_pending(const tide_join_member *member) {
+  return !tide_list_empty(&member->wait.in.link);
+}
+
+/* Whether it was cancelled, and is waited for. */
+static bool give_up(const tide_join *join, const tide_join_member *member) {
+  if (join->force && member->future->is_task) return tide_future_cancel(member->future);
+  return tide__future_give_up(member->future, &member->wait);
+}
+
+/* Gives the members up. Those for which others wait, and futures that are no tasks, are let go of;
+ * the ends of the others are waited for. */
 static void forward(tide_wait *wait) {
   tide_join *join = wait->source;
   join->draining = true;
-  for (uint32_t i = 0; i < join->count; i++) tide_future_cancel(join->members[i].future);
+  for (uint32_t i = 0; i < join->count; i++) {
+    tide_join_member *member = &join->members[i];
+    if (!is_pending(member) || give_up(join, member)) continue;
+    tide_list_remove(&member->wait.in.link);
+    join->left++;
+  }
+  if (pending(join) == 0) tide__wait_release(wait);
+}
+
+/* The tasks that a join which has given up waits for. */
+static tide_task *awaits(tide_wait *wait, const tide_task *last) {
+  tide_join *join = wait->source;
+  if (last == NULL) join->looked_at = 0;
+  while (join->draining && join->looked_at < join->count) {
+    const tide_join_member *member = &join->members[join->looked_at++];
+    if (is_pending(member)) return tide_container(member->future, tide_task, future);
+  }
+  return NULL;
 }
 
 static const tide_wait_ops wait_ops = {
-    .name = "await", .abandon = leave, .cancel = cancelled, .forward = forward};
+    .name = "await", .abandon = leave, .cancel = cancelled, .forward = forward, .awaits = awaits};
 
-/* In a cancelled scope: the members are cancelled, and their end is awaited all the same. */
+/* In a cancelled scope: the members are given up all the same. */
 static int hand_on(tide_join *join, tide_task *task) {
   task->wait.ops = &wait_ops;
   task->wait.source = join;
@@ -81,17 +115,17 @@ static int hand_on(tide_join *join, tide_task *task) {
 
 int tide_join_wait(tide_join *join, tide_task *task) {
   bool busy = join->waiter != NULL;
-  if (join->forward && !busy && join->ended < join->count && tide_task_cancelled(task))
+  if (join->forward && !busy && pending(join) > 0 && tide_task_cancelled(task))
     return hand_on(join, task);
   if (!tide__wait_enter(task, &wait_ops, join)) return TIDE_PENDING;
   if (busy) return tide__wait_over(task, TIDE_EBUSY);
   if (join->taken < join->ended) return tide__wait_skip(task);
-  if (join->ended == join->count) return tide__wait_over(task, TIDE_EINVALID_STATE);
+  if (pending(join) == 0) return tide__wait_over(task, TIDE_EINVALID_STATE);
   join->waiter = &task->wait;
   return tide__task_park(task);
 }
 
 void tide_join_term(tide_join *join) {
   for (uint32_t i = 0; i < join->count; i++) tide_list_remove(&join->members[i].wait.in.link);
-  join->count = join->ended = join->taken = 0;
+  join->count = join->ended = join->taken = join->left = 0;
 }

@@ -15,11 +15,14 @@ typedef struct tide_join_member {
 typedef struct tide_join {
   tide_loop *loop;            /* where */
   tide_wait *waiter;          /* who is in tide_join_wait, or NULL */
-  bool forward;               /* cancelling the waiter cancels the members */
-  bool draining;              /* it did; the waiter wakes when all have ended */
+  bool forward;               /* a cancelled waiter gives the members up */
+  bool force;                 /* also tasks for which others wait; to be set after tide_join_init */
+  bool draining;              /* it did; it wakes when those that it cancelled have ended */
   uint32_t count;             /* members added */
   uint32_t ended;             /* how many of them have ended */
   uint32_t taken;             /* how many of those tide_join_take gave out */
+  uint32_t left;              /* how many it let go of */
+  uint32_t looked_at;         /* while circles of tasks that wait for each other are looked for */
   uint32_t *order;            /* the indices of those that ended, in that order */
   tide_join_member members[]; /* room for as many as tide_join_size was told */
 } tide_join;
@@ -35,9 +38,10 @@ TIDE_API void tide_join_add(tide_join *join, tide_future *future);
 /* Takes the index (from 0) of the next member that has ended. False where there is none yet. */
 TIDE_API bool tide_join_take(tide_join *join, uint32_t *index);
 
-/* (waits) Until tide_join_take gives something; with `forward`, a cancelled waiter cancels the
- * members and ends, with TIDE_ECANCELLED, when all have ended. TIDE_EINVALID_STATE: nothing is
- * left to wait for. TIDE_EBUSY: another task waits already. */
+/* (waits) Until tide_join_take gives something; with `forward`, a cancelled waiter gives up the
+ * members by the rule of tide_future_wait, and ends, with TIDE_ECANCELLED, when those that were
+ * cancelled have ended; tide_join_take gives them. TIDE_EINVALID_STATE: nothing is left to wait
+ * for. TIDE_EBUSY: another task waits already. */
 TIDE_API int tide_join_wait(tide_join *join, tide_task *task);
 
 /* Lets go of the members that have not ended. */

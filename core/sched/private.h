@@ -18,37 +18,38 @@ struct tide_loop {
   tide_allocator allocator; /* where all memory comes from */
   tide_time now;            /* the clock as read after the last poll */
   tide_time ahead;          /* of the real clock, modulo 2^64: what virtual time has added */
-  tide_time threshold;   /* of quiet before virtual time jumps, where descriptors are waited for */
-  uint64_t seed;         /* state of the generator that shuffles batches; 0: they are not */
-  bool virtual_clock;    /* time jumps to the next deadline instead of passing */
-  bool stirred;          /* a descriptor had an event in this poll */
-  bool turning;          /* inside tide_loop_turn or tide_loop_run */
-  bool stopping;         /* tide_loop_stop was called */
-  bool over;             /* the future has ended that tide_loop_run waits for */
-  bool forwarding;       /* tide__cancel_forward is at work */
-  bool rolling;          /* inside tide_loop_run: a turn may follow the last without return */
-  bool due;              /* the loop is to be polled at this turn's end */
-  tide_wait until;       /* of tide_loop_run, for the future whose end ends it */
-  uint32_t stride;       /* steps between two looks at the clock */
-  uint32_t left;         /* of those, to the next */
-  tide_time checked;     /* when it was looked at last */
-  tide_time longest;     /* span between two looks with steps in between */
-  uint64_t steps;        /* made before the last look */
-  tide_time polled;      /* when the last poll ended, by the real clock */
-  uint32_t holds;        /* what outside can wake a task: tide_loop_hold */
-  bool cancellable;      /* and whoever sleeps without end may be cancelled */
-  tide_list endless;     /* waits of those who do */
-  uint64_t last_id;      /* of a task */
-  uint64_t live;         /* tasks that have been spawned and have not ended */
-  uint64_t turns;        /* completed */
-  tide_task *current;    /* the task inside its step, or NULL */
-  tide_wait *forwards;   /* waits about to hand cancellation on, through value.pointer */
-  tide_list ready;       /* tasks to run in the next turn, through wait.in.link */
-  tide_list batch;       /* tasks still to run in this turn */
-  tide_list deferred;    /* tide_defer: what is to be done when this turn ends */
-  tide_heap timers;      /* all deadlines */
-  tide_group background; /* tasks that belong to no other group */
-  tide_list attachments; /* what other layers keep for this loop; freed from the last on */
+  tide_time threshold; /* of quiet before virtual time jumps, where descriptors are waited for */
+  uint64_t seed;       /* state of the generator that shuffles batches; 0: they are not */
+  bool virtual_clock;  /* time jumps to the next deadline instead of passing */
+  bool stirred;        /* a descriptor had an event in this poll */
+  bool turning;        /* inside tide_loop_turn or tide_loop_run */
+  bool stopping;       /* tide_loop_stop was called */
+  bool over;           /* the future has ended that tide_loop_run waits for */
+  bool forwarding;     /* tide__cancel_forward is at work */
+  bool rolling;        /* inside tide_loop_run: a turn may follow the last without return */
+  bool due;            /* the loop is to be polled at this turn's end */
+  tide_wait until;     /* of tide_loop_run, for the future whose end ends it */
+  uint32_t stride;     /* steps between two looks at the clock */
+  uint32_t left;       /* of those, to the next */
+  tide_time checked;   /* when it was looked at last */
+  tide_time longest;   /* span between two looks with steps in between */
+  uint64_t steps;      /* made before the last look */
+  tide_time polled;    /* when the last poll ended, by the real clock */
+  uint32_t holds;      /* what outside can wake a task: tide_loop_hold */
+  bool cancellable;    /* and whoever sleeps without end may be cancelled */
+  tide_list endless;   /* waits of those who do */
+  uint64_t last_id;    /* of a task */
+  uint64_t live;       /* tasks that have been spawned and have not ended */
+  uint64_t turns;      /* completed */
+  tide_task *current;  /* the task inside its step, or NULL */
+  tide_wait *forwards; /* waits about to hand cancellation on, through value.pointer */
+  tide_wait *last_forward; /* the last of those */
+  tide_list ready;         /* tasks to run in the next turn, through wait.in.link */
+  tide_list batch;         /* tasks still to run in this turn */
+  tide_list deferred;      /* tide_defer: what is to be done when this turn ends */
+  tide_heap timers;        /* all deadlines */
+  tide_group background;   /* tasks that belong to no other group */
+  tide_list attachments;   /* what other layers keep for this loop; freed from the last on */
   struct tide__shared *io; /* io/shared.h's attachment, or NULL while nothing needed it */
 };
 
@@ -66,8 +67,25 @@ bool tide__time_has_come(tide_loop *loop, tide_time when);
 /* scope.c */
 void tide__scope_attach(tide_scope *scope, tide_scope *parent);
 void tide__scope_move(tide_scope *scope, tide_scope *parent);
+
+/* forward.c */
+
+/* Hands on the cancellation of all whose waits noted that they want it: to be called after whatever
+ * cancels, before anybody runs. */
 void tide__cancel_forward(tide_loop *loop);
-bool tide__wait_forwards(tide_wait *wait, int outcome); /* a `cancel` for ops with `forward` */
+
+/* A `cancel` for ops with `forward`: notes it. */
+bool tide__wait_forwards(tide_wait *wait, int outcome);
+
+/* `self`, which waits for the future, gives it up: a task for which nobody else waits is cancelled.
+ * Whether it was: then `self` goes on waiting for its end. */
+bool tide__future_give_up(tide_future *future, const tide_wait *self);
+
+/* Ends a wait that had given up, and would have waited on. */
+void tide__wait_release(tide_wait *wait);
+
+/* The task, which has begun to wait for others' ends, may have made a circle. */
+void tide__look_for_circle(tide_task *task);
 
 /* task.c */
 void tide__task_wake(tide_task *task, int outcome);

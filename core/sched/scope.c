@@ -114,25 +114,6 @@ bool tide_scope_uncancel(tide_scope *scope) {
   return true;
 }
 
-void tide__cancel_forward(tide_loop *loop) {
-  if (loop->forwarding) return;
-  loop->forwarding = true;
-  tide_wait *wait;
-  while ((wait = loop->forwards) != NULL) {
-    loop->forwards = wait->value.pointer;
-    wait->ops->forward(wait);
-  }
-  loop->forwarding = false;
-}
-
-bool tide__wait_forwards(tide_wait *wait, int outcome) {
-  if (outcome != TIDE_ECANCELLED) return false;
-  tide_loop *loop = wait->task->loop;
-  wait->value.pointer = loop->forwards;
-  loop->forwards = wait;
-  return true;
-}
-
 tide_scope *tide_scope_next(const tide_scope *top, const tide_scope *scope) {
   if (!tide_list_empty(&scope->children))
     return tide_container(scope->children.next, tide_scope, link);

@@ -27,8 +27,14 @@ typedef struct tide_wait_ops {
   /* The wait has ended with `outcome` (TIDE_ECANCELLED: or was abandoned for good), and its task
    * will never see it: give back what it was given. */
   void (*reject)(tide_wait *wait, int outcome);
-  /* Called by tide__cancel_forward for a wait that hands cancellation on to what it waits for. */
+  /* For waits that hand cancellation on to what they wait for (forward.c): does so. */
   void (*forward)(tide_wait *wait);
+  /* In a future's list: whether it has given up, and only waits on for the future's end. NULL: it
+   * has not. */
+  bool (*given_up)(const tide_wait *wait);
+  /* The first task, or the one after `last`, without whose end this wait will not end, whatever is
+   * asked of it; NULL past the last. NULL: it can be told to end at any time. */
+  tide_task *(*awaits)(tide_wait *wait, const tide_task *last);
   /* For waits without a task: called instead of waking one. Must not run user code. */
   void (*ended)(tide_wait *wait, int outcome);
 } tide_wait_ops;

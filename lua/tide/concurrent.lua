@@ -74,8 +74,8 @@ function tide.gather(list)
   local results, get = {}, return_errors and result_or_error or first_result
   local pending <close> = join(futures, true)
   for _ = 1, #futures do
-    local i = pending:next()
-    results[i] = get(futures[i])
+    local i, given_up = pending:next()
+    results[i] = (given_up and first_result or get)(futures[i])
   end
   return results
 end
@@ -114,19 +114,26 @@ end
 -- The to-be-closed value of a race: `first` has won, if the race came so far.
 local Race = {}
 
--- Cancels and awaits the others. What they failed with nobody else sees. A killed task cannot wait.
+-- Cancels and awaits the other tasks, whoever else waits for them; Futures stay as they are. What they
+-- failed with nobody else sees. A killed task cannot wait.
 function Race:__close()
+  local losers = {}
   for i, future in ipairs(self.futures) do
-    if i ~= self.first then future:cancel("lost the race") end
+    if i ~= self.first and type_of(future) == "Task" then
+      future:cancel("lost the race")
+      losers[#losers + 1] = future
+    end
   end
   if is_yieldable() then
     shield_call(function()
-      while self.members:next() do end -- luacheck: ignore 542
+      for _, task in ipairs(losers) do
+        while not task:done() do self.members:next() end
+      end
     end)
   end
   self.members:close()
-  for i, future in ipairs(self.futures) do
-    if i ~= self.first and has_failed(future) then spawn(await, future) end -- which reports it
+  for _, task in ipairs(losers) do
+    if has_failed(task) then spawn(await, task) end -- which reports it
   end
 end
 
@@ -136,7 +143,7 @@ function tide.race(list)
   local entries = checked(list, "race", "")
   if #entries == 0 then check.fail(1, "race", "nothing to race", 2) end
   local futures = start(entries)
-  local race <close> = setmetatable({ futures = futures, members = join(futures, true), first = nil }, Race)
+  local race <close> = setmetatable({ futures = futures, members = join(futures, true, true), first = nil }, Race)
   race.first = race.members:next()
   return race.first, futures[race.first]:result()
 end
