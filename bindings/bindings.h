@@ -13,6 +13,7 @@
 
 #include "interrupt.h"
 #include "run.h"
+#include "slots.h"
 #include "tide.h"
 
 #define TL_UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -102,9 +103,7 @@ struct tl_runtime {
   int classes[TL_CLASS_COUNT];            /* registry references of the metatables */
   int tables[TL_TABLE_COUNT];             /* registry references */
   void (*release[TL_CLASS_COUNT])(tl_runtime *, void *); /* of owned.h's classes; or NULL */
-  int *slots;                                            /* free slots of TL_LIVE */
-  int slot_count;                                        /* how many are free */
-  int slot_capacity; /* room in `slots`: the number of slots there are */
+  tl_slots slots;                                        /* of TL_LIVE */
   int handle_count;  /* callbacks in slots; the other slots in use are tasks' */
   int pool_count;    /* coroutines in TL_POOL */
   int pool_capacity; /* places in TL_POOL */
@@ -169,15 +168,7 @@ static inline tl_runtime *tl_rt(lua_State *L) {
   return (tl_runtime *)lua_touserdata(L, lua_upvalueindex(1));
 }
 
-/* runtime.c */
-tl_runtime *tl_runtime_open(lua_State *L); /* creates it and anchors it; [-0, +0, m e] */
-/* No task runs any more, no object is usable. Harmless the second time; raises nothing. */
-void tl_runtime_end(lua_State *L, tl_runtime *rt);
-/* Keeps the value on top, which is popped, in the registry: under `reference`, or, where that is 0,
- * a new one. Returns which. What the runtime keeps there it keeps to the end of the state. */
-int tl_anchor(lua_State *L, int reference);
-tl_runtime *tl_runtime_find(lua_State *L); /* from the registry, or NULL */
-void tl_table_push(lua_State *L, const tl_runtime *rt, tl_table table);
+/* slots.c */
 int tl_slot_find(lua_State *L, tl_runtime *rt); /* the next tl_slot_take's; [-0, +0, m] */
 void tl_slot_take(lua_State *L,
                   tl_runtime *rt); /* anchors the value on top, pops it; [-1, +0, -] */
@@ -190,6 +181,19 @@ bool tl_live_push(lua_State *L, const tl_runtime *rt, int *slot);
 
 /* The same for tasks that have not ended; NULL past the last. */
 tl_task *tl_live_task_push(lua_State *L, const tl_runtime *rt, int *slot);
+/* handle.c, for slots.c: the callback is in that slot now */
+void tl_handle_move(void *handle, int slot);
+
+/* runtime.c */
+tl_runtime *tl_runtime_open(lua_State *L); /* creates it and anchors it; [-0, +0, m e] */
+/* No task runs any more, no object is usable. Harmless the second time; raises nothing. */
+void tl_runtime_end(lua_State *L, tl_runtime *rt);
+/* Keeps the value on top, which is popped, in the registry: under `reference`, or, where that is 0,
+ * a new one. Returns which. What the runtime keeps there it keeps to the end of the state. */
+int tl_anchor(lua_State *L, int reference);
+tl_runtime *tl_runtime_find(lua_State *L); /* from the registry, or NULL */
+void tl_table_push(lua_State *L, const tl_runtime *rt, tl_table table);
+void tl_table_replace(lua_State *L, tl_runtime *rt, tl_table table); /* pops it; needs no memory */
 void tl_hook_push(lua_State *L, const tl_runtime *rt, const char *name);
 void tl_hook_set(lua_State *L, const tl_runtime *rt, const char *name); /* pops it off the top */
 

@@ -15,6 +15,8 @@ static void free_slot(tl_runtime *rt, int slot) {
   rt->handle_count--;
 }
 
+void tl_handle_move(void *handle, int slot) { ((tl_handle *)handle)->slot = slot; }
+
 static void end_handle(tl_handle *handle) {
   int slot = handle->slot;
   handle->slot = 0;

@@ -53,10 +53,7 @@ void tl_runtime_end(lua_State *L, tl_runtime *rt) {
     rt->metatables[class] = &rt->loop; /* none has this address */
     rt->last[class] = NULL;
   }
-  tide_free(tide_loop_allocator(rt->loop), rt->slots,
-            (size_t)rt->slot_capacity * sizeof *rt->slots);
-  rt->slots = NULL;
-  rt->slot_count = rt->slot_capacity = 0;
+  tl_slots_term(&rt->slots, rt->loop);
   tide_loop_free(rt->loop);
   rt->loop = NULL;
 }
@@ -122,6 +119,7 @@ tl_runtime *tl_runtime_open(lua_State *L) {
   new_box(L, rt);
   rt->loop = tide_loop_new(hosts_allocator(L));
   if (rt->loop == NULL) luaL_error(L, "tide: cannot create an event loop");
+  tl_slots_init(&rt->slots);
   tide_defer_init(&rt->reporter, tl_report_failed);
   tl_run_init(&rt->run, rt->loop);
   return rt;
@@ -149,6 +147,15 @@ void tl_table_push(lua_State *L, const tl_runtime *rt, tl_table table) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tables[table]);
 }
 
+void tl_table_replace(lua_State *L, tl_runtime *rt, tl_table table) {
+  if (table == TL_LIVE) {
+    lua_pushvalue(L, -1);
+    lua_xmove(L, rt->box, 1);
+    lua_replace(rt->box, 1);
+  }
+  lua_rawseti(L, LUA_REGISTRYINDEX, rt->tables[table]);
+}
+
 void tl_hook_set(lua_State *L, const tl_runtime *rt, const char *name) {
   tl_table_push(L, rt, TL_HOOKS);
   lua_insert(L, -2);
@@ -160,69 +167,4 @@ void tl_hook_push(lua_State *L, const tl_runtime *rt, const char *name) {
   tl_table_push(L, rt, TL_HOOKS);
   lua_getfield(L, -1, name);
   lua_remove(L, -2);
-}
-
-/* Doubles the number of slots. New ones get a place in the table at once, so that filling and
- * clearing them later needs no memory. Filling may collect, and a finalizer that spawns come in
- * between: then it has done the work. */
-static void grow_slots(lua_State *L, tl_runtime *rt) {
-  int old = rt->slot_capacity;
-  int capacity = old == 0 ? 16 : old * 2;
-  luaL_argcheck(L, capacity > old, 1, "too many tasks");
-  tl_table_push(L, rt, TL_LIVE);
-  for (int slot = old + 1; slot <= capacity && rt->slot_capacity == old; slot++) {
-    lua_pushboolean(L, 0);
-    lua_rawseti(L, -2, slot);
-  }
-  lua_pop(L, 1);
-  if (rt->slot_capacity != old) return;
-  int *slots = tide_resize(tide_loop_allocator(rt->loop), rt->slots, (size_t)old * sizeof *slots,
-                           (size_t)capacity * sizeof *slots);
-  if (slots == NULL) {
-    luaL_error(L, "not enough memory");
-    return;
-  }
-  rt->slots = slots;
-  rt->slot_capacity = capacity;
-  for (int slot = capacity; slot > old; slot--) rt->slots[rt->slot_count++] = slot;
-}
-
-int tl_slot_find(lua_State *L, tl_runtime *rt) {
-  while (rt->slot_count == 0) grow_slots(L, rt);
-  return rt->slots[rt->slot_count - 1];
-}
-
-void tl_slot_take(lua_State *L, tl_runtime *rt) {
-  int slot = rt->slots[--rt->slot_count];
-  lua_xmove(L, rt->box, 1);
-  lua_rawseti(rt->box, 1, slot);
-}
-
-void tl_slot_free(tl_runtime *rt, int slot) {
-  lua_pushboolean(rt->box, 0);
-  lua_rawseti(rt->box, 1, slot);
-  rt->slots[rt->slot_count++] = slot;
-}
-
-void tl_slot_push(lua_State *L, const tl_runtime *rt, int slot) {
-  lua_rawgeti(rt->box, 1, slot);
-  lua_xmove(rt->box, L, 1);
-}
-
-bool tl_live_push(lua_State *L, const tl_runtime *rt, int *slot) {
-  while (*slot < rt->slot_capacity) {
-    tl_slot_push(L, rt, ++*slot);
-    if (lua_toboolean(L, -1)) return true;
-    lua_pop(L, 1);
-  }
-  return false;
-}
-
-tl_task *tl_live_task_push(lua_State *L, const tl_runtime *rt, int *slot) {
-  while (tl_live_push(L, rt, slot)) {
-    tl_task *task = tl_test(L, rt, -1, TL_TASK);
-    if (task != NULL && task->task.state != TIDE_TASK_ENDED) return task;
-    lua_pop(L, 1);
-  }
-  return NULL;
 }
