@@ -29,6 +29,7 @@ typedef enum tl_class {
   TL_RWLOCK,
   TL_RWGUARD,
   TL_SEMAPHORE,
+  TL_PERMITS, /* what a semaphore's acquire gives */
   TL_EVENT,
   TL_CONDITION,
   TL_BARRIER,

@@ -5,32 +5,88 @@ static tide_semaphore *check_semaphore(lua_State *L) {
   return tl_check(L, tl_rt(L), 1, TL_SEMAPHORE);
 }
 
-static int acquired(lua_State *L, int status, lua_KContext ctx) {
+/* What acquire gives: so many permits, given back once. */
+typedef struct tl_permits {
+  tide_semaphore *semaphore; /* which the user value keeps alive; NULL: given back */
+  size_t count;
+} tl_permits;
+
+static int acquired(lua_State *L, int status, lua_KContext count) {
   (void)status;
-  (void)ctx;
   tl_outcome(L, tl_rt(L));
-  lua_settop(L, 1);
+  tl_permits *permits = lua_touserdata(L, 2);
+  permits->semaphore = lua_touserdata(L, 1);
+  permits->count = (size_t)count;
+  lua_settop(L, 2);
   return 1;
 }
 
-/* semaphore:acquire() -> semaphore (waits) */
+static size_t check_permits(lua_State *L) {
+  return lua_isnoneornil(L, 2) ? 1 : tl_check_count(L, 2, 1);
+}
+
+/* semaphore:acquire([k]) -> guard (waits) */
 static int semaphore_acquire(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tl_task *task = tl_begin(L, rt);
   if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   tide_semaphore *semaphore = check_semaphore(L);
-  return tl_finish(L, rt, tide_semaphore_acquire(semaphore, &task->task), 0, acquired);
+  size_t count = check_permits(L);
+  lua_settop(L, 1);
+  tl_object_new(L, rt, TL_PERMITS, sizeof(tl_permits), 1);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, 2, 1);
+  int result = tide_semaphore_acquire(semaphore, &task->task, count);
+  if (TL_UNLIKELY(result == TIDE_ELIMIT))
+    return tl_raise_message(L, rt, result, "the semaphore never has so many permits");
+  return tl_finish(L, rt, result, (lua_KContext)count, acquired);
 }
 
+/* semaphore:try_acquire([k]) -> whether there were so many */
 static int semaphore_try_acquire(lua_State *L) {
-  lua_pushboolean(L, tide_semaphore_try(check_semaphore(L)));
+  tide_semaphore *semaphore = check_semaphore(L);
+  size_t count = check_permits(L);
+  if (semaphore->closed) return tl_raise(L, tl_rt(L), TIDE_ECLOSED);
+  lua_pushboolean(L, tide_semaphore_try(semaphore, count));
   return 1;
 }
 
+/* semaphore:release([k]) */
 static int semaphore_release(lua_State *L) {
-  if (tide_semaphore_release(check_semaphore(L)) != TIDE_OK)
-    return tl_raise_message(L, tl_rt(L), TIDE_EINVALID_STATE, "released more often than acquired");
+  tide_semaphore *semaphore = check_semaphore(L);
+  if (tide_semaphore_release(semaphore, check_permits(L)) != TIDE_OK)
+    return tl_raise_message(L, tl_rt(L), TIDE_ELIMIT, "released more often than acquired");
   return 0;
+}
+
+/* semaphore:__close(): what select gave; harmless where all are back */
+static int semaphore_scope_end(lua_State *L) {
+  tide_semaphore_release(check_semaphore(L), 1);
+  return 0;
+}
+
+/* semaphore:close(): who waits, and who comes, raises `closed` */
+static int semaphore_close(lua_State *L) {
+  tide_semaphore_close(check_semaphore(L));
+  return 0;
+}
+
+/* guard:release(), guard:close(), __close: harmless when repeated */
+static int permits_release(lua_State *L) {
+  tl_permits *permits = tl_check(L, tl_rt(L), 1, TL_PERMITS);
+  tide_semaphore *semaphore = permits->semaphore;
+  permits->semaphore = NULL;
+  if (semaphore != NULL) tide_semaphore_release(semaphore, permits->count);
+  return 0;
+}
+
+static int permits_tostring(lua_State *L) {
+  const tl_permits *permits = tl_check(L, tl_rt(L), 1, TL_PERMITS);
+  if (permits->semaphore == NULL)
+    lua_pushliteral(L, "Semaphore guard(released)");
+  else
+    lua_pushfstring(L, "Semaphore guard(%I)", (lua_Integer)permits->count);
+  return 1;
 }
 
 static int semaphore_locked(lua_State *L) {
@@ -47,10 +103,11 @@ static bool is_bounded(const tide_semaphore *semaphore) {
   return semaphore->bound < (size_t)LUA_MAXINTEGER;
 }
 
-/* semaphore:statistics() -> {value=, bound=, tasks_waiting=} */
+/* semaphore:statistics() -> {value=, bound=, tasks_waiting=, closed=} */
 static int semaphore_statistics(lua_State *L) {
   const tide_semaphore *semaphore = check_semaphore(L);
-  lua_createtable(L, 0, 3);
+  lua_createtable(L, 0, 4);
+  tl_set_boolean(L, "closed", semaphore->closed);
   tl_set_integer(L, "value", (lua_Integer)semaphore->permits);
   if (is_bounded(semaphore)) tl_set_integer(L, "bound", (lua_Integer)semaphore->bound);
   tl_set_waiters(L, "tasks_waiting", &semaphore->waiters);
@@ -59,8 +116,8 @@ static int semaphore_statistics(lua_State *L) {
 
 static int semaphore_tostring(lua_State *L) {
   const tide_semaphore *semaphore = check_semaphore(L);
-  lua_pushfstring(L, "%sSemaphore(%I free)", is_bounded(semaphore) ? "Bounded" : "",
-                  (lua_Integer)semaphore->permits);
+  lua_pushfstring(L, "%sSemaphore(%I free%s)", is_bounded(semaphore) ? "Bounded" : "",
+                  (lua_Integer)semaphore->permits, semaphore->closed ? ", closed" : "");
   return 1;
 }
 
@@ -77,16 +134,19 @@ static int new_semaphore(lua_State *L) { return make(L, false); }
 static int new_bounded_semaphore(lua_State *L) { return make(L, true); }
 
 void tl_semaphore_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg methods[] = {{"acquire", semaphore_acquire},
-                                     {"try_acquire", semaphore_try_acquire},
-                                     {"release", semaphore_release},
-                                     {"locked", semaphore_locked},
-                                     {"value", semaphore_value},
-                                     {"statistics", semaphore_statistics},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"acquire", semaphore_acquire},       {"try_acquire", semaphore_try_acquire},
+      {"release", semaphore_release},       {"close", semaphore_close},
+      {"locked", semaphore_locked},         {"value", semaphore_value},
+      {"statistics", semaphore_statistics}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
-      {"__close", semaphore_release}, {"__tostring", semaphore_tostring}, {NULL, NULL}};
+      {"__close", semaphore_scope_end}, {"__tostring", semaphore_tostring}, {NULL, NULL}};
+  static const luaL_Reg guard_methods[] = {
+      {"release", permits_release}, {"close", permits_release}, {NULL, NULL}};
+  static const luaL_Reg guard_metamethods[] = {
+      {"__close", permits_release}, {"__tostring", permits_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_SEMAPHORE, "Semaphore", methods, metamethods);
+  tl_class_new(L, rt, TL_PERMITS, "Semaphore guard", guard_methods, guard_metamethods);
   tl_constructor(L, rt, "Semaphore", TL_SEMAPHORE, new_semaphore);
   tl_constructor(L, rt, "BoundedSemaphore", TL_SEMAPHORE, new_bounded_semaphore);
 }

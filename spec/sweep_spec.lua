@@ -145,6 +145,23 @@ describe("cancelled at every suspension:", function()
     check = function(s) assert.are.equal(2, s.semaphore:value()) end,
   })
 
+  it("Semaphore acquire of several permits", sweep.it {
+    setup = function(s) s.semaphore = tide.BoundedSemaphore(3) end,
+    others = {
+      function(s) local _ <close> = s.semaphore:acquire(2) turns(2) end,
+      function(s) local _ <close> = s.semaphore:acquire(3) turns(3) end,
+      function(s) local _ <close> = s.semaphore:acquire(1) turns(1) end,
+    },
+    subject = function(s)
+      sleep(0)
+      for _ = 1, 2 do
+        local _ <close> = s.semaphore:acquire(2)
+        sleep(0)
+      end
+    end,
+    check = function(s) assert.are.equal(3, s.semaphore:value()) end,
+  })
+
   describe("Condition", function()
     local function setup(s)
       s.lock = tide.Lock()

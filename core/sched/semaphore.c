@@ -7,42 +7,68 @@
 void tide_semaphore_init(tide_semaphore *semaphore, size_t permits, size_t bound) {
   semaphore->permits = permits;
   semaphore->bound = bound;
+  semaphore->closed = false;
   tide_list_init(&semaphore->waiters);
 }
 
-static void give_back(tide_wait *wait, int outcome) {
-  if (outcome == TIDE_OK) tide_semaphore_release(wait->source);
-}
-
-static const tide_wait_ops acquire_ops = {
-    .name = "Semaphore.acquire",
-    .abandon = tide__wait_unlink,
-    .reject = give_back,
-};
-
-int tide_semaphore_acquire(tide_semaphore *semaphore, tide_task *task) {
-  if (!tide__wait_enter(task, &acquire_ops, semaphore)) return TIDE_PENDING;
-  if (tide_semaphore_try(semaphore)) return tide__wait_skip(task);
-  return tide__wait_park(task, &semaphore->waiters);
-}
-
-bool tide_semaphore_try(tide_semaphore *semaphore) {
-  if (semaphore->permits == 0) return false;
-  semaphore->permits--;
+static bool take(tide_semaphore *semaphore, size_t count) {
+  if (semaphore->permits < count) return false;
+  semaphore->permits -= count;
   return true;
 }
 
-int tide_semaphore_release(tide_semaphore *semaphore) {
-  if (tide__park_wake(&semaphore->waiters, TIDE_OK) != NULL) return TIDE_OK;
-  if (semaphore->permits >= semaphore->bound) return TIDE_EINVALID_STATE;
-  semaphore->permits++;
+/* Gives the waiters what they want, in order, as far as it goes. */
+static void serve(tide_semaphore *semaphore) {
+  tide_wait *wait;
+  while ((wait = tide__park_first(&semaphore->waiters)) != NULL &&
+         take(semaphore, (size_t)wait->value.number))
+    tide__park_wake(&semaphore->waiters, TIDE_OK);
+}
+
+static void leave(tide_wait *wait) {
+  tide_list_remove(&wait->in.link);
+  serve(wait->source); /* those behind one that wanted more */
+}
+
+static void give_back(tide_wait *wait, int outcome) {
+  if (outcome == TIDE_OK) tide_semaphore_release(wait->source, (size_t)wait->value.number);
+}
+
+static const tide_wait_ops acquire_ops = {
+    .name = "Semaphore.acquire", .abandon = leave, .reject = give_back};
+
+int tide_semaphore_acquire(tide_semaphore *semaphore, tide_task *task, size_t count) {
+  if (!tide__wait_enter(task, &acquire_ops, semaphore)) return TIDE_PENDING;
+  if (semaphore->closed) return tide__wait_over(task, TIDE_ECLOSED);
+  if (count > semaphore->bound) return tide__wait_over(task, TIDE_ELIMIT);
+  task->wait.value.number = count;
+  if (tide_semaphore_try(semaphore, count)) return tide__wait_skip(task);
+  return tide__wait_park(task, &semaphore->waiters);
+}
+
+bool tide_semaphore_try(tide_semaphore *semaphore, size_t count) {
+  if (semaphore->closed || !tide_list_empty(&semaphore->waiters)) return false;
+  return take(semaphore, count);
+}
+
+int tide_semaphore_release(tide_semaphore *semaphore, size_t count) {
+  if (count > semaphore->bound - semaphore->permits) return TIDE_ELIMIT;
+  semaphore->permits += count;
+  serve(semaphore);
   return TIDE_OK;
+}
+
+void tide_semaphore_close(tide_semaphore *semaphore) {
+  semaphore->closed = true;
+  tide__park_wake_all(&semaphore->waiters, TIDE_ECLOSED);
 }
 
 /* As a case of select. */
 
 static int attempt(tide_case *self) {
-  return tide_semaphore_try(self->wait.source) ? TIDE_OK : TIDE_PENDING;
+  tide_semaphore *semaphore = self->wait.source;
+  if (semaphore->closed) return TIDE_ECLOSED;
+  return tide_semaphore_try(semaphore, 1) ? TIDE_OK : TIDE_PENDING;
 }
 
 static int park(tide_case *self) {
@@ -54,5 +80,5 @@ static int park(tide_case *self) {
 static const tide_case_ops case_ops = {.wait = &acquire_ops, .attempt = attempt, .park = park};
 
 void tide_case_semaphore(tide_case *self, tide_semaphore *semaphore) {
-  *self = (tide_case){.ops = &case_ops, .wait.source = semaphore};
+  *self = (tide_case){.ops = &case_ops, .wait.source = semaphore, .wait.value.number = 1};
 }

@@ -1,6 +1,7 @@
 /* never_waits.c: functions that wait, where they need not: each call counts, also one that fails,
  * so that a task which makes nothing but such calls takes a turn for each 256 of them. All are here
- * that the headers mark (waits), but for tide_task_yield and tide_task_sleep_until, which always wait. */
+ * that the headers mark (waits), but for tide_task_yield and tide_task_sleep_until, which always
+ * wait. */
 #include "script.h"
 
 enum { CALLS = 600 };
@@ -51,7 +52,7 @@ static int lock_free(tide_task *task) {
 }
 
 static int read_free(tide_task *task) { return tide_rwlock_acquire(&rwlock, task, false); }
-static int take_permit(tide_task *task) { return tide_semaphore_acquire(&semaphore, task); }
+static int take_permit(tide_task *task) { return tide_semaphore_acquire(&semaphore, task, 1); }
 static int wait_without_lock(tide_task *task) { return tide_condition_wait(&condition, task); }
 static int meet(tide_task *task) { return tide_barrier_wait(&broken_barrier, task); }
 static int leave_group(tide_task *task) { return tide_group_wait(&group, task); }

@@ -114,7 +114,7 @@ static void what_happens_first_is_chosen(void) {
     open_blocked(&w);
     if (i == 0) put_into(&from);
     if (i == 1) tide_event_set(&event);
-    if (i == 3) tide_semaphore_release(&semaphore);
+    if (i == 3) tide_semaphore_release(&semaphore, 1);
     if (i == 4) tide_future_end(&future, TIDE_FUTURE_DONE);
     if (i == 5) take_from(&to);
     settle(&w);
@@ -130,7 +130,7 @@ static void of_those_that_are_ready_the_first_is_chosen_without_waiting(void) {
   world_open(&w);
   open_sources(&w);
   put_into(&to);
-  tide_semaphore_release(&semaphore);
+  tide_semaphore_release(&semaphore, 1);
   tide_event_set(&event);
   actor *s = spawn(&w, "s", selector);
   settle(&w);
@@ -145,7 +145,7 @@ static void two_that_happen_in_one_turn_take_one_effect(void) {
   open_blocked(&w);
   put_into(&from);
   put_into(&from);
-  tide_semaphore_release(&semaphore);
+  tide_semaphore_release(&semaphore, 1);
   tide_event_set(&event);
   settle(&w);
   CHECK_LOG(&w, "s 0: 0");
@@ -161,7 +161,7 @@ static void several_that_select_are_served_in_order(void) {
   turn(&w);
   turn(&w);
   put_into(&from);
-  tide_semaphore_release(&semaphore);
+  tide_semaphore_release(&semaphore, 1);
   settle(&w);
   CHECK_LOG(&w, "s 0: 0, t 0: 3");
   close_sources(&w);
@@ -268,7 +268,7 @@ static void giver(actor *self) {
   for (; self->i < ITEMS; self->i++) {
     TRY(sleep_ms(self, 2));
     put_into(&from);
-    if (self->i % 2 == 0) tide_semaphore_release(&semaphore);
+    if (self->i % 2 == 0) tide_semaphore_release(&semaphore, 1);
   }
   END;
 }

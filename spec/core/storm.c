@@ -36,7 +36,7 @@ static void drop(actor *self) {
     CHECK_EQ(tide_rwlock_release(&it.rwlock, write), TIDE_OK);
   } else if (self->data == &permit_held) {
     it.permits_out--;
-    CHECK_EQ(tide_semaphore_release(&it.semaphore), TIDE_OK);
+    CHECK_EQ(tide_semaphore_release(&it.semaphore, 1), TIDE_OK);
   }
   self->data = NULL;
 }
@@ -141,7 +141,7 @@ static void sailor(actor *self) {
       WAIT(rest(self));
       drop(self);
     } else if (what == 3) {
-      WAIT(tide_semaphore_acquire(&it.semaphore, &self->task));
+      WAIT(tide_semaphore_acquire(&it.semaphore, &self->task, 1));
       if (self->outcome != TIDE_OK) continue;
       CHECK(++it.permits_out <= 2);
       self->data = &permit_held;

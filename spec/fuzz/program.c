@@ -71,7 +71,7 @@ static void let_go(actor *self) {
     break;
   case PERMIT:
     it.permits_out--;
-    CHECK_EQ(tide_semaphore_release(&it.semaphore), TIDE_OK);
+    CHECK_EQ(tide_semaphore_release(&it.semaphore, 1), TIDE_OK);
     break;
   default:
     break;
@@ -275,7 +275,7 @@ static void runner(actor *self) {
       WAIT(rest(self));
       let_go(self);
     } else if (what == 5) {
-      WAIT(tide_semaphore_acquire(&it.semaphore, &self->task));
+      WAIT(tide_semaphore_acquire(&it.semaphore, &self->task, 1));
       if (self->outcome != TIDE_OK) continue;
       got_it(self, PERMIT);
       WAIT(rest(self));
