@@ -7,7 +7,7 @@ static tide_condition *check_condition(lua_State *L) {
 
 static int raise_not_held(lua_State *L) {
   return tl_raise_message(L, tl_rt(L), TIDE_EINVALID_STATE,
-                          "the task does not hold the condition's lock");
+                          "the task does not hold the condition's lock, or more than once");
 }
 
 static int waited(lua_State *L, int status, lua_KContext ctx) {

@@ -55,11 +55,13 @@ static int lock_locked(lua_State *L) {
 }
 
 /* Errors and a kill close the lock. So does leaving, but results may have filled the stack, and
- * then no metamethod can be called. */
+ * then no metamethod can be called. A re-entrant lock is released by that only, or it would be
+ * twice. */
 static int with_ended(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   (void)ctx;
-  tide_lock_release(lua_touserdata(L, 1), current(tl_rt(L)));
+  tide_lock *lock = lua_touserdata(L, 1);
+  if (!lock->reentrant) tide_lock_release(lock, current(tl_rt(L)));
   return lua_gettop(L) - 1;
 }
 
@@ -85,8 +87,9 @@ static int lock_with(lua_State *L) {
 }
 
 void tl_lock_statistics_push(lua_State *L, tl_runtime *rt, const tide_lock *lock) {
-  lua_createtable(L, 0, 3);
+  lua_createtable(L, 0, 4);
   tl_set_boolean(L, "locked", lock->owner != 0);
+  if (lock->reentrant) tl_set_integer(L, "depth", lock->owner != 0 ? lock->depth : 0);
   tl_set_waiters(L, "tasks_waiting", &lock->waiters);
   tl_task_find(L, rt, lock->owner);
   lua_setfield(L, -2, "owner");
@@ -99,7 +102,9 @@ static int lock_statistics(lua_State *L) {
 }
 
 static int lock_tostring(lua_State *L) {
-  lua_pushfstring(L, "Lock(%s)", check_lock(L)->owner != 0 ? "locked" : "unlocked");
+  const tide_lock *lock = check_lock(L);
+  lua_pushfstring(L, "%s(%s)", lock->reentrant ? "RLock" : "Lock",
+                  lock->owner != 0 ? "locked" : "unlocked");
   return 1;
 }
 
@@ -107,6 +112,13 @@ static int new_lock(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tide_lock *lock = tl_object_new(L, rt, TL_LOCK, sizeof *lock, 0);
   tide_lock_init(lock);
+  return 1;
+}
+
+static int new_rlock(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_lock *lock = tl_object_new(L, rt, TL_LOCK, sizeof *lock, 0);
+  tide_rlock_init(lock);
   return 1;
 }
 
@@ -122,4 +134,5 @@ void tl_lock_open(lua_State *L, tl_runtime *rt) {
       {"__close", lock_close}, {"__tostring", lock_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_LOCK, "Lock", methods, metamethods);
   tl_constructor(L, rt, "Lock", TL_LOCK, new_lock);
+  tl_constructor(L, rt, "RLock", TL_LOCK, new_rlock);
 }

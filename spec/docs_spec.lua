@@ -11,7 +11,7 @@ local reference = {
 
 -- Constructors whose objects have another name in headings than their own in small letters.
 local receivers = {
-  BoundedSemaphore = "semaphore", LifoQueue = "queue", PriorityQueue = "queue", TaskGroup = "group",
+  BoundedSemaphore = "semaphore", LifoQueue = "queue", PriorityQueue = "queue", RLock = "lock", TaskGroup = "group",
 }
 
 local function read(path)

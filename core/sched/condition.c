@@ -59,7 +59,8 @@ static const tide_wait_ops condition_ops = {
 
 int tide_condition_wait(tide_condition *condition, tide_task *task) {
   if (!tide__wait_enter(task, &condition_ops, condition)) return TIDE_PENDING;
-  if (condition->lock->owner != task->id) return tide__wait_over(task, TIDE_EINVALID_STATE);
+  if (condition->lock->owner != task->id || condition->lock->depth > 1)
+    return tide__wait_over(task, TIDE_EINVALID_STATE);
   tide__wait_park(task, &condition->waiters);
   tide_lock_release(condition->lock, task);
   return TIDE_PENDING;

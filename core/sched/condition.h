@@ -14,7 +14,7 @@ typedef struct tide_condition {
 TIDE_API void tide_condition_init(tide_condition *condition, tide_lock *lock);
 
 /* (waits) Releases the lock, waits for a notification, takes the lock again. Whatever the outcome,
- * the task holds the lock. TIDE_EINVALID_STATE where it did not. */
+ * the task holds the lock. TIDE_EINVALID_STATE where it did not, or more than once. */
 TIDE_API int tide_condition_wait(tide_condition *condition, tide_task *task);
 
 /* Wakes up to `count` of the longest waiters. TIDE_EINVALID_STATE where `task` does not hold the

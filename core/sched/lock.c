@@ -6,14 +6,20 @@
 #include "relock.h"
 
 void tide_lock_init(tide_lock *lock) {
-  lock->owner = 0;
+  *lock = (tide_lock){.owner = 0};
   tide_list_init(&lock->waiters);
+}
+
+void tide_rlock_init(tide_lock *lock) {
+  tide_lock_init(lock);
+  lock->reentrant = true;
 }
 
 /* Gives the lock to the longest waiter, whose value holds the outcome it is to see. */
 static void pass_on(tide_lock *lock) {
   tide_wait *wait = tide__park_first(&lock->waiters);
   lock->owner = wait != NULL ? wait->task->id : 0;
+  lock->depth = 1;
   if (wait != NULL) tide__park_wake(&lock->waiters, (int)wait->value.integer);
 }
 
@@ -29,21 +35,27 @@ static const tide_wait_ops acquire_ops = {
 
 int tide_lock_acquire(tide_lock *lock, tide_task *task) {
   if (!tide__wait_enter(task, &acquire_ops, lock)) return TIDE_PENDING;
-  if (lock->owner == task->id) return tide__wait_over(task, TIDE_EINVALID_STATE);
+  if (lock->owner == task->id && !lock->reentrant)
+    return tide__wait_over(task, TIDE_EINVALID_STATE);
   if (tide_lock_try(lock, task)) return tide__wait_skip(task);
   task->wait.value.integer = TIDE_OK;
   return tide__wait_park(task, &lock->waiters);
 }
 
 bool tide_lock_try(tide_lock *lock, tide_task *task) {
+  if (lock->owner == task->id && lock->reentrant) {
+    lock->depth++;
+    return true;
+  }
   if (lock->owner != 0) return false;
   lock->owner = task->id;
+  lock->depth = 1;
   return true;
 }
 
 int tide_lock_release(tide_lock *lock, const tide_task *task) {
   if (task == NULL || lock->owner != task->id) return TIDE_EINVALID_STATE;
-  pass_on(lock);
+  if (--lock->depth == 0) pass_on(lock);
   return TIDE_OK;
 }
 
@@ -57,7 +69,7 @@ void tide__lock_regain(tide_lock *lock, tide_wait *wait, int outcome) {
 
 static int attempt(tide_case *self) {
   tide_lock *lock = self->wait.source;
-  if (lock->owner == self->wait.task->id) return TIDE_EINVALID_STATE;
+  if (lock->owner == self->wait.task->id && !lock->reentrant) return TIDE_EINVALID_STATE;
   return tide_lock_try(lock, self->wait.task) ? TIDE_OK : TIDE_PENDING;
 }
 
