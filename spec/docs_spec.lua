@@ -72,8 +72,17 @@ local function add_methods(names, receiver, class)
   end
 end
 
+-- An __index that is a function, as that of errors is, has the methods in an upvalue.
+local function methods_in(index)
+  for i = 1, type(index) == "function" and 2 or 0 do
+    local _, value = debug.getupvalue(index, i)
+    if type(value) == "table" then return value end
+  end
+  return index
+end
+
 local function add_methods_of(names, receiver, object)
-  local index = debug.getmetatable(object).__index
+  local index = methods_in(debug.getmetatable(object).__index)
   if type(index) == "table" then add_methods(names, receiver, index) end
 end
 
