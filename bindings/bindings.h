@@ -498,6 +498,10 @@ void tl_task_find(lua_State *L, tl_runtime *rt, uint64_t id); /* pushes a live o
 /* lock.c, for condition.c */
 void tl_lock_statistics_push(lua_State *L, tl_runtime *rt, const tide_lock *lock);
 
+/* rwlock.c, for select.c. The guard is at `index`: what it is a case of; that this has happened. */
+void tl_rwguard_case(lua_State *L, tide_case *out, int index);
+void tl_rwguard_acquired(lua_State *L, const tl_runtime *rt, int index);
+
 /* queue.c, for select.c. The queue is at `index`. */
 double tl_queue_check_item(lua_State *L, const tide_queue *queue);   /* at 2, 3: its priority */
 uint32_t tl_queue_store(lua_State *L, tide_queue *queue, int index); /* the value above; [+1, m] */

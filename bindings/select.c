@@ -85,8 +85,8 @@ static void make_own(lua_State *L, const tl_runtime *rt, tide_case *out, int ind
 /* The class of the argument at `index`; TL_SELECT: it is no case. May leave a value on the stack.
  */
 static tl_class class_of(lua_State *L, const tl_runtime *rt, int index) {
-  static const tl_class classes[] = {TL_CASE,   TL_EVENT, TL_TASK,      TL_LISTENER,
-                                     TL_FUTURE, TL_LOCK,  TL_SEMAPHORE, TL_QUEUE};
+  static const tl_class classes[] = {TL_CASE, TL_EVENT,     TL_TASK,    TL_LISTENER, TL_FUTURE,
+                                     TL_LOCK, TL_SEMAPHORE, TL_RWGUARD, TL_QUEUE};
   if (lua_touserdata(L, index) == NULL || !lua_getmetatable(L, index)) return TL_SELECT;
   const void *metatable = lua_topointer(L, -1);
   if (metatable == rt->metatables[TL_QUEUE]) return TL_QUEUE;
@@ -114,6 +114,9 @@ static void make_case(lua_State *L, const tl_runtime *rt, tide_case *out, int in
     break;
   case TL_SEMAPHORE:
     tide_case_semaphore(out, object);
+    break;
+  case TL_RWGUARD:
+    tl_rwguard_case(L, out, index);
     break;
   case TL_LISTENER:
     tide_case_accept(out, object);
@@ -180,6 +183,10 @@ static int push_values(lua_State *L, tl_runtime *rt, uint32_t number, const tide
   case TL_LISTENER: /* the stream that was made for it */
     lua_pushvalue(L, SELF + 1);
     tide_stream_init(lua_touserdata(L, -1), rt->loop, (int)chosen->wait.value.integer);
+    return 2;
+  case TL_RWGUARD:
+    tl_rwguard_acquired(L, rt, index);
+    lua_pushvalue(L, index);
     return 2;
   case TL_LOCK: /* it releases at the end of a block */
   case TL_SEMAPHORE:

@@ -1,6 +1,7 @@
 /* rwlock.c: readers and writers. */
 #include "rwlock.h"
 
+#include "case.h"
 #include "private.h"
 
 void tide_rwlock_init(tide_rwlock *lock) {
@@ -54,6 +55,28 @@ int tide_rwlock_release(tide_rwlock *lock, bool write) {
     lock->readers--;
   wake_waiters(lock);
   return TIDE_OK;
+}
+
+/* As a case of select. */
+
+static int attempt(tide_case *self) {
+  tide_rwlock *lock = self->wait.source;
+  bool granted = tide_list_empty(&lock->waiters) && take(lock, self->wait.value.number != 0);
+  return granted ? TIDE_OK : TIDE_PENDING;
+}
+
+static int park(tide_case *self) {
+  tide_rwlock *lock = self->wait.source;
+  tide_list_append(&lock->waiters, &self->wait.in.link);
+  return TIDE_OK;
+}
+
+static const tide_case_ops read_case = {.wait = &read_ops, .attempt = attempt, .park = park};
+static const tide_case_ops write_case = {.wait = &write_ops, .attempt = attempt, .park = park};
+
+void tide_case_rwlock(tide_case *self, tide_rwlock *lock, bool write) {
+  *self = (tide_case){
+      .ops = write ? &write_case : &read_case, .wait.source = lock, .wait.value.number = write};
 }
 
 size_t tide_rwlock_writers_waiting(const tide_rwlock *lock) {

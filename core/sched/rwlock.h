@@ -18,6 +18,9 @@ TIDE_API void tide_rwlock_init(tide_rwlock *lock);
 /* (waits) */
 TIDE_API int tide_rwlock_acquire(tide_rwlock *lock, tide_task *task, bool write);
 
+/* A case of select (select.h): that the task reads or writes. */
+TIDE_API void tide_case_rwlock(tide_case *self, tide_rwlock *lock, bool write);
+
 /* Ends one holder's reading or writing. TIDE_EINVALID_STATE where nobody does. */
 TIDE_API int tide_rwlock_release(tide_rwlock *lock, bool write);
 

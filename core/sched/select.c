@@ -10,11 +10,13 @@ void tide_select_init(tide_select *select, tide_case *cases, uint32_t count) {
 }
 
 /* Takes all cases out of their sources but the one given. */
-static void leave_all(const tide_select *select, const tide_case *but) {
+static void leave_all(tide_select *select, const tide_case *but) {
+  select->leaving = true;
   for (uint32_t i = 0; i < select->count; i++) {
     tide_case *other = &select->cases[i];
     if (other != but) other->wait.ops->abandon(&other->wait);
   }
+  select->leaving = false;
 }
 
 static void leave(tide_wait *wait) { leave_all(wait->source, NULL); }
@@ -34,6 +36,10 @@ static const tide_wait_ops select_ops = {.name = "select", .abandon = leave, .re
 void tide__select_end(tide_wait *wait, int outcome) {
   tide_case *self = tide_container(wait, tide_case, wait);
   tide_select *select = wait->task->wait.source;
+  if (select->leaving) { /* it got what another case, which has left already, stood in the way of */
+    if (wait->ops->reject != NULL) wait->ops->reject(wait, outcome);
+    return;
+  }
   leave_all(select, self);
   select->chosen = (uint32_t)(self - select->cases);
   select->over = outcome == TIDE_OK && !self->ops->again;

@@ -21,6 +21,7 @@ typedef struct tide_select {
   uint32_t count;   /* how many: one at least */
   uint32_t chosen;  /* the index of the one that happened, or that failed */
   bool over;        /* it has happened, and the next call says so */
+  bool leaving;     /* its cases are being taken out of their sources */
 } tide_select;
 
 TIDE_API void tide_select_init(tide_select *select, tide_case *cases, uint32_t count);
