@@ -413,10 +413,26 @@ void tl_coroutine_open(lua_State *L, tl_runtime *rt);
  * with *waiting none, and the caller waits with the scope for context); the same when the scheduler
  * has resumed the caller. */
 lua_KContext tl_coroutine_scope(const tl_runtime *rt);
+void tl_coroutine_prepare(lua_State *L, lua_State *co); /* before each resume; it may raise */
 int tl_coroutine_resume(lua_State *L, lua_State *co, int arguments, lua_KContext scope,
                         bool *waiting);
 int tl_coroutine_go_on(lua_State *L, lua_State *co, lua_KContext scope, bool *waiting);
 void tl_coroutine_check_yield(lua_State *L, const tl_runtime *rt); /* raises for an open scope */
+
+/* Of a function that resumes: its continuation, whose context is the scope; which coroutine; and
+ * what it makes of the end or of a yield, with so many results, or -1 and an error, on top. */
+typedef struct tl_resumer {
+  lua_KFunction again;
+  lua_State *(*of)(lua_State *L);
+  int (*done)(lua_State *L, int results);
+} tl_resumer;
+
+/* After tl_coroutine_resume or go_on: waits, or leaves scopes that were left open, or is done. */
+int tl_coroutine_back(lua_State *L, const tl_resumer *resumer, lua_KContext scope, int results,
+                      bool waiting);
+
+/* leave.c: leaves all scopes inside `outer`, then is done. */
+int tl_leave(lua_State *L, const tl_resumer *resumer, const tide_scope *outer, int results);
 
 /* generator.c */
 bool tl_generator_exits(lua_State *L, int index); /* is that error its closing? */
@@ -424,7 +440,8 @@ lua_State *tl_generator_inside(lua_State *L,
                                int index); /* a step's or close's coroutine; or NULL */
 
 /* local.c */
-void tl_locals_inherit(lua_State *L, tl_runtime *rt, int task_index);
+void tl_locals_inherit(lua_State *L, tl_runtime *rt, int heir);    /* a task, or a coroutine */
+void tl_locals_begin(lua_State *L, tl_runtime *rt, lua_State *co); /* before its first step */
 
 /* The coroutine that a suspended one has resumed, and that waits for it; or NULL. */
 lua_State *tl_coroutine_inside(lua_State *co);
@@ -477,6 +494,7 @@ void tl_trace_running_push(lua_State *L, const tl_runtime *rt, int level);
 tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int group_index,
                        int function_index); /* fn and all above it; [-0, +1, m e]: the Task */
 void tl_task_kill(lua_State *L, tl_task *task);
+bool tl_task_group_push(lua_State *L, const tl_task *child); /* false: it has none */
 bool tl_is_child_body(lua_CFunction function);   /* what the coroutine of a group's child runs */
 tl_task *tl_task_of(tide_task *task);            /* NULL: it is not a Lua task */
 void tl_task_watch(tl_task *task, bool watched); /* whether debug.c is told of its steps */

@@ -453,14 +453,21 @@ tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int grou
 
 bool tl_is_child_body(lua_CFunction function) { return function == child_body; }
 
-/* Pushes the group of the child, which its body has at 2. */
-static void push_group_of(lua_State *L, lua_State *co) {
+bool tl_task_group_push(lua_State *L, const tl_task *child) {
   lua_Debug ar;
   int level = 0;
-  while (lua_getstack(co, level + 1, &ar)) level++;
-  lua_getstack(co, level, &ar);
-  lua_getlocal(co, &ar, 2);
-  lua_xmove(co, L, 1);
+  if (!(child->task.future.user & TL_CHILD)) return false;
+  if (child->co == NULL) {
+    tl_task_push(L, child);
+    lua_getiuservalue(L, -1, 1);
+    lua_remove(L, -2);
+    return true;
+  }
+  while (lua_getstack(child->co, level + 1, &ar)) level++; /* its body, which has it at 2 */
+  if (!lua_checkstack(child->co, 1) || !lua_getstack(child->co, level, &ar)) return false;
+  lua_getlocal(child->co, &ar, 2);
+  lua_xmove(child->co, L, 1);
+  return true;
 }
 
 /* In protected mode: what the current task, which is killed while its error goes through a <close>
@@ -472,8 +479,7 @@ static int keep_leaving(lua_State *L) {
   if (where == NULL) return 0;
   keep_failure(L, where);
   if (rt->how != TL_FAILED) return 0;
-  if (task->task.future.user & TL_CHILD) {
-    push_group_of(L, task->co);
+  if (tl_task_group_push(L, task)) {
     lua_rawgeti(L, -2, 1);
     lua_rawgeti(L, -3, 2);
     tl_group_add_failure(L, rt, lua_gettop(L) - 2);

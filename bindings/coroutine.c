@@ -66,6 +66,11 @@ static int fail(lua_State *L, const char *message) {
   return -1;
 }
 
+void tl_coroutine_prepare(lua_State *L, lua_State *co) {
+  tl_runtime *rt = tl_rt(L);
+  if (TL_UNLIKELY(rt->has_locals) && lua_status(co) == LUA_OK) tl_locals_begin(L, rt, co);
+}
+
 /* Resumes, and moves what came of it to L: the number of results on top, or -1 and an error. */
 int tl_coroutine_resume(lua_State *L, lua_State *co, int arguments, lua_KContext scope,
                         bool *waiting) {
@@ -94,6 +99,7 @@ static int start(lua_State *L, lua_State *co, int arguments, lua_KContext scope,
                     status(L, co) == DEAD ? "dead" : "non-suspended");
     return -1;
   }
+  tl_coroutine_prepare(L, co);
   lua_xmove(L, co, arguments);
   return tl_coroutine_resume(L, co, arguments, scope, waiting);
 }
@@ -111,8 +117,11 @@ static int raise_failed(lua_State *L, lua_State *co) {
   int state = lua_status(co);
   if (state != LUA_OK && state != LUA_YIELD) {
     tl_traceback_capture(L, co);
+    lua_pushvalue(co, -1); /* its own error; that on L may be what leaving its scopes made of it */
+    lua_xmove(co, L, 1);
     state = tl_coroutine_reset(L, tl_rt(L), co, "the cleanup of a coroutine that failed");
     lua_xmove(co, L, 1);
+    lua_settop(L, lua_rawequal(L, -1, -2) ? -3 : -1);
   }
   if (state != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
     luaL_where(L, 1);
@@ -131,12 +140,27 @@ static int resume_results(lua_State *L, int results) {
   return results + 1;
 }
 
+int tl_coroutine_back(lua_State *L, const tl_resumer *resumer, lua_KContext scope, int results,
+                      bool waiting) {
+  const tl_runtime *rt = tl_rt(L);
+  if (waiting) return tl_wait(L, scope, resumer->again);
+  if (TL_UNLIKELY(rt->current != NULL && rt->current->task.scope != (tide_scope *)scope) &&
+      lua_status(resumer->of(L)) != LUA_YIELD)
+    return tl_leave(L, resumer, (const tide_scope *)scope, results);
+  return resumer->done(L, results);
+}
+
+static int resume_again(lua_State *L, int code, lua_KContext scope);
+
+static lua_State *resumed(lua_State *L) { return lua_tothread(L, 1); }
+
+static const tl_resumer resume_ops = {resume_again, resumed, resume_results};
+
 static int resume_again(lua_State *L, int code, lua_KContext scope) {
   bool waiting;
   (void)code;
-  int results = tl_coroutine_go_on(L, lua_tothread(L, 1), scope, &waiting);
-  if (waiting) return tl_wait(L, scope, resume_again);
-  return resume_results(L, results);
+  int results = tl_coroutine_go_on(L, resumed(L), scope, &waiting);
+  return tl_coroutine_back(L, &resume_ops, scope, results, waiting);
 }
 
 /* coroutine.resume(co, ...) -> true, values... | false, error */
@@ -145,26 +169,31 @@ static int co_resume(lua_State *L) {
   lua_State *co = check_coroutine(L);
   lua_KContext scope = tl_coroutine_scope(tl_rt(L));
   int results = start(L, co, lua_gettop(L) - 1, scope, &waiting);
-  if (waiting) return tl_wait(L, scope, resume_again);
-  return resume_results(L, results);
+  return tl_coroutine_back(L, &resume_ops, scope, results, waiting);
 }
+
+static int wrap_again(lua_State *L, int code, lua_KContext scope);
+
+static lua_State *of_wrap(lua_State *L) { return lua_tothread(L, lua_upvalueindex(2)); }
+
+static int wrap_results(lua_State *L, int results) {
+  return results < 0 ? raise_failed(L, of_wrap(L)) : results;
+}
+
+static const tl_resumer wrap_ops = {wrap_again, of_wrap, wrap_results};
 
 static int wrap_again(lua_State *L, int code, lua_KContext scope) {
   bool waiting;
   (void)code;
-  lua_State *co = lua_tothread(L, lua_upvalueindex(2));
-  int results = tl_coroutine_go_on(L, co, scope, &waiting);
-  if (waiting) return tl_wait(L, scope, wrap_again);
-  return results < 0 ? raise_failed(L, co) : results;
+  int results = tl_coroutine_go_on(L, of_wrap(L), scope, &waiting);
+  return tl_coroutine_back(L, &wrap_ops, scope, results, waiting);
 }
 
 static int wrapped(lua_State *L) {
   bool waiting;
-  lua_State *co = lua_tothread(L, lua_upvalueindex(2));
   lua_KContext scope = tl_coroutine_scope(tl_rt(L));
-  int results = start(L, co, lua_gettop(L), scope, &waiting);
-  if (waiting) return tl_wait(L, scope, wrap_again);
-  return results < 0 ? raise_failed(L, co) : results;
+  int results = start(L, of_wrap(L), lua_gettop(L), scope, &waiting);
+  return tl_coroutine_back(L, &wrap_ops, scope, results, waiting);
 }
 
 static int co_create(lua_State *L) {

@@ -76,7 +76,8 @@ static void check_free(lua_State *L, tl_generator *self) {
 }
 
 /* The coroutine has given `results`, or has ended. */
-static int stepped(lua_State *L, tl_generator *self, int results) {
+static int stepped(lua_State *L, int results) {
+  tl_generator *self = generator_of(L);
   if (TL_UNLIKELY(results < 0)) {
     self->stage = DONE;
     return lua_error(L);
@@ -90,12 +91,17 @@ static int stepped(lua_State *L, tl_generator *self, int results) {
   return 1;
 }
 
+static lua_State *coroutine_of(lua_State *L) { return generator_of(L)->co; }
+
+static int step_again(lua_State *L, int status, lua_KContext scope);
+
+static const tl_resumer step_ops = {step_again, coroutine_of, stepped};
+
 static int step_again(lua_State *L, int status, lua_KContext scope) {
   bool waiting;
   (void)status;
-  tl_generator *self = generator_of(L);
-  int results = tl_coroutine_go_on(L, self->co, scope, &waiting);
-  return waiting ? tl_wait(L, scope, step_again) : stepped(L, self, results);
+  int results = tl_coroutine_go_on(L, coroutine_of(L), scope, &waiting);
+  return tl_coroutine_back(L, &step_ops, scope, results, waiting);
 }
 
 static int step(lua_State *L) {
@@ -109,14 +115,16 @@ static int step(lua_State *L) {
   int arguments = self->stage == FRESH ? 2 : 0; /* run_body's */
   lua_KContext scope = tl_coroutine_scope(self->rt);
   lua_settop(L, 0);
+  tl_coroutine_prepare(L, self->co);
   self->stage = INSIDE;
   int results = tl_coroutine_resume(L, self->co, arguments, scope, &waiting);
-  return waiting ? tl_wait(L, scope, step_again) : stepped(L, self, results);
+  return tl_coroutine_back(L, &step_ops, scope, results, waiting);
 }
 
 /* Closing. */
 
-static int closed(lua_State *L, tl_generator *self, int results) {
+static int closed(lua_State *L, int results) {
+  tl_generator *self = generator_of(L);
   bool again = results >= 0 && lua_status(self->co) == LUA_YIELD;
   self->stage = DONE;
   if (again) tl_close_coroutine(L, self->rt, self->co, "the cleanup of a generator");
@@ -127,12 +135,15 @@ static int closed(lua_State *L, tl_generator *self, int results) {
   return 0;
 }
 
+static int close_again(lua_State *L, int status, lua_KContext scope);
+
+static const tl_resumer close_ops = {close_again, coroutine_of, closed};
+
 static int close_again(lua_State *L, int status, lua_KContext scope) {
   bool waiting;
   (void)status;
-  tl_generator *self = generator_of(L);
-  int results = tl_coroutine_go_on(L, self->co, scope, &waiting);
-  return waiting ? tl_wait(L, scope, close_again) : closed(L, self, results);
+  int results = tl_coroutine_go_on(L, coroutine_of(L), scope, &waiting);
+  return tl_coroutine_back(L, &close_ops, scope, results, waiting);
 }
 
 static int close(lua_State *L) {
@@ -145,7 +156,7 @@ static int close(lua_State *L) {
   lua_KContext scope = tl_coroutine_scope(self->rt);
   lua_settop(L, 0);
   int results = tl_coroutine_resume(L, self->co, 0, scope, &waiting);
-  return waiting ? tl_wait(L, scope, close_again) : closed(L, self, results);
+  return tl_coroutine_back(L, &close_ops, scope, results, waiting);
 }
 
 /* Dropped unfinished: its cleanup runs, and cannot wait. */

@@ -1,14 +1,20 @@
 /* local.c: Local: values that belong to a task, and to the tasks it spawns.
  *
  * TL_LOCALS has for each task with values a table, local -> value. Tables are never changed: who
- * sets a value makes a new one, so a spawned task inherits by having the same. What is set outside
- * of all tasks is for those that are spawned there, under the runtime's key. */
+ * sets a value makes a new one, so a spawned task inherits by having the same. A coroutine inherits
+ * in the same manner from who resumes it first. What is set outside of all tasks is for those that
+ * are spawned there, under the runtime's key. */
 #include "bindings.h"
 
 enum { DEFAULT = 1 }; /* user value of a Local */
 
+/* Whose values the code that runs has: a coroutine's, if it is in one of the program's. */
 static void push_key(lua_State *L, tl_runtime *rt) {
-  if (rt->current != NULL)
+  lua_State *co = rt->nesting != NULL ? rt->nesting->co : NULL;
+  if (co != NULL && (rt->current == NULL || co != rt->current->co)) {
+    lua_pushthread(co);
+    if (co != L) lua_xmove(co, L, 1);
+  } else if (rt->current != NULL)
     tl_task_push(L, rt->current);
   else
     lua_pushlightuserdata(L, rt);
@@ -21,15 +27,24 @@ static void push_values(lua_State *L, tl_runtime *rt) {
   lua_rawget(L, -2);
 }
 
-void tl_locals_inherit(lua_State *L, tl_runtime *rt, int task_index) {
-  task_index = lua_absindex(L, task_index);
+void tl_locals_inherit(lua_State *L, tl_runtime *rt, int heir) {
+  heir = lua_absindex(L, heir);
   push_values(L, rt);
-  lua_pushvalue(L, task_index);
+  lua_pushvalue(L, heir);
   lua_insert(L, -2);
   if (!lua_isnil(L, -1))
     lua_rawset(L, -3);
   else
     lua_pop(L, 2);
+  lua_pop(L, 1);
+}
+
+void tl_locals_begin(lua_State *L, tl_runtime *rt, lua_State *co) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  luaL_checkstack(co, 1, NULL);
+  lua_pushthread(co);
+  lua_xmove(co, L, 1);
+  tl_locals_inherit(L, rt, -1);
   lua_pop(L, 1);
 }
 
@@ -47,7 +62,7 @@ static int local_get(lua_State *L) {
   return 1;
 }
 
-/* local:set(value): for this task, and those it spawns from now on */
+/* local:set(value): for this task or coroutine, and what it spawns from now on */
 static int local_set(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tl_check(L, rt, 1, TL_LOCAL);

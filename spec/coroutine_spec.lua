@@ -235,6 +235,209 @@ describe("a wait inside a coroutine", function()
   end))
 end)
 
+describe("a coroutine that ends with scopes open", function()
+  -- Each runs the body in a coroutine to its end: true, results or false, error.
+  local ways = {
+    ["coroutine.resume"] = function(f) return coroutine.resume(coroutine.create(f)) end,
+    ["coroutine.wrap"] = function(f) return pcall(coroutine.wrap(f)) end,
+    ["a generator"] = function(f) return pcall(tide.generator(f)) end,
+    ["a closed generator"] = function(f)
+      local it = tide.generator(function(yield)
+        local _ <close> = helper.closer(f)
+        yield(1)
+      end)
+      it()
+      return pcall(it.close, it)
+    end,
+    ["one inside another"] = function(f)
+      return coroutine.resume(coroutine.create(function()
+        local ok, err = coroutine.resume(coroutine.create(f))
+        if not ok then error(err, 0) end
+      end))
+    end,
+  }
+
+  -- The errors that somebody was told of: in the result, or a report.
+  local function leaves(err, failures)
+    local set = {}
+    local function add(e)
+      for _, leaf in ipairs(tide.is(e, "group") and e:leaves() or { e }) do
+        set[type(leaf) == "string" and leaf:match "[^ ]*$" or leaf] = true
+      end
+    end
+    if err then add(err) end
+    for _, failure in ipairs(failures) do add(failure.err) end
+    return set
+  end
+
+  for name, way in pairs(ways) do
+    describe("by " .. name, function()
+      it("takes its timeouts along", run(function()
+        for _, fails_too in ipairs { true, false } do
+          local ok = way(function()
+            local _ <close> = tide.timeout(0.02)
+            local _ <close> = tide.timeout(0.01)
+            turns(1)
+            if fails_too then error "bad" end
+          end)
+          assert.are.equal(not fails_too, ok)
+          tide.sleep(0.05)
+        end
+      end, { clock = "virtual" }))
+
+      it("takes a timeout along that passed inside", run(function()
+        local ok, err = way(function()
+          local _ <close> = tide.timeout(0.02)
+          tide.sleep(60)
+        end)
+        assert.is_false(ok)
+        assert.are.equal("timeout", err.kind)
+        tide.sleep(1)
+      end, { clock = "virtual" }))
+
+      it("takes its TaskGroup along: its children are cancelled and awaited", run(function()
+        local failures, log = helper.collect_failures(), helper.log()
+        local ok, err = way(function()
+          local g <close> = tide.TaskGroup()
+          g:spawn(function()
+            local _ <close> = helper.closer(function() log "child" end)
+            tide.shield(tide.sleep, 0.02)
+            tide.sleep(60)
+          end)
+          turns(1)
+          error("the_coroutine's", 0)
+        end)
+        log "resumed"
+        assert.is_false(ok)
+        assert.is_true(leaves(err, failures)["the_coroutine's"])
+        assert.are.same({ "child", "resumed" }, { table.unpack(log) })
+        tide.sleep(1)
+        assert.are.equal(0, #failures)
+      end, { clock = "virtual" }))
+
+      it("loses no child's failure", run(function()
+        local failures = helper.collect_failures()
+        local ok, err = way(function()
+          local g <close> = tide.TaskGroup()
+          local _ <close> = tide.timeout(60)
+          local inner <close> = tide.TaskGroup()
+          g:spawn(function()
+            tide.shield(tide.sleep, 0.02)
+            error("the_child's", 0)
+          end)
+          inner:spawn(function()
+            local _ <close> = helper.closer(function() error("the_inner's", 0) end)
+            tide.sleep(60)
+          end)
+          turns(1)
+          error("the_coroutine's", 0)
+        end)
+        tide.sleep(1)
+        assert.is_false(ok)
+        local told = leaves(err, failures)
+        assert.is_true(told["the_coroutine's"])
+        assert.is_true(told["the_child's"])
+        assert.is_true(told["the_inner's"])
+      end, { clock = "virtual" }))
+
+      it("may be surrounded by a timeout", run(function()
+        local began, ended = tide.time(), nil
+        local function body()
+          local _ <close> = tide.timeout(60)
+          local g <close> = tide.TaskGroup()
+          g:spawn(tide.sleep, 60)
+          tide.sleep(60)
+        end
+        tide.move_on_after(0.01, function()
+          way(body)
+          ended = true
+          tide.sleep(60)
+        end)
+        assert.is_true(tide.time() - began < 50)
+        tide.sleep(1)
+        assert.is_true(ended == nil or ended)
+      end, { clock = "virtual" }))
+    end)
+  end
+
+  it("inside a comparator leaves its children to the run, with its own error", run(function()
+    local failures, result = helper.collect_failures(), nil
+    local g_outer = tide.spawn(turns, 1)
+    table.sort({ 1, 2 }, function()
+      local co = coroutine.create(function()
+        local _ <close> = tide.timeout(60)
+        error("own", 0)
+      end)
+      result = select(2, coroutine.resume(co))
+    end)
+    assert.are.equal("own", result)
+    g_outer:await()
+    assert.are.equal(0, #failures)
+    tide.sleep(61)
+  end, { clock = "virtual" }))
+
+  it("keeps its other variables open for coroutine.close, and its traceback", run(function()
+    local log = helper.log()
+    local co = coroutine.create(function()
+      local _ <close> = helper.closer(function(_, err) log(err) end)
+      local _ <close> = tide.timeout(60)
+      local g <close> = tide.TaskGroup()
+      g:spawn(turns, 3)
+      error("x", 0)
+    end)
+    assert.is_false(coroutine.resume(co))
+    assert.matches("coroutine_spec", debug.traceback(co))
+    assert.are.equal(0, #log)
+    assert.is_false(coroutine.close(co))
+    assert.are.same({ "x" }, { table.unpack(log) })
+    tide.sleep(61)
+  end, { clock = "virtual" }))
+
+  it("without an error, where a block has no `<close>`, waits for the children", run(function()
+    local log = helper.log()
+    assert(coroutine.resume(coroutine.create(function()
+      local g = tide.TaskGroup()
+      g:spawn(function()
+        turns(3)
+        log "child"
+      end)
+    end)))
+    log "resumed"
+    assert.are.same({ "child", "resumed" }, { table.unpack(log) })
+    local values = { coroutine.wrap(function()
+      tide.timeout(0.01)
+      return 1, nil, 3
+    end)() }
+    assert.are.same({ 1, nil, 3 }, values)
+    tide.sleep(1)
+  end, { clock = "virtual" }))
+
+  it("that fails with nil says so", run(function()
+    local ok, err = coroutine.resume(coroutine.create(function()
+      local _ <close> = tide.timeout(60)
+      error()
+    end))
+    assert.is_false(ok)
+    assert.is_nil(err)
+  end))
+
+  it("by another task than that which resumed it first", run(function()
+    local co = coroutine.create(function()
+      coroutine.yield()
+      local _ <close> = tide.timeout(0.01)
+      error("x", 0)
+    end)
+    coroutine.resume(co)
+    local ok, err = tide.spawn(function()
+      local ok, err = coroutine.resume(co)
+      tide.sleep(1)
+      return { ok, err }
+    end):await()
+    assert.are.same({ false, "x" }, ok)
+    assert.is_nil(err)
+  end, { clock = "virtual" }))
+end)
+
 describe("coroutine.running", function()
   -- How many of the tasks run in a coroutine that one before it was seen in, by `look`.
   local function met_again(look)

@@ -90,4 +90,73 @@ describe("a Local", function()
     fails("bad argument #3", value.with, value, 1, 2)
     assert.are.equal("Local(7)", tostring(tide.Local(7)))
   end))
+
+  local ways = {
+    ["coroutine.wrap"] = coroutine.wrap,
+    ["coroutine.resume"] = function(f)
+      local co = coroutine.create(f)
+      return function(...) return select(2, assert(coroutine.resume(co, ...))) end
+    end,
+    ["a generator"] = function(f)
+      return tide.generator(function(yield) return f(nil, yield) end)
+    end,
+  }
+
+  for name, way in pairs(ways) do
+    it("that is set in " .. name .. " is not seen outside", run(function()
+      local value = tide.Local("default")
+      value:set("task's")
+      local seen = helper.log()
+      local step = way(function(_, yield)
+        yield = yield or coroutine.yield
+        seen(value:get())
+        value:with("with's", function()
+          yield(1)
+          seen(value:get())
+          turns(1)
+          seen(tide.spawn(value.get, value):await())
+        end)
+        value:set("own")
+        yield(2)
+        seen(value:get())
+        seen(tide.timeout(1, value.get, value))
+        seen(way(function() return value:get() end)() or "none")
+        return 3
+      end)
+      step()
+      assert.are.equal("task's", value:get())
+      value:set("later") -- is not seen inside: its copy was made at its first step
+      step()
+      assert.are.equal("later", value:get())
+      tide.spawn(step):await() -- by another task, too
+      local inner = name == "a generator" and "none" or "own"
+      assert.are.same({ "task's", "with's", "with's", "own", "own", inner }, { table.unpack(seen) })
+      assert.are.equal("later", value:get())
+    end))
+
+    it("that is set in " .. name .. " goes with it, where it is dropped", run(function()
+      local value = tide.Local("default")
+      local weak = setmetatable({}, { __mode = "v" })
+      for i = 1, 10 do
+        weak[i] = { i }
+        way(function(_, yield) value:with(weak[i], yield or coroutine.yield, 1) end)()
+      end
+      collectgarbage()
+      collectgarbage()
+      assert.are.equal("default", value:get())
+      assert.is_nil(next(weak))
+    end))
+  end
+
+  it("inherited by a coroutine outside of tasks stays in there as well", function()
+    local value = tide.Local("default")
+    local co = coroutine.wrap(function()
+      value:set("inside")
+      coroutine.yield()
+      return value:get()
+    end)
+    co()
+    assert.are.equal("default", value:get())
+    assert.are.equal("inside", co())
+  end)
 end)
