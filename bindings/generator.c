@@ -7,9 +7,13 @@
 
 typedef enum { FRESH, SUSPENDED, INSIDE, CLOSING, DONE } stage;
 
+/* How the next value is asked for. */
+typedef enum { TAKE, SEND, THROW } request;
+
 typedef struct tl_generator {
   tl_runtime *rt; /* whose */
   lua_State *co;  /* the body's coroutine: the first user value */
+  bool thrown;    /* what the present step was given is an error, for yield to raise */
   stage stage;    /* INSIDE and CLOSING: also if it waits, or was killed there */
 } tl_generator;
 
@@ -37,11 +41,15 @@ static int run_body(lua_State *L) {
 }
 
 static int yielded(lua_State *L, int status, lua_KContext ctx) {
-  const tl_generator *self = generator_of(L);
+  tl_generator *self = generator_of(L);
   (void)status;
   (void)ctx;
   if (TL_UNLIKELY(tl_is_closing(self->rt))) return tl_close_rest(L);
-  if (self->stage != CLOSING) return 0;
+  if (self->thrown) {
+    self->thrown = false;
+    return lua_error(L); /* what was given */
+  }
+  if (self->stage != CLOSING) return lua_gettop(L);
   lua_pushlightuserdata(L, (void *)(uintptr_t)&exit_error);
   return lua_error(L);
 }
@@ -104,22 +112,41 @@ static int step_again(lua_State *L, int status, lua_KContext scope) {
   return tl_coroutine_back(L, &step_ops, scope, results, waiting);
 }
 
-static int step(lua_State *L) {
+/* The body has not begun, or has ended: there is no yield to give the value at 1 to. */
+static int step_nowhere(lua_State *L, tl_generator *self, request how) {
+  if (how == SEND && self->stage == FRESH && !lua_isnil(L, 1))
+    return tl_raise_message(L, self->rt, TIDE_EMISUSE,
+                            "nobody would get what is sent to a generator that has not begun: take "
+                            "its first value before");
+  self->stage = DONE;
+  if (how == THROW) return lua_error(L);
+  lua_pushnil(L);
+  return 1;
+}
+
+/* Takes the next value; the one at 1, if any, is what yield returns, or raises. */
+static int advance(lua_State *L, request how) {
   bool waiting;
   tl_generator *self = generator_of(L);
   check_free(L, self);
-  if (self->stage == DONE) {
-    lua_pushnil(L);
-    return 1;
-  }
-  int arguments = self->stage == FRESH ? 2 : 0; /* run_body's */
+  lua_settop(L, how == TAKE ? 0 : 1);
+  bool begins = self->stage == FRESH && (how == TAKE || (how == SEND && lua_isnil(L, 1)));
+  if (self->stage != SUSPENDED && !begins) return step_nowhere(L, self, how);
   lua_KContext scope = tl_coroutine_scope(self->rt);
-  lua_settop(L, 0);
   tl_coroutine_prepare(L, self->co);
+  int arguments = begins ? 2 : lua_gettop(L); /* run_body's, or the value */
+  if (!begins) lua_xmove(L, self->co, arguments);
   self->stage = INSIDE;
+  self->thrown = how == THROW;
   int results = tl_coroutine_resume(L, self->co, arguments, scope, &waiting);
   return tl_coroutine_back(L, &step_ops, scope, results, waiting);
 }
+
+static int step(lua_State *L) { return advance(L, TAKE); }
+
+static int send_(lua_State *L) { return advance(L, SEND); }
+
+static int throw_(lua_State *L) { return advance(L, THROW); }
 
 /* Closing. */
 
@@ -171,7 +198,7 @@ static int collect(lua_State *L) {
 
 lua_State *tl_generator_inside(lua_State *L, int index) {
   lua_CFunction function = lua_tocfunction(L, index);
-  if (function != step && function != close) return NULL;
+  if (function != step && function != send_ && function != throw_ && function != close) return NULL;
   lua_getupvalue(L, index, 2);
   lua_State *co = lua_tothread(L, -1);
   lua_pop(L, 1);
@@ -185,7 +212,7 @@ static void push_function(lua_State *L, tl_runtime *rt, int co, int self, lua_CF
   lua_pushcclosure(L, function, 3);
 }
 
-/* tide.generator_parts(body) -> step, close */
+/* tide.generator_parts(body) -> step, close, send(value), throw(error) */
 static int parts(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tl_check_callable(L, 1);
@@ -202,7 +229,9 @@ static int parts(lua_State *L) {
   self->stage = FRESH;
   push_function(L, rt, 2, 3, step);
   push_function(L, rt, 2, 3, close);
-  return 2;
+  push_function(L, rt, 2, 3, send_);
+  push_function(L, rt, 2, 3, throw_);
+  return 4;
 }
 
 void tl_generator_open(lua_State *L, tl_runtime *rt) {

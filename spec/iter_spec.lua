@@ -1264,6 +1264,104 @@ describe("a step that is cancelled", function()
   })
 end)
 
+describe("a generator's send and throw", function()
+  it("give a value to yield, or raise an error in it, and return the next step", run(function()
+    local g = tide.generator(function(yield)
+      local sum = 0
+      local x = yield(sum)
+      while x do
+        tide.sleep(0)
+        sum = sum + x
+        x = yield(sum, x)
+      end
+      local ok, err = pcall(yield, "waiting")
+      yield(ok, err)
+      yield "last"
+    end)
+    assert.are.equal(0, g())
+    assert.are.same({ 2, 2 }, { g:send(2) })
+    assert.are.same({ 5, 3 }, { g:send(3) })
+    assert.are.equal("waiting", g:send())
+    local failure = {}
+    assert.are.same({ false, failure }, { g:throw(failure) })
+    assert.are.equal("last", g())
+    assert.is_nil(g())
+    assert.is_nil(g:send(1))
+    assert.are.same({ false, failure }, { tide.raw.pcall(g.throw, g, failure) })
+  end))
+
+  it("run in an averager, as in Python's manual", run(function()
+    local g = tide.generator(function(yield)
+      local total, count, average = 0, 0, 0
+      while true do
+        total, count = total + yield(average), count + 1
+        average = total / count
+      end
+    end)
+    assert.are.equal(0, g:send(nil)) -- begins
+    assert.are.equal(10, g:send(10))
+    assert.are.equal(20, g:send(30))
+    g:close()
+    assert.is_nil(g:send(1))
+  end))
+
+  it("end it by an error that it does not catch; what it has open is closed, and may wait", run(function()
+    local log = helper.log()
+    local g = tide.generator(function(yield)
+      local _ <close> = helper.closer(function(_, err)
+        turns(2)
+        log(err)
+      end)
+      yield(1)
+    end)
+    g()
+    assert.are.same({ false, "thrown" }, { pcall(g.throw, g, "thrown") })
+    assert.are.same({ "thrown" }, { table.unpack(log) })
+    assert.is_nil(g())
+  end))
+
+  it("refuse a value before it has begun, which leaves it as it is; an error ends it", run(function()
+    local began = false
+    local function make()
+      return tide.generator(function(yield)
+        began = true
+        yield(1)
+      end)
+    end
+    local g = make()
+    raises("misuse", g.send, g, 5)
+    assert.is_false(began)
+    assert.are.equal(1, g())
+    began = false
+    g = make()
+    assert.are.same({ false, "x" }, { pcall(g.throw, g, "x") })
+    assert.is_false(began)
+    assert.is_nil(g())
+  end))
+
+  it("are a generator's only", run(function()
+    raises("misuse", function() tide.iter({ 1 }):send(1) end)
+    raises("misuse", function() tide.generator(function(yield) yield(1) end):map(tostring):throw(1) end)
+  end))
+
+  it("are refused while another task is inside, and end with a cancellation", run(function()
+    local g = tide.generator(function(yield)
+      yield(1)
+      tide.sleep(60)
+      yield(2)
+    end)
+    g()
+    local task = tide.spawn(g.send, g, 1)
+    turns(1)
+    raises("misuse", g.send, g, 1)
+    raises("misuse", g.throw, g, 1)
+    task:cancel()
+    turns(2)
+    assert.is_true(task:cancelled())
+    assert.is_nil(g())
+  end))
+end)
+
 describe("tide.interval", function()
   it("ticks without drift, first after one period, and leaves out what was missed", run(function()
     local began, seen = tide.time(), {}

@@ -203,6 +203,8 @@ local Guard = {}
 function Guard:__close(err)
   if self.returns then
     self.returns = false
+  elseif self.sends and is(err, "misuse") then
+    return -- nothing was begun
   elseif err == nil and is_being_closed() or is_misuse(err) or is_interruption(err) then
     return -- it may go on
   else
@@ -230,6 +232,20 @@ function Iter:__call()
   local _ <close> = guard
   return given(guard, self.step())
 end
+
+-- The same by another function of a generator's than its step.
+local function resume_by(self, name, value)
+  check_self(self, name)
+  local resume = self[name .. "er"] or error(new_error("misuse", name .. ": only a generator takes that, not what was made of one"), 0)
+  local guard <close> = setmetatable({ iter = self, returns = false, sends = name == "send" }, Guard)
+  return given(guard, resume(value))
+end
+
+-- generator:send(value) (may wait) -> the next step; the value is what `yield` returns
+function Iter:send(value) return resume_by(self, "send", value) end
+
+-- generator:throw(err) (may wait) -> the next step; `yield` raises the error
+function Iter:throw(err) return resume_by(self, "throw", err) end
 
 -- for x in it:each() do: the loop closes it, whatever way it is left
 function Iter:each()

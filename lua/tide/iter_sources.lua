@@ -158,8 +158,10 @@ end
 -- tide.generator(function(yield) ... end) -> Iter of what the body gives to yield; the body may wait
 function tide.generator(body)
   iter.check_function(body, 1, "generator")
-  local step, close = generator_parts(body)
-  return holding(new(step, close, "generator"))
+  local step, close, send, throw = generator_parts(body)
+  local self = holding(new(step, close, "generator"))
+  self.sender, self.thrower = send, throw
+  return self
 end
 
 return { from = from }
