@@ -32,6 +32,21 @@ describe("./dev bench", function()
   end)
 end)
 
+describe("./dev lua", function()
+  local stub = [[mkdir cmake && stub cmake/lua-source.sh 'echo "lua-source $1" >&2; [ "$1" != 5.5 ] && echo /lua-$1' && ]]
+    .. [[stub build/release/tide 'shift; echo "$LD_LIBRARY_PATH" "$@"' && ]]
+
+  it("runs specs with that Lua", function()
+    assert.equal("lua-source 5.4.4\n/lua-5.4.4 --helper=spec/helper.lua spec/lock_spec.lua\n",
+      dev(stub .. "stub bin/busted true && ./dev lua 5.4.4 spec/lock_spec.lua"))
+  end)
+
+  it("says what cannot be had, and how it is used", function()
+    assert.matches("lua%-source 5.5\nstatus", dev(stub .. "{ ./dev lua 5.5 || echo status; }"))
+    assert.matches("usage: ./dev lua", dev "./dev lua")
+  end)
+end)
+
 describe("./dev soak", function()
   it("runs the soak for so long, with its options", function()
     assert.equal("tide bench/soak.lua\n", dev "./dev soak")
