@@ -80,7 +80,7 @@ static int listener_statistics(lua_State *L) {
   const tide_listener *listener = check_listener(L);
   lua_createtable(L, 0, 3);
   tl_set_boolean(L, "accepting", listener->acceptor != NULL);
-  tl_set_boolean(L, "paused", listener->paused != NULL);
+  tl_set_boolean(L, "paused", tide_listener_paused(listener));
   tl_set_boolean(L, "closed", listener->fd.fd < 0);
   return 1;
 }

@@ -53,9 +53,7 @@ static bool is_off(lua_State *L, int index) {
   return lua_isboolean(L, index) && !lua_toboolean(L, index);
 }
 
-/* connect: with the connector at 1, the stream to be at 2. */
-
-static void give_up(lua_State *L) { tide_connect_term(lua_touserdata(L, 1)); }
+/* connect: with the connector at 1, which is closed however that is left, the stream to be at 2. */
 
 static int try_connect(lua_State *L, tl_runtime *rt, void *self) {
   tide_connect *connector = self;
@@ -63,7 +61,6 @@ static int try_connect(lua_State *L, tl_runtime *rt, void *self) {
   if (result == TIDE_PENDING) return TL_AGAIN;
   if (result == TIDE_OK)
     tide_stream_init(lua_touserdata(L, 2), rt->loop, tide_connect_take(connector));
-  tide_connect_term(connector);
   return result == TIDE_OK ? 1 : tl_raise_address(L, rt, result, &connector->address);
 }
 
@@ -72,11 +69,15 @@ static void release(tl_runtime *rt, void *connector) {
   tide_connect_term(connector);
 }
 
+static int connector_close(lua_State *L) {
+  tide_connect_term(tl_check(L, tl_rt(L), 1, TL_CONNECTOR));
+  return 0;
+}
+
 /* net.connect(host, port[, {nodelay=true, local_address=}]) -> Stream (waits);
  * net.connect("unix:/path") */
 static int net_connect(lua_State *L) {
-  static const tl_recall recall = {
-      .class = TL_CONNECTOR, .attempt = try_connect, .abandoned = give_up};
+  static const tl_recall recall = {.class = TL_CONNECTOR, .attempt = try_connect};
   tl_runtime *rt = tl_rt(L);
   tide_address address = {0}, local;
   tide_connect_options options = {0};
@@ -92,6 +93,7 @@ static int net_connect(lua_State *L) {
   lua_settop(L, 0);
   tide_connect *connector = tl_owned_new(L, rt, TL_CONNECTOR, sizeof *connector, 0);
   tide_fd_init(&connector->fd, rt->loop, -1);
+  lua_toclose(L, 1);
   tl_stream_new(L, rt);
   int error = tide_connect_start(connector, rt->loop, &address, &options);
   if (error != TIDE_OK) return tl_raise_address(L, rt, error, &address);
@@ -160,9 +162,10 @@ void tl_net_open(lua_State *L, tl_runtime *rt) {
                                        {"serve", net_serve},
                                        {"pair", net_pair},
                                        {NULL, NULL}};
+  static const luaL_Reg connector[] = {{"__close", connector_close}, {NULL, NULL}};
   tl_stream_open(L, rt);
   tl_listener_open(L, rt);
-  tl_class_new(L, rt, TL_CONNECTOR, "connector", NULL, NULL);
+  tl_class_new(L, rt, TL_CONNECTOR, "connector", NULL, connector);
   tl_owned_class(L, rt, TL_CONNECTOR, release);
   lua_newtable(L);
   tl_functions(L, rt, functions);

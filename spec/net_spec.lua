@@ -640,6 +640,17 @@ describe("where no descriptors are left, accept", function()
         tide.sleep(0.05)
         listener:close()
         print("closed", select(2, tide.try(accepting.await, accepting)).kind)
+        hoard[#hoard]:close()
+        local name = ("unix:@tide-spec-%p"):format(hoard)
+        local last = net.listen(name)
+        fill()
+        hoard[#hoard]:close()
+        local fourth <close> = net.connect(name)
+        local choosing = tide.spawn(tide.select, tide.after(60), last)
+        tide.sleep(0.05)
+        print("choosing", choosing:status(), last:statistics().paused)
+        last:close()
+        print("told", select(2, tide.try(choosing.await, choosing)).kind)
         accepted:close()
       end
       tide.testing.run(main)
@@ -647,7 +658,7 @@ describe("where no descriptors are left, accept", function()
     local output = command_output(("ulimit -n 40; exec timeout -k 10 100 %s -e %s 2>&1"):format(quote(interpreter), quote(script)))
     assert.equal(table.concat({
       "connect\tEMFILE", "pair\tEMFILE", "waits\twaiting", "cancelled\tfalse", "and\tcancelled",
-      "soon\ttrue", "works\thello", "closed\tclosed", "",
+      "soon\ttrue", "works\thello", "closed\tclosed", "choosing\twaiting\ttrue", "told\tclosed", "",
     }, "\n"), output)
   end)
 end)

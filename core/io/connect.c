@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 
-#include "private.h"
+#include "recall.h"
 #include "sys.h"
 
 static const tide_time PAUSE = 10000000; /* nanoseconds until a full backlog is tried again */
@@ -32,22 +32,20 @@ int tide_connect_start(tide_connect *self, tide_loop *loop, const tide_address *
   return TIDE_OK;
 }
 
+static tide_connect *connect_of(const tide_wait *wait) {
+  return tide_container(wait->source, tide_connect, fd);
+}
+
 static void leave(tide_wait *wait) {
-  tide_connect *self = tide_container(wait->source, tide_connect, fd);
-  if (self->paused == wait)
-    tide__wait_stop(wait);
-  else
-    tide__fd_leave(wait);
-  self->paused = NULL;
+  tide__fd_leave(wait);
+  connect_of(wait)->waiter = NULL;
 }
 
-/* Nobody will ask again. */
-static void give_up(tide_wait *wait, int outcome) {
-  (void)outcome;
-  tide_connect_term(tide_container(wait->source, tide_connect, fd));
+static void forget(tide_wait *wait, int outcome) {
+  if (outcome == TIDE_OK) connect_of(wait)->waiter = NULL;
 }
 
-static const tide_wait_ops connect_ops = {.name = "connect", .abandon = leave, .reject = give_up};
+static const tide_wait_ops connect_ops = {.name = "connect", .abandon = leave, .reject = forget};
 
 static bool under_way(int result) {
   return result == -EINPROGRESS || result == -EALREADY || result == -EAGAIN;
@@ -56,29 +54,24 @@ static bool under_way(int result) {
 /* EAGAIN, of unix sockets: the system will not say when to try again. */
 static int park(tide_connect *self, tide_task *task) {
   self->waited = true;
-  if (self->result != -EAGAIN) return tide__fd_park(&self->fd, task, TIDE_WRITABLE);
-  int result = tide__wait_park_until(task, tide_loop_after(self->fd.loop, PAUSE));
-  if (result == TIDE_PENDING) self->paused = &task->wait;
-  return result;
+  if (self->result == -EAGAIN) return tide__fd_rest_park(&self->fd, task, TIDE_WRITABLE, PAUSE);
+  return tide__fd_park(&self->fd, task, TIDE_WRITABLE);
 }
 
 int tide_connect_wait(tide_connect *self, tide_task *task) {
-  if (self->paused == &task->wait) self->paused = NULL;
-  int result = tide__wait_try(task, &connect_ops, &self->fd);
+  int result = tide__recall_enter(&self->fd, &self->waiter, task, &connect_ops);
   if (result != TIDE_OK) return result;
-  if (self->fd.fd < 0) return TIDE_ECLOSED;
-  if (self->paused != NULL) return TIDE_EBUSY;
   if (self->waited && under_way(self->result))
     self->result = tide__sys_connect(self->fd.fd, &self->address);
   if (self->result == 0 || self->result == -EISCONN) return TIDE_OK;
-  return under_way(self->result) ? park(self, task) : TIDE_OS(-self->result);
+  result = under_way(self->result) ? park(self, task) : TIDE_OS(-self->result);
+  return tide__recall_leave(&self->waiter, task, result);
 }
 
 int tide_connect_take(tide_connect *self) {
   int fd = self->fd.fd;
-  if (self->paused != NULL) tide__task_interrupt(self->paused->task, TIDE_ECLOSED);
-  self->paused = NULL;
   tide_fd_term(&self->fd);
+  tide__recall_close(&self->waiter);
   return fd;
 }
 

@@ -16,7 +16,7 @@ typedef struct tide_connect {
   tide_fd fd;           /* owned, with its descriptor, until that is taken */
   tide_address address; /* where to */
   int result;           /* what the last connect() gave: 0, or a negated errno */
-  tide_wait *paused;    /* a wait until connect() may be asked again, or NULL */
+  tide_task *waiter;    /* inside tide_connect_wait and to call it again, or NULL */
   bool waited;          /* connect() is to be asked again */
 } tide_connect;
 
@@ -33,7 +33,8 @@ TIDE_API int tide_connect_wait(tide_connect *self, tide_task *task);
 /* Hands over the connected descriptor, to a stream for example; or -1 where there is none. */
 TIDE_API int tide_connect_take(tide_connect *self);
 
-/* Closes what was not taken; the waiting task gets TIDE_ECLOSED. Harmless when repeated. */
+/* Closes what was not taken; the waiting task gets TIDE_ECLOSED. Then, and after tide_connect_take,
+ * `self` may be freed: that task will not touch it. Harmless when repeated. */
 TIDE_API void tide_connect_term(tide_connect *self);
 
 TIDE_END_DECLS

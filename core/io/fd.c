@@ -1,6 +1,7 @@
 /* fd.c: descriptor interest as waits. */
 #include "fd.h"
 
+#include "../sched/case.h"
 #include "private.h"
 #include "sys.h"
 
@@ -10,18 +11,34 @@ static void arm(tide_fd *self, int events) {
   tide__watcher_set(&self->watcher, self->loop, events);
 }
 
-static tide_wait *take(tide_fd *self, tide_wait **place) {
-  tide_wait *wait = *place;
+static tide_wait **place_of(tide_fd *self, int events) {
+  return events == TIDE_READABLE ? &self->reader : &self->writer;
+}
+
+static tide_wait *take(tide_fd *self, int events) {
+  tide_wait **place = place_of(self, events), *wait = *place;
   *place = NULL;
-  if (wait != NULL) tide_loop_release(self->loop);
+  if (wait == NULL) return NULL;
+  if (self->resting & events)
+    tide_timer_stop(&wait->in.timer, self->loop);
+  else
+    tide_loop_release(self->loop);
+  self->resting &= (uint8_t)~events;
   return wait;
+}
+
+/* Whether one select has both places. Then its first event ends it. */
+static bool is_shared(const tide_fd *self) {
+  return self->reader != NULL && self->writer != NULL && self->reader->task != NULL &&
+         self->reader->task == self->writer->task;
 }
 
 /* `self` is not touched once a wait has ended: what hears of it may free the descriptor. */
 static void ready(tide_watcher *watcher, int events) {
   tide_fd *self = tide_container(watcher, tide_fd, watcher);
-  tide_wait *reader = events & TIDE_READABLE ? take(self, &self->reader) : NULL;
-  tide_wait *writer = events & TIDE_WRITABLE ? take(self, &self->writer) : NULL;
+  if (events & TIDE_READABLE && is_shared(self)) events &= ~TIDE_WRITABLE;
+  tide_wait *reader = events & TIDE_READABLE ? take(self, TIDE_READABLE) : NULL;
+  tide_wait *writer = events & TIDE_WRITABLE ? take(self, TIDE_WRITABLE) : NULL;
   if (events & TIDE_READABLE) self->missed = reader == NULL;
   self->unwatched = (events & TIDE_UNWATCHED) != 0;
   int unwanted = (self->missed ? TIDE_READABLE : 0) | (events & TIDE_WRITABLE);
@@ -32,8 +49,8 @@ static void ready(tide_watcher *watcher, int events) {
 
 void tide__fd_leave(tide_wait *wait) {
   tide_fd *self = wait->source;
-  if (self->reader == wait) take(self, &self->reader);
-  if (self->writer == wait) take(self, &self->writer);
+  if (self->reader == wait) take(self, TIDE_READABLE);
+  if (self->writer == wait) take(self, TIDE_WRITABLE);
 }
 
 static const tide_wait_ops read_ops = {.name = "read", .abandon = tide__fd_leave};
@@ -49,10 +66,16 @@ static int why_unwatched(const tide_fd *self) {
   return open < 0 ? TIDE_OS(-open) : TIDE_ENOMEM;
 }
 
-int tide__fd_wait(tide_fd *self, tide_wait *wait, int events) {
-  tide_wait **place = events == TIDE_READABLE ? &self->reader : &self->writer;
+/* Whether somebody may take the place. */
+static int check_place(const tide_fd *self, const tide_wait *taken) {
   if (self->fd < 0) return TIDE_ECLOSED;
-  if (*place != NULL) return TIDE_EBUSY;
+  return taken != NULL ? TIDE_EBUSY : TIDE_OK;
+}
+
+int tide__fd_wait(tide_fd *self, tide_wait *wait, int events) {
+  tide_wait **place = place_of(self, events);
+  int error = check_place(self, *place);
+  if (error != TIDE_OK) return error;
   if (self->unwatched) return why_unwatched(self);
   *place = wait;
   tide_loop_hold(self->loop);
@@ -62,6 +85,30 @@ int tide__fd_wait(tide_fd *self, tide_wait *wait, int events) {
 
 int tide__fd_park(tide_fd *self, tide_task *task, int events) {
   int error = tide__fd_wait(self, &task->wait, events);
+  return error == TIDE_OK ? tide__task_park(task) : error;
+}
+
+static void rested(tide_timer *timer) {
+  tide_wait *wait = tide_container(timer, tide_wait, in.timer);
+  tide__fd_leave(wait);
+  tide__wait_end(wait, TIDE_OK);
+}
+
+int tide__fd_rest(tide_fd *self, tide_wait *wait, int events, tide_time span) {
+  tide_wait **place = place_of(self, events);
+  int error = check_place(self, *place);
+  if (error != TIDE_OK) return error;
+  tide_timer_init(&wait->in.timer, rested);
+  error = tide_timer_start(&wait->in.timer, self->loop, tide_loop_after(self->loop, span));
+  if (error != TIDE_OK) return error;
+  *place = wait;
+  self->resting |= (uint8_t)events;
+  arm(self, self->armed & ~events);
+  return TIDE_OK;
+}
+
+int tide__fd_rest_park(tide_fd *self, tide_task *task, int events, tide_time span) {
+  int error = tide__fd_rest(self, &task->wait, events, span);
   return error == TIDE_OK ? tide__task_park(task) : error;
 }
 
@@ -88,4 +135,27 @@ void tide_fd_term(tide_fd *self) {
   self->fd = -1;
   end_closed(self->reader);
   end_closed(self->writer);
+}
+
+/* As a case of select. */
+
+static int attempt(tide_case *self) {
+  const tide_fd *fd = self->wait.source;
+  return fd->fd < 0 ? TIDE_ECLOSED : TIDE_PENDING;
+}
+
+static int park_reader(tide_case *self) {
+  return tide__fd_wait(self->wait.source, &self->wait, TIDE_READABLE);
+}
+
+static int park_writer(tide_case *self) {
+  return tide__fd_wait(self->wait.source, &self->wait, TIDE_WRITABLE);
+}
+
+static const tide_case_ops read_case = {.wait = &read_ops, .attempt = attempt, .park = park_reader};
+static const tide_case_ops write_case = {
+    .wait = &write_ops, .attempt = attempt, .park = park_writer};
+
+void tide_case_fd(tide_case *self, tide_fd *fd, int events) {
+  *self = (tide_case){.ops = events == TIDE_READABLE ? &read_case : &write_case, .wait.source = fd};
 }

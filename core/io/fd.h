@@ -3,20 +3,21 @@
 #define TIDE_FD_H
 
 #include "../sched/loop.h"
+#include "../sched/select.h"
 #include "../sched/task.h"
 
 TIDE_BEGIN_DECLS
 
 /* One reader and one writer at a time. The watcher stays armed for reading between waits, which
- * saves a system call a wait; it is disarmed when data comes that nobody waits for. */
+ * saves a system call a wait; it is disarmed when something comes that nobody waits for. */
 typedef struct tide_fd {
   tide_watcher watcher; /* the loop's interest in it */
   tide_loop *loop;      /* where */
   int fd;               /* the descriptor, not owned; -1: closed */
   uint8_t armed;        /* TIDE_READABLE | TIDE_WRITABLE, as the watcher has it */
-  bool missed;          /* it became readable while nobody waited: reading may be tried at once */
+  uint8_t resting;      /* the same: whose wait is for some time to pass, whatever comes */
+  bool missed;          /* it became readable while nobody waited */
   bool unwatched;       /* the system refuses to watch it */
-  bool plain;           /* it is known to be no socket */
   tide_wait *reader;    /* who waits to read, or NULL */
   tide_wait *writer;    /* who waits to write, or NULL */
 } tide_fd;
@@ -30,8 +31,12 @@ TIDE_API void tide_fd_init(tide_fd *self, tide_loop *loop, int fd);
  * TIDE_READABLE and TIDE_WRITABLE. */
 TIDE_API int tide_fd_wait(tide_fd *self, tide_task *task, int events);
 
+/* A case of select (select.h) that happens when tide_fd_wait would end. */
+TIDE_API void tide_case_fd(tide_case *self, tide_fd *fd, int events);
+
 /* Stops watching; waits end with TIDE_ECLOSED. The descriptor is the caller's to close, after
- * this. Harmless when repeated. */
+ * this, and `self` may be freed: no task that waited in it will touch it. Harmless when repeated.
+ */
 TIDE_API void tide_fd_term(tide_fd *self);
 
 TIDE_END_DECLS

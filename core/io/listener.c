@@ -77,19 +77,13 @@ static tide_listener *listener_of(const tide_wait *wait) {
 
 static void leave(tide_wait *wait) {
   tide_listener *listener = listener_of(wait);
-  if (listener->paused == wait)
-    tide__wait_stop(wait);
-  else
-    tide__fd_leave(wait);
-  listener->drained = listener->paused == NULL;
-  listener->paused = NULL;
+  listener->drained = !tide_listener_paused(listener);
   listener->acceptor = NULL;
+  tide__fd_leave(wait);
 }
 
 static void forget(tide_wait *wait, int outcome) {
-  if (outcome != TIDE_OK) return;
-  listener_of(wait)->acceptor = NULL;
-  listener_of(wait)->paused = NULL;
+  if (outcome == TIDE_OK) listener_of(wait)->acceptor = NULL;
 }
 
 static const tide_wait_ops accept_ops = {
@@ -119,23 +113,6 @@ static bool concerns_resources(int error) {
   return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
 }
 
-/* Closed behind the connection that was accepted, where nobody will see it. */
-static void drop(tide_wait *wait, int outcome) {
-  if (outcome == TIDE_OK) tide__sys_close((int)wait->value.integer);
-}
-
-static int park(tide_listener *listener, tide_task *task) {
-  listener->drained = false; /* once the wait has ended well */
-  return tide__fd_park(&listener->fd, task, TIDE_READABLE);
-}
-
-static int take_a_rest(tide_listener *listener, tide_task *task) {
-  tide_loop *loop = listener->fd.loop;
-  int result = tide__wait_park_until(task, tide_loop_after(loop, PAUSE));
-  if (result == TIDE_PENDING) listener->paused = &task->wait;
-  return result;
-}
-
 /* TIDE_OK; TIDE_PENDING: there is nobody; TIDE_OS(...), also of resources. */
 static int take(tide_listener *listener, int *fd) {
   if (listener->drained && !listener->fd.missed) return TIDE_PENDING;
@@ -145,55 +122,90 @@ static int take(tide_listener *listener, int *fd) {
   return *fd == -EAGAIN || concerns_one_connection(*fd) ? TIDE_PENDING : TIDE_OS(-*fd);
 }
 
+/* Where `take` gave nothing: watches for the next connection or, where there was none to be had for
+ * want of descriptors, takes a rest. */
+static int watch(tide_listener *listener, tide_wait *wait, int result) {
+  if (result != TIDE_PENDING) return tide__fd_rest(&listener->fd, wait, TIDE_READABLE, PAUSE);
+  listener->drained = false; /* once the wait has ended well */
+  return tide__fd_wait(&listener->fd, wait, TIDE_READABLE);
+}
+
+static bool is_to_watch(int result, int fd) {
+  return result == TIDE_PENDING || (result != TIDE_OK && concerns_resources(fd));
+}
+
 static int try_accept(tide_listener *listener, tide_task *task, int *fd) {
   int result = take(listener, fd);
-  if (result == TIDE_PENDING) return park(listener, task);
-  if (result != TIDE_OK && concerns_resources(*fd)) return take_a_rest(listener, task);
-  return result;
+  if (!is_to_watch(result, *fd)) return result;
+  int error = watch(listener, &task->wait, result);
+  return error == TIDE_OK ? tide__task_park(task) : error;
 }
 
 int tide_listener_accept(tide_listener *listener, tide_task *task, int *fd) {
-  if (listener->paused == &task->wait) listener->paused = NULL;
   int result = tide__recall_enter(&listener->fd, &listener->acceptor, task, &accept_ops);
   if (result != TIDE_OK) return result;
+  if (listener->chooser != NULL) return TIDE_EBUSY;
   return tide__recall_leave(&listener->acceptor, task, try_accept(listener, task, fd));
 }
 
-/* As a case of select: parked, it only says that another attempt may succeed. wait.value: what was
- * accepted, or, while it is parked, the error of the last attempt. */
+/* As a case of select. What is parked in the descriptor is a wait of the listener's own, which
+ * accepts, and then ends the case's. wait.value: what was accepted, or, until then, what the
+ * attempt gave. */
 
 static void leave_case(tide_wait *wait) {
   tide_listener *listener = listener_of(wait);
-  if (concerns_resources((int)wait->value.integer)) {
-    tide__wait_stop(wait);
-    return;
-  }
-  tide__fd_leave(wait);
-  listener->drained = true;
+  listener->chooser = NULL;
+  leave(&listener->watch);
+}
+
+/* Closed behind the connection that was accepted, where nobody will see it. */
+static void drop(tide_wait *wait, int outcome) {
+  if (outcome == TIDE_OK) tide__sys_close((int)wait->value.integer);
 }
 
 static int attempt(tide_case *self) {
   int fd = -EAGAIN;
   tide_listener *listener = listener_of(&self->wait);
   if (listener->fd.fd < 0) return TIDE_ECLOSED;
-  if (listener->acceptor != NULL) return TIDE_EBUSY;
+  if (listener->acceptor != NULL || listener->chooser != NULL) return TIDE_EBUSY;
   int result = take(listener, &fd);
-  self->wait.value.integer = fd;
-  return result != TIDE_OK && concerns_resources(fd) ? TIDE_PENDING : result;
+  self->wait.value.integer = is_to_watch(result, fd) ? result : fd;
+  return is_to_watch(result, fd) ? TIDE_PENDING : result;
 }
+
+static void accept_for_case(tide_wait *watching, int outcome) {
+  int fd = -EAGAIN;
+  tide_listener *listener = tide_container(watching, tide_listener, watch);
+  tide_wait *chooser = listener->chooser;
+  if (outcome != TIDE_OK) {
+    tide__task_interrupt(chooser->task, outcome);
+    return;
+  }
+  int result = take(listener, &fd);
+  if (is_to_watch(result, fd)) {
+    result = watch(listener, watching, result);
+    if (result == TIDE_OK) return;
+  }
+  listener->chooser = NULL;
+  chooser->value.integer = fd;
+  tide__wait_end(chooser, result);
+}
+
+static const tide_wait_ops watch_ops = {
+    .name = "Listener.accept", .abandon = leave, .ended = accept_for_case};
 
 static int park_case(tide_case *self) {
   tide_listener *listener = listener_of(&self->wait);
-  if (concerns_resources((int)self->wait.value.integer))
-    return tide__wait_start(&self->wait, tide_loop_after(listener->fd.loop, PAUSE));
-  listener->drained = false;
-  return tide__fd_wait(&listener->fd, &self->wait, TIDE_READABLE);
+  if (listener->chooser != NULL) return TIDE_EBUSY; /* another case of the same select */
+  listener->watch = (tide_wait){.ops = &watch_ops, .source = &listener->fd};
+  int error = watch(listener, &listener->watch, (int)self->wait.value.integer);
+  if (error == TIDE_OK) listener->chooser = &self->wait;
+  return error;
 }
 
 static const tide_wait_ops case_wait = {
     .name = "Listener.accept", .abandon = leave_case, .reject = drop};
-static const tide_case_ops case_ops = {
-    .wait = &case_wait, .attempt = attempt, .park = park_case, .again = true};
+static const tide_case_ops case_ops = {.wait = &case_wait, .attempt = attempt, .park = park_case};
 
 void tide_case_accept(tide_case *self, tide_listener *listener) {
   *self = (tide_case){.ops = &case_ops, .wait.source = &listener->fd};
@@ -202,7 +214,6 @@ void tide_case_accept(tide_case *self, tide_listener *listener) {
 void tide_listener_close(tide_listener *listener) {
   int fd = listener->fd.fd;
   if (fd < 0) return;
-  if (listener->paused != NULL) tide__task_interrupt(listener->paused->task, TIDE_ECLOSED);
   tide_address address;
   uint64_t file[2] = {0, 0};
   if (listener->file[1] != 0 && tide__sys_local_address(fd, &address) == 0 &&
@@ -210,6 +221,7 @@ void tide_listener_close(tide_listener *listener) {
       file[1] == listener->file[1])
     tide__sys_unlink(path_of(&address));
   tide_fd_term(&listener->fd);
+  tide__recall_close(&listener->acceptor);
   tide__sys_close(fd);
 }
 

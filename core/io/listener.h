@@ -16,7 +16,8 @@ typedef struct tide_listen_options {
 typedef struct tide_listener {
   tide_fd fd;          /* owned, with its descriptor */
   tide_task *acceptor; /* inside tide_listener_accept and to call it again, or NULL */
-  tide_wait *paused;   /* a wait until descriptors may be had again, or NULL */
+  tide_wait *chooser;  /* a case of select that waits for a connection, or NULL */
+  tide_wait watch;     /* in `fd` on behalf of that case, which has it from then */
   uint64_t file[2];    /* unix: the socket's file, to be removed: device, inode; 0: none */
   bool drained;        /* the last try found nobody: wait before the next */
 } tide_listener;
@@ -32,9 +33,15 @@ TIDE_API int tide_listener_open(tide_listener *listener, tide_loop *loop,
  * TIDE_EBUSY, TIDE_ENOMEM, TIDE_OS(...). */
 TIDE_API int tide_listener_accept(tide_listener *listener, tide_task *task, int *fd);
 
-/* Closes the socket, and removes the file of a unix one; the waiting task gets TIDE_ECLOSED.
- * Harmless when repeated. */
+/* Closes the socket, and removes the file of a unix one; the waiting task, also one in a select,
+ * gets TIDE_ECLOSED. Then `listener` may be freed: that task will not touch it. Harmless when
+ * repeated. */
 TIDE_API void tide_listener_close(tide_listener *listener);
+
+/* Whether it waits until there are descriptors again. */
+static inline bool tide_listener_paused(const tide_listener *listener) {
+  return (listener->fd.resting & TIDE_READABLE) != 0;
+}
 
 /* Where it listens, with the port that the system chose. TIDE_OK, TIDE_ECLOSED, TIDE_OS(...). */
 TIDE_API int tide_listener_address(const tide_listener *listener, tide_address *address);

@@ -10,10 +10,11 @@ static void writable(tide_wait *wait, int outcome);
 static const tide_wait_ops flush_ops = {
     .name = "flush", .abandon = tide__fd_leave, .ended = writable};
 
-tide__outbox *tide__outbox_new(tide_fd *fd, void (*progress)(tide__outbox *self, int error)) {
+tide__outbox *tide__outbox_new(tide_fd *fd, bool plain,
+                               void (*progress)(tide__outbox *self, int error)) {
   tide__outbox *self = tide_alloc(&fd->loop->allocator, sizeof *self);
   if (self == NULL) return NULL;
-  *self = (tide__outbox){.fd = fd, .progress = progress};
+  *self = (tide__outbox){.fd = fd, .plain = plain, .progress = progress};
   self->wait.ops = &flush_ops;
   return self;
 }
@@ -48,7 +49,7 @@ void tide__outbox_stop(tide__outbox *self) { tide__fd_leave(&self->wait); }
 static void writable(tide_wait *wait, int outcome) {
   tide__outbox *self = tide_container(wait, tide__outbox, wait);
   struct iovec all = {tide_buffer_bytes(&self->bytes), tide_buffer_size(&self->bytes)};
-  ssize_t sent = outcome == TIDE_OK ? tide__sys_send(self->fd->fd, &all, 1, &self->fd->plain) : 0;
+  ssize_t sent = outcome == TIDE_OK ? tide__sys_send(self->fd->fd, &all, 1, &self->plain) : 0;
   if (sent > 0) tide_buffer_consume(&self->bytes, (size_t)sent);
   if (sent < 0 && sent != -EAGAIN) outcome = TIDE_OS((int)-sent);
   if (outcome == TIDE_OK && tide_buffer_size(&self->bytes) > 0) outcome = tide__outbox_start(self);

@@ -18,13 +18,15 @@ struct tide__outbox {
   tide_buffer bytes; /* what is left to send: never empty while the wait is pending */
   tide_wait *writer; /* a task's wait until there are at most `mark` bytes, or NULL */
   size_t mark;       /* when to wake it */
+  bool plain;        /* they do not go to a socket */
   /* Some bytes were sent; or, with an error, no more will be. The last the outbox does: it may be
    * freed. */
   void (*progress)(tide__outbox *self, int error);
 };
 
 /* An empty outbox without a wait; NULL where memory is short. */
-tide__outbox *tide__outbox_new(tide_fd *fd, void (*progress)(tide__outbox *self, int error));
+tide__outbox *tide__outbox_new(tide_fd *fd, bool plain,
+                               void (*progress)(tide__outbox *self, int error));
 
 /* Nobody may wait in it. */
 void tide__outbox_free(tide__outbox *self, tide_loop *loop);

@@ -48,6 +48,11 @@ int tide__fd_wait(tide_fd *self, tide_wait *wait, int events);
 /* The same for the running task, which has entered the wait. TIDE_PENDING or an error. */
 int tide__fd_park(tide_fd *self, tide_task *task, int events);
 
+/* The same as tide__fd_wait, but until `span` has passed, whatever comes to the descriptor: where
+ * the system has refused something and will not say when to ask again. */
+int tide__fd_rest(tide_fd *self, tide_wait *wait, int events, tide_time span);
+int tide__fd_rest_park(tide_fd *self, tide_task *task, int events, tide_time span);
+
 /* Takes a wait out of its descriptor. Harmless on one that is not in it. */
 void tide__fd_leave(tide_wait *wait);
 

@@ -8,3 +8,9 @@ int tide__recall_enter(tide_fd *fd, tide_task **claim, tide_task *task, const ti
   if (*claim != NULL) return tide__wait_over(task, TIDE_EBUSY);
   return tide__recall_leave(claim, task, tide__wait_skip(task));
 }
+
+void tide__recall_close(tide_task **claim) {
+  tide_task *task = *claim;
+  *claim = NULL;
+  if (task != NULL && task->state == TIDE_TASK_READY) task->outcome = TIDE_ECLOSED;
+}

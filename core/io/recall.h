@@ -16,4 +16,8 @@ static inline int tide__recall_leave(tide_task **claim, tide_task *task, int res
   return result;
 }
 
+/* The object is closed, and nobody waits in `fd` any more: a task that was woken to call again is
+ * told so in place of that. */
+void tide__recall_close(tide_task **claim);
+
 #endif

@@ -2,6 +2,7 @@
 #include "stream.h"
 
 #include "linger.h"
+#include "recall.h"
 #include "sys.h"
 
 _Static_assert(sizeof(tide_stream) <= 200, "idle connections should be cheap");
@@ -40,6 +41,8 @@ void tide_stream_close(tide_stream *stream) {
   int fd = stream->fd.fd;
   tide__outbox *outbox = take_output(stream);
   tide_fd_term(&stream->fd);
+  tide__recall_close(&stream->reader);
+  tide__recall_close(&stream->writer);
   tide_buffer_term(&stream->input, &loop->allocator);
   if (outbox != NULL)
     tide__linger(loop, fd, outbox);

@@ -29,6 +29,7 @@ typedef struct tide_stream {
   uint32_t high_mark;          /* unsent bytes above which a writer waits */
   bool drained;                /* the last read took all there was: wait before the next */
   bool write_closed;           /* tide_stream_close_write was called */
+  bool plain;                  /* it is known to be no socket */
 } tide_stream;
 
 /* A part of somebody's memory. */

@@ -69,7 +69,7 @@ static size_t length_of(const struct iovec *parts, size_t count) {
 static int send_now(tide_stream *stream, const struct iovec *parts, size_t count, size_t *sent) {
   for (size_t at = 0; at < count; at += PARTS_AT_ONCE) {
     size_t few = count - at < PARTS_AT_ONCE ? count - at : PARTS_AT_ONCE;
-    ssize_t taken = tide__sys_send(stream->fd.fd, parts + at, few, &stream->fd.plain);
+    ssize_t taken = tide__sys_send(stream->fd.fd, parts + at, few, &stream->plain);
     if (taken == -EAGAIN) break;
     if (taken < 0) return stream->write_error = TIDE_OS((int)-taken);
     *sent += (size_t)taken;
@@ -80,7 +80,7 @@ static int send_now(tide_stream *stream, const struct iovec *parts, size_t count
 
 static int send_later(tide_stream *stream, const struct iovec *parts, size_t count, size_t sent) {
   bool fresh = stream->output == NULL;
-  if (fresh) stream->output = tide__outbox_new(&stream->fd, progress);
+  if (fresh) stream->output = tide__outbox_new(&stream->fd, stream->plain, progress);
   if (stream->output == NULL) return TIDE_ENOMEM;
   int error = tide__outbox_add(stream->output, parts, count, sent);
   if (error == TIDE_OK && fresh) error = tide__outbox_start(stream->output);

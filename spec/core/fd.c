@@ -384,6 +384,54 @@ static void who_reads_and_who_writes_may_wait_for_the_same_one(void) {
   close_pipe(&w);
 }
 
+/* Select. */
+
+/* Waits for both directions of `in` at once, self->i times. */
+static void both_ways(actor *self) {
+  static tide_case cases[2];
+  static tide_select select;
+  BEGIN;
+  while (self->i-- > 0) {
+    tide_case_fd(&cases[0], &in, TIDE_READABLE);
+    tide_case_fd(&cases[1], &in, TIDE_WRITABLE);
+    tide_select_init(&select, cases, 2);
+    CALL(tide_select_wait(&select, &self->task));
+    say(self, "%d: %d", (int)select.chosen, self->outcome);
+  }
+  END;
+}
+
+static void one_select_may_wait_for_both_directions(void) {
+  int pair[2];
+  world w;
+  world_open(&w);
+  CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+  tide_fd_init(&in, w.loop, pair[0]);
+  CHECK_EQ(write(pair[1], "x", 1), 1); /* so that both come in one event */
+  actor *a = spawn(&w, "a", both_ways);
+  a->i = 3;
+  settle(&w);
+  CHECK_LOG(&w, "a 0: 0, a 0: 0, a 0: 0");
+  char byte;
+  CHECK_EQ(read(pair[0], &byte, 1), 1);
+  a = spawn(&w, "b", both_ways);
+  a->i = 1;
+  settle(&w);
+  CHECK_LOG(&w, "b 1: 0");
+  CHECK(in.reader == NULL && in.writer == NULL);
+  a = spawn(&w, "c", both_ways);
+  a->i = 2;
+  turn(&w);
+  tide_fd_term(&in);
+  memset(&in, 0xff, sizeof in);
+  in.fd = -1;
+  settle(&w);
+  CHECK_LOG(&w, "c 1: 0, c 0: -4");
+  close(pair[0]);
+  close(pair[1]);
+  world_close(&w);
+}
+
 /* Everything at once. */
 
 static void feeder(actor *self) {
@@ -469,6 +517,7 @@ int main(void) {
   RUN(terminating_it_ends_the_waits);
   RUN(one_killed_after_it_was_terminated_does_not_touch_it);
   RUN(who_reads_and_who_writes_may_wait_for_the_same_one);
+  RUN(one_select_may_wait_for_both_directions);
   RUN(busy_tasks_do_not_starve_descriptors);
   RUN(the_real_clock_waits_for_whatever_comes_first);
   RUN(a_host_that_never_blocks_sees_descriptors_too);

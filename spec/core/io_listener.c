@@ -317,6 +317,143 @@ static void a_cancelled_accept_takes_nobody(void) {
   }
 }
 
+/* The end of it, in each state that a task can be in: it may be freed at once. */
+
+static tide_case chosen_from[2];
+static tide_select choice;
+
+/* A select over the listener and a long time. */
+static void chooser(actor *self) {
+  BEGIN;
+  tide_case_at(&chosen_from[0], after_ms(self->world, 3600000));
+  tide_case_accept(&chosen_from[1], &listener);
+  tide_select_init(&choice, chosen_from, 2);
+  CALL_OR_END(tide_select_wait(&choice, &self->task));
+  say(self, "chose %d", (int)choice.chosen);
+  if (choice.chosen == 1) close((int)chosen_from[1].wait.value.integer);
+  END;
+}
+
+static void close_and_free_listener(void) {
+  tide_listener_close(&listener);
+  memset(&listener, 0xee, sizeof listener);
+}
+
+static void check_end_of_listener(void (*body)(actor *self), bool kill) {
+  world w;
+  open_listener(&w, "127.0.0.1");
+  actor *a = spawn(&w, "a", body);
+  a->i = 1;
+  turn(&w);
+  CHECK_EQ(a->task.state, TIDE_TASK_WAITING);
+  close_and_free_listener();
+  if (kill) actor_kill(a);
+  settle(&w);
+  CHECK(actor_failed_with(a, kill ? TIDE_ECANCELLED : TIDE_ECLOSED));
+  listener = (tide_listener){.fd.fd = -1};
+  close_listener(&w);
+}
+
+static void it_may_be_freed_once_closed(void) {
+  check_end_of_listener(acceptor, false);
+  check_end_of_listener(acceptor, true);
+  check_end_of_listener(chooser, false);
+  check_end_of_listener(chooser, true);
+}
+
+static void connect_until_ready(world *w, const actor *self) {
+  CHECK_EQ(tide_connect_start(&attempt, w->loop, &address, NULL), TIDE_OK);
+  for (int i = 0; i < SOON && self->task.state == TIDE_TASK_WAITING; i++) turn(w);
+  CHECK_EQ(self->task.state, TIDE_TASK_READY);
+}
+
+static void it_may_be_freed_once_closed_though_somebody_has_come(void) {
+  for (int how = 0; how < 4; how++) {
+    world w;
+    bool choose = how & 1, kill = how & 2;
+    snprintf(check_state.context, sizeof check_state.context, "way %d", how);
+    open_listener(&w, "127.0.0.1");
+    actor *a = spawn(&w, "a", choose ? chooser : acceptor);
+    a->i = 1;
+    turn(&w);
+    connect_until_ready(&w, a);
+    close_and_free_listener();
+    if (kill) actor_kill(a);
+    settle(&w);
+    if (choose && !kill)
+      CHECK_LOG(&w, "a chose 1"); /* it has the connection */
+    else
+      CHECK(actor_failed_with(a, kill ? TIDE_ECANCELLED : TIDE_ECLOSED));
+    listener = (tide_listener){.fd.fd = -1};
+    close_listener(&w);
+  }
+}
+
+static void a_cancelled_select_takes_nobody(void) {
+  world w;
+  open_listener(&w, "127.0.0.1");
+  actor *a = spawn(&w, "a", chooser);
+  turn(&w);
+  actor *b = accept_times(&w, 1);
+  turn(&w);
+  CHECK(actor_failed_with(b, TIDE_EBUSY));
+  tide_task_cancel(&a->task);
+  actor *c = connect_once(&w);
+  finish(&w, a);
+  finish(&w, c);
+  CHECK(actor_failed_with(a, TIDE_ECANCELLED));
+  CHECK(listener.chooser == NULL && listener.fd.reader == NULL);
+  b = accept_times(&w, 1);
+  finish(&w, b);
+  CHECK_EQ(b->outcome, TIDE_OK);
+  close_listener(&w);
+}
+
+/* One killed with the connection in its hands closes it: nobody else would. */
+static void a_connection_for_a_task_that_is_killed_is_closed(void) {
+  world w;
+  open_listener(&w, "127.0.0.1");
+  actor *a = spawn(&w, "a", chooser);
+  turn(&w);
+  connect_until_ready(&w, a);
+  int before = count_descriptors();
+  actor_kill(a);
+  CHECK_EQ(count_descriptors(), before - 1);
+  close_listener(&w);
+}
+
+static void one_listener_is_one_case_of_a_select(void) {
+  world w;
+  open_listener(&w, "127.0.0.1");
+  actor a = {.world = &w};
+  tide_task_init(&a.task, w.loop, &actor_ops);
+  tide_case_accept(&chosen_from[0], &listener);
+  tide_case_accept(&chosen_from[1], &listener);
+  tide_select_init(&choice, chosen_from, 2);
+  CHECK_EQ(tide_select_wait(&choice, &a.task), TIDE_EBUSY);
+  CHECK(listener.chooser == NULL && listener.fd.reader == NULL);
+  close_listener(&w);
+}
+
+static void an_attempt_may_be_freed_once_closed_though_it_was_about_to_succeed(void) {
+  for (int kill = 0; kill < 2; kill++) {
+    world w;
+    open_listener(&w, "127.0.0.1");
+    actor *c = connect_once(&w);
+    for (int i = 0; i < SOON && (c->steps == 0 || c->task.state == TIDE_TASK_WAITING); i++)
+      turn(&w);
+    if (c->task.state == TIDE_TASK_READY) { /* else it did not need to wait */
+      tide_connect_term(&attempt);
+      memset(&attempt, 0xee, sizeof attempt);
+      if (kill) actor_kill(c);
+      settle(&w);
+      CHECK(actor_failed_with(c, kill ? TIDE_ECANCELLED : TIDE_ECLOSED));
+      attempt = (tide_connect){.fd.fd = -1};
+    }
+    close_listener(&w);
+  }
+}
+
 static void cancelling_ends_an_attempt(void) {
   world w;
   io_open(&w);
@@ -409,7 +546,7 @@ static void an_attempt_that_was_about_to_be_made_again_forgets_its_task(void) {
       tide_task_cancel(&c->task);
     settle(&w);
     CHECK(actor_failed_with(c, TIDE_ECANCELLED));
-    CHECK(attempt.paused == NULL);
+    CHECK(attempt.waiter == NULL);
     while (count-- > 0) close(others[count]);
     close_listener(&w);
   }
@@ -534,6 +671,37 @@ static void closing_it_does_not_end_what_its_acceptor_does_next(void) {
   close_listener(&w);
 }
 
+static void a_select_without_descriptors_tries_again(void) {
+  world w;
+  rlim_t before;
+  actor *a = starve_in(&w, &before, chooser);
+  tide_time began = tide_loop_now(w.loop);
+  CHECK_EQ(w.loop->watching, 0);
+  for (int i = 0; i < 10; i++) CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
+  CHECK_EQ(a->task.state, TIDE_TASK_WAITING);
+  CHECK((tide_loop_now(w.loop) - began) / 100000000 >= 9);
+  restore(before);
+  settle(&w);
+  CHECK_LOG(&w, "c connected, a chose 1");
+  close_listener(&w);
+}
+
+static void a_select_without_descriptors_is_told_of_the_end(void) {
+  for (int kill = 0; kill < 2; kill++) {
+    world w;
+    rlim_t before;
+    actor *a = starve_in(&w, &before, chooser);
+    close_and_free_listener();
+    restore(before);
+    if (kill) actor_kill(a);
+    turn(&w);
+    CHECK(actor_failed_with(a, kill ? TIDE_ECANCELLED : TIDE_ECLOSED));
+    settle(&w);
+    listener = (tide_listener){.fd.fd = -1};
+    close_listener(&w);
+  }
+}
+
 static void without_descriptors_nothing_is_opened(void) {
   world w;
   tide_stream one, other;
@@ -571,6 +739,12 @@ int main(void) {
   RUN(only_one_task_accepts);
   RUN(closing_it_ends_the_wait);
   RUN(a_cancelled_accept_takes_nobody);
+  RUN(it_may_be_freed_once_closed);
+  RUN(it_may_be_freed_once_closed_though_somebody_has_come);
+  RUN(a_cancelled_select_takes_nobody);
+  RUN(a_connection_for_a_task_that_is_killed_is_closed);
+  RUN(one_listener_is_one_case_of_a_select);
+  RUN(an_attempt_may_be_freed_once_closed_though_it_was_about_to_succeed);
   RUN(cancelling_ends_an_attempt);
   RUN(a_full_backlog_is_tried_again);
   RUN(an_attempt_that_was_about_to_be_made_again_forgets_its_task);
@@ -580,6 +754,8 @@ int main(void) {
   RUN(waiting_goes_on_as_usual_afterwards);
   RUN(closing_it_ends_the_wait_for_descriptors);
   RUN(closing_it_does_not_end_what_its_acceptor_does_next);
+  RUN(a_select_without_descriptors_tries_again);
+  RUN(a_select_without_descriptors_is_told_of_the_end);
   RUN(without_descriptors_nothing_is_opened);
   return check_summary();
 }

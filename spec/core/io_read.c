@@ -597,6 +597,28 @@ static void a_flood_lets_others_run(void) {
   io_close(&w);
 }
 
+/* Stepped or killed after that, the task does not touch it. */
+static void it_may_be_freed_once_closed_though_its_reader_was_made_ready(void) {
+  for (int kill = 0; kill < 2; kill++) {
+    world w;
+    io_open(&w);
+    CHECK_EQ(tide_stream_pair(&ours, &theirs, w.loop), TIDE_OK);
+    ask_for(SOME, 10);
+    actor *a = read_once(&w);
+    turn(&w);
+    raw_send(&theirs, "x");
+    turn(&w);
+    CHECK_EQ(a->task.state, TIDE_TASK_READY);
+    tide_stream_close(&ours);
+    memset(&ours, 0xee, sizeof ours);
+    if (kill) actor_kill(a);
+    settle(&w);
+    CHECK(actor_failed_with(a, kill ? TIDE_ECANCELLED : TIDE_ECLOSED));
+    tide_stream_close(&theirs);
+    io_close(&w);
+  }
+}
+
 int main(void) {
   RUN(read_gives_what_there_is);
   RUN(read_gives_at_most_what_was_asked_for);
@@ -617,6 +639,7 @@ int main(void) {
   RUN(who_is_gone_does_not_keep_others_from_reading);
   RUN(closing_it_ends_the_wait);
   RUN(closing_it_ends_a_wait_that_is_over);
+  RUN(it_may_be_freed_once_closed_though_its_reader_was_made_ready);
   RUN(a_cancelled_task_does_not_read_at_all);
   RUN(cancelling_loses_no_byte);
   RUN(shortages_lose_no_byte_unnoticed);

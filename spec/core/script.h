@@ -99,6 +99,26 @@ struct actor {
     }                               \
   } while (0)
 
+/* Calls a waiting function of the sort that is called again; self->outcome says how it went. */
+#define CALL(call)                            \
+  for (;;) {                                  \
+    self->outcome = (call);                   \
+    if (self->outcome != TIDE_PENDING) break; \
+    self->at = __LINE__;                      \
+    return;                                   \
+  case __LINE__:                              \
+    self->outcome = self->task.outcome;       \
+    if (self->outcome != TIDE_OK) break;      \
+  }
+
+/* The same; an error ends the script. What the call is given must outlive the wait. */
+#define CALL_OR_END(call)         \
+  CALL(call);                     \
+  if (self->outcome != TIDE_OK) { \
+    actor_end(self);              \
+    return;                       \
+  }
+
 /* Calls what is called again whatever the outcome, until it is done. */
 #define STEP(call)                            \
   for (;;) {                                  \
