@@ -38,6 +38,10 @@ tide__shared *tide__shared_of(tide_loop *loop);
 /* linger.c: lets go of all descriptors that linger. */
 void tide__linger_drop_all(tide_loop *loop);
 
+/* stream_write.c: who writes, or waits for a turn, gets TIDE_ECLOSED. */
+typedef struct tide_stream tide_stream;
+void tide__stream_end_turns(tide_stream *stream);
+
 /* fd.c: descriptor waits under names of their own, with or without a task. */
 
 /* Makes `wait` the descriptor's reader or writer until it ends. Its `ops` must be set, with an

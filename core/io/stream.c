@@ -25,11 +25,10 @@ int tide_stream_pair(tide_stream *one, tide_stream *other, tide_loop *loop) {
   return TIDE_OK;
 }
 
-/* The outbox without a writer in it and out of the descriptor, or NULL. */
+/* The outbox, out of the descriptor, or NULL. */
 static tide__outbox *take_output(tide_stream *stream) {
   tide__outbox *outbox = stream->output;
   if (outbox == NULL) return NULL;
-  if (outbox->writer != NULL) tide__task_interrupt(outbox->writer->task, TIDE_ECLOSED);
   tide__outbox_stop(outbox);
   stream->output = NULL;
   return outbox;
@@ -39,10 +38,10 @@ void tide_stream_close(tide_stream *stream) {
   if (tide_stream_closed(stream)) return;
   tide_loop *loop = stream->fd.loop;
   int fd = stream->fd.fd;
+  tide__stream_end_turns(stream);
   tide__outbox *outbox = take_output(stream);
   tide_fd_term(&stream->fd);
   tide__recall_close(&stream->reader);
-  tide__recall_close(&stream->writer);
   tide_buffer_term(&stream->input, &loop->allocator);
   if (outbox != NULL)
     tide__linger(loop, fd, outbox);

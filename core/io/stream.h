@@ -2,8 +2,10 @@
  *
  * Functions marked (waits) are *called again*: they return TIDE_PENDING where they would block;
  * when the task is stepped with outcome TIDE_OK it makes the same call again, and with any other
- * outcome it does not: then the call did not happen, and what had been read stays buffered. At
- * most one task reads and one writes at a time: a second gets TIDE_EBUSY. */
+ * outcome it does not: then the call did not happen, and what had been read stays buffered.
+ *
+ * One task reads at a time: a second gets TIDE_EBUSY. Those that write or flush take turns, in the
+ * order of their calls, each with the whole of it. */
 #ifndef TIDE_STREAM_H
 #define TIDE_STREAM_H
 
@@ -19,7 +21,8 @@ typedef struct tide_stream {
   tide_fd fd;                  /* owned, with its descriptor */
   tide_buffer input;           /* what was read and not yet asked for; no memory while idle */
   tide_task *reader;           /* inside a reading function and to call it again, or NULL */
-  tide_task *writer;           /* inside a writing function and to call it again, or NULL */
+  tide_task *writer;           /* the same for writing functions: whose turn it is, or NULL */
+  tide_wait *turns;            /* who waits for a turn: the first of a ring; NULL: nobody */
   struct tide__outbox *output; /* unsent bytes; NULL: none */
   size_t searched;             /* bytes of `input` in which no separator begins */
   uint64_t separator;          /* which separator that is true of; 0: none */
@@ -83,21 +86,22 @@ TIDE_API int tide_stream_read_all(tide_stream *stream, tide_task *task, size_t m
 
 /* Writing. An error of the system shows in this or a later call, and in all that follow.
  *
- * Errors of all: TIDE_ECLOSED (of the writing side too), TIDE_EBUSY, TIDE_OS(...), TIDE_ENOMEM
- * (nothing was written; or, where a part was, no more can be). */
+ * Errors of all: TIDE_ECLOSED (of the writing side too), TIDE_OS(...), TIDE_ENOMEM (nothing was
+ * written; or, where a part was, no more can be). */
 
 /* (waits) Accepts all that the parts hold: sends it, or copies what the system does not take and
- * sends that in the background. Waits before where there are more than the high mark of unsent
- * bytes, until the low mark is reached. */
+ * sends that in the background. Waits before that: for its turn; and, where there are more than the
+ * high mark of unsent bytes, until the low mark is reached. */
 TIDE_API int tide_stream_write(tide_stream *stream, tide_task *task, const struct iovec *parts,
                                size_t count);
 
-/* (waits) Until the system has taken all that was written. */
+/* (waits) Until the system has taken all that was written. Takes its turn among the writers. */
 TIDE_API int tide_stream_flush(tide_stream *stream, tide_task *task);
 
 /* Ends the writing side: the peer sees the end behind what was written. Does not wait; errors of
- * the background are tide_stream_flush's to tell. TIDE_OK, TIDE_ECLOSED, TIDE_EBUSY, TIDE_OS(...)
- * (ENOTSOCK: a pipe can only be closed). Harmless when repeated. */
+ * the background are tide_stream_flush's to tell. TIDE_OK, TIDE_ECLOSED, TIDE_EBUSY (a task is
+ * inside a writing function), TIDE_OS(...) (ENOTSOCK: a pipe can only be closed). Harmless when
+ * repeated. */
 TIDE_API int tide_stream_close_write(tide_stream *stream);
 
 /* In bytes; 16 and 64 KiB at first. `low` must not be above `high`. */

@@ -12,21 +12,67 @@ static tide_stream *stream_of(const tide_wait *wait) {
   return tide_container(wait->source, tide_stream, fd);
 }
 
+/* Turns. A writing function has the turn from its first call to the one that does not wait. */
+
+static void queue_up(tide_stream *stream, tide_wait *wait) {
+  tide_list_init(&wait->in.link);
+  if (stream->turns == NULL)
+    stream->turns = wait;
+  else
+    tide_list_append(&stream->turns->in.link, &wait->in.link);
+}
+
+static void step_out(tide_stream *stream, tide_wait *wait) {
+  tide_wait *next = tide_container(wait->in.link.next, tide_wait, in.link);
+  tide_list_remove(&wait->in.link);
+  if (stream->turns == wait) stream->turns = next != wait ? next : NULL;
+}
+
+/* Handed over at once, so that who comes next cannot overtake. */
+static void pass_on(tide_stream *stream) {
+  tide_wait *next = stream->turns;
+  stream->writer = next != NULL ? next->task : NULL;
+  if (next == NULL) return;
+  step_out(stream, next);
+  tide__wait_end(next, TIDE_OK);
+}
+
 static void leave(tide_wait *wait) {
   tide_stream *stream = stream_of(wait);
+  if (stream->writer != wait->task) {
+    step_out(stream, wait);
+    return;
+  }
   stream->output->writer = NULL;
-  stream->writer = NULL;
+  pass_on(stream);
 }
 
 static void forget(tide_wait *wait, int outcome) {
-  if (outcome == TIDE_OK) stream_of(wait)->writer = NULL;
+  if (outcome == TIDE_OK) pass_on(stream_of(wait));
 }
 
 static const tide_wait_ops write_ops = {.name = "Stream.write", .abandon = leave, .reject = forget};
 static const tide_wait_ops flush_ops = {.name = "Stream.flush", .abandon = leave, .reject = forget};
 
+/* TIDE_OK: the task has the turn, until finish; else this is to be returned. */
 static int enter(tide_stream *stream, tide_task *task, const tide_wait_ops *ops) {
-  return tide__recall_enter(&stream->fd, &stream->writer, task, ops);
+  bool mine = stream->writer == task;
+  if (!tide__wait_enter(task, ops, &stream->fd)) {
+    if (mine) pass_on(stream);
+    return TIDE_PENDING;
+  }
+  if (tide_stream_closed(stream)) return TIDE_ECLOSED;
+  if (!mine && stream->writer != NULL) {
+    queue_up(stream, &task->wait);
+    return tide__task_park(task);
+  }
+  stream->writer = task;
+  return tide__wait_skip(task);
+}
+
+static int finish(tide_stream *stream, int result) {
+  if (result != TIDE_PENDING) pass_on(stream);
+  return result;
 }
 
 /* Until there are at most `mark` unsent bytes. */
@@ -34,6 +80,13 @@ static int park(tide_stream *stream, tide_task *task, size_t mark) {
   stream->output->writer = &task->wait;
   stream->output->mark = mark;
   return tide__task_park(task);
+}
+
+void tide__stream_end_turns(tide_stream *stream) {
+  while (stream->turns != NULL) tide__task_interrupt(stream->turns->task, TIDE_ECLOSED);
+  if (stream->output != NULL && stream->output->writer != NULL)
+    tide__task_interrupt(stream->output->writer->task, TIDE_ECLOSED);
+  tide__recall_close(&stream->writer);
 }
 
 static int shut(tide_stream *stream) {
@@ -103,22 +156,25 @@ size_t tide_stream_unsent(const tide_stream *stream) {
   return stream->output != NULL ? tide_buffer_size(&stream->output->bytes) : 0;
 }
 
+static int write_now_or_wait(tide_stream *stream, tide_task *task, const struct iovec *parts,
+                             size_t count) {
+  if (stream->write_error != TIDE_OK) return stream->write_error;
+  if (stream->write_closed) return TIDE_ECLOSED;
+  if (tide_stream_unsent(stream) > stream->high_mark) return park(stream, task, stream->low_mark);
+  return accept_all(stream, task, parts, count);
+}
+
 int tide_stream_write(tide_stream *stream, tide_task *task, const struct iovec *parts,
                       size_t count) {
   int result = enter(stream, task, &write_ops);
   if (result != TIDE_OK) return result;
-  if (stream->write_error != TIDE_OK) return stream->write_error;
-  if (stream->write_closed) return TIDE_ECLOSED;
-  if (tide_stream_unsent(stream) <= stream->high_mark)
-    return accept_all(stream, task, parts, count);
-  return tide__recall_leave(&stream->writer, task, park(stream, task, stream->low_mark));
+  return finish(stream, write_now_or_wait(stream, task, parts, count));
 }
 
 int tide_stream_flush(tide_stream *stream, tide_task *task) {
   int result = enter(stream, task, &flush_ops);
   if (result != TIDE_OK) return result;
-  if (stream->output == NULL) return stream->write_error;
-  return tide__recall_leave(&stream->writer, task, park(stream, task, 0));
+  return finish(stream, stream->output != NULL ? park(stream, task, 0) : stream->write_error);
 }
 
 int tide_stream_close_write(tide_stream *stream) {

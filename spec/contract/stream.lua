@@ -776,16 +776,70 @@ local function contract(connect, opts)
       assert.equal("y", b:read(1))
     end)
 
-    it_with("cannot both write", function(a, b)
-      local accepted, writer = fill(a)
-      raises("invalid_state", a.write, a, "x")
-      raises("invalid_state", a.flush, a)
-      writer:cancel()
-      tide.wait { writer }
+    it_with("take turns at writing, in the order of their calls, each with the whole", function(a, b)
+      local expected, first = fill(a)
+      local writers = {}
+      for i = 1, 6 do
+        local parts = { ("<%d"):format(i), pattern(4 * PIECE), ">" }
+        expected[#expected + 1] = table.concat(parts)
+        writers[i] = spawn(a.write, a, table.unpack(parts))
+        turns(2)
+        assert.equal("waiting", writers[i]:status())
+      end
+      local flush = spawn(a.flush, a)
+      turns(2)
+      first:cancel()
+      tide.wait { first }
+      raises("invalid_state", a.close_write, a)
       local reader = spawn(drain, b)
-      a:write "x"
+      flush:await()
+      for _, writer in ipairs(writers) do writer:await() end
       a:close_write()
-      same(table.concat(accepted) .. "x", reader:await())
+      same(table.concat(expected), reader:await())
+    end)
+
+    it_with("give up their turn without a trace", function(a, b)
+      for _, how in ipairs { "cancel", "kill", "timeout" } do
+        local accepted, first = fill(a)
+        local second = spawn(how == "timeout" and function()
+          raises("timeout", tide.timeout, 0.003, a.write, a, "second")
+        end or function() a:write "second" end)
+        local third = spawn(a.write, a, "third")
+        turns(2)
+        assert.equal("waiting", second:status())
+        if how == "timeout" then
+          second:await()
+        else
+          second[how](second)
+          tide.wait { second }
+        end
+        assert.equal("waiting", third:status())
+        first:cancel()
+        tide.wait { first }
+        local data = table.concat(accepted) .. "third"
+        same(data, b:read_exactly(#data))
+        third:await()
+      end
+    end)
+
+    it_with("all learn that it is closed, or that the peer is gone", function(a, b)
+      local _, first = fill(a)
+      local second, third = spawn(a.write, a, "x"), spawn(a.flush, a)
+      turns(2)
+      b:close()
+      tide.wait { first, second, third }
+      for _, task in ipairs { first, second, third } do assert.is_true(tide.is(task:error(), "os")) end
+
+      local one, other = connect()
+      local accepted
+      accepted, first = fill(one)
+      second, third = spawn(one.write, one, "x"), spawn(one.flush, one)
+      turns(2)
+      one:close()
+      tide.wait { first, second, third }
+      for _, task in ipairs { first, second, third } do assert.is_true(tide.is(task:error(), "closed")) end
+      same(table.concat(accepted), drain(other))
+      other:close()
     end)
 
     it_with("may follow each other, also after a kill", function(a, b)

@@ -177,19 +177,101 @@ static void writers_wait_above_the_high_mark_for_the_low_mark(void) {
   close_pair(&w);
 }
 
-static void a_second_writer_is_refused(void) {
+/* Turns. Each of several writers writes the next part of the pattern, self->i, in two pieces. */
+
+enum { WRITERS = 4, PART = LARGE / WRITERS };
+
+static int write_part_in_pieces(actor *self) {
+  char *part = large + self->i * PART;
+  struct iovec pieces[2] = {{part, 1000}, {part + 1000, PART - 1000}};
+  return tide_stream_write(&ours, &self->task, pieces, 2);
+}
+
+static void part_writer(actor *self) {
+  BEGIN;
+  CALL_OR_END(write_part_in_pieces(self));
+  say(self, "%d", self->i);
+  END;
+}
+
+static actor *spawn_part_writer(world *w, int i) {
+  actor *self = spawn(w, "w", part_writer);
+  self->i = i;
+  return self;
+}
+
+static void writers_take_turns(void) {
   world w;
   open_pair(&w);
-  actor *first = spawn(&w, "first", writer);
-  actor *second = spawn(&w, "second", flusher);
+  tide_stream_set_marks(&ours, 5000, 10000);
+  for (int i = 0; i < WRITERS; i++) spawn_part_writer(&w, i);
+  actor *f = spawn(&w, "f", flusher);
   turns(&w, 2);
-  CHECK_EQ(first->task.state, TIDE_TASK_WAITING);
-  CHECK(actor_failed_with(second, TIDE_EBUSY));
+  CHECK_LOG(&w, "w 0");
   CHECK_EQ(tide_stream_close_write(&ours), TIDE_EBUSY);
-  CHECK_EQ(drain_all(&w, 0), LARGE);
-  CHECK_EQ(drain_all(&w, LARGE), LARGE);
-  CHECK_LOG(&w, "first wrote, first wrote more, more");
+  CHECK_EQ(f->task.state, TIDE_TASK_WAITING);
+  CHECK_EQ(drain_all(&w, 0), WRITERS * PART);
+  CHECK_LOG(&w, "w 1, w 2, w 3, f flushed");
+  CHECK(ours.writer == NULL && ours.turns == NULL);
   close_pair(&w);
+}
+
+static void who_comes_later_does_not_overtake(void) {
+  world w;
+  open_pair(&w);
+  tide_stream_set_marks(&ours, 5000, 10000);
+  spawn_part_writer(&w, 0);
+  spawn_part_writer(&w, 1);
+  turns(&w, 1);
+  size_t seen = 0;
+  while (ours.writer == NULL || ours.writer->state == TIDE_TASK_WAITING) {
+    seen += drain(&w, seen);
+    tide_loop_turn(w.loop, false);
+  }
+  spawn_part_writer(&w, 2); /* while the second is about to write */
+  tide_loop_turn(w.loop, false);
+  seen = drain_all(&w, seen);
+  CHECK_EQ(seen, 3 * PART);
+  CHECK_LOG(&w, "w 0, w 1, w 2");
+  close_pair(&w);
+}
+
+static void an_error_is_told_to_all_who_wait_for_their_turn(void) {
+  world w;
+  open_pair(&w);
+  for (int i = 0; i < WRITERS; i++) spawn_part_writer(&w, i);
+  turns(&w, 2);
+  tide_stream_close(&theirs);
+  settle(&w);
+  CHECK_EQ(w.actors[0].outcome, TIDE_OK);
+  for (int i = 1; i < WRITERS; i++) CHECK(actor_failed_with(&w.actors[i], TIDE_OS(EPIPE)));
+  close_pair(&w);
+}
+
+/* Whether they wait for room, for their turn, or are about to go on; it may be freed at once. */
+static void closing_it_ends_all_turns(void) {
+  for (int ready = 0; ready < 2; ready++) {
+    for (int kill = 0; kill < 2; kill++) {
+      world w;
+      open_pair(&w);
+      for (int i = 0; i < WRITERS; i++) spawn_part_writer(&w, i);
+      turns(&w, 2);
+      size_t seen = 0;
+      while (ready && ours.writer->state == TIDE_TASK_WAITING) {
+        seen += drain(&w, seen);
+        tide_loop_turn(w.loop, false);
+      }
+      tide_stream_close(&ours);
+      memset(&ours, 0xee, sizeof ours);
+      for (unsigned i = 1; kill && i < WRITERS; i++) actor_kill(&w.actors[i]);
+      seen = drain_all(&w, seen);
+      CHECK_EQ(seen, PART);
+      for (unsigned i = 1; i < WRITERS; i++)
+        CHECK(actor_failed_with(&w.actors[i], kill ? TIDE_ECANCELLED : TIDE_ECLOSED));
+      tide_stream_close(&theirs);
+      io_close(&w);
+    }
+  }
 }
 
 static void flush_waits_until_all_is_with_the_system(void) {
@@ -245,6 +327,56 @@ static void verify_write(world *w) {
   CHECK(ours.writer == NULL);
   tide_stream_close(&ours);
   tide_stream_close(&theirs);
+}
+
+/* The victim is the first, the second or the last of four. The others are not harmed. */
+static unsigned victim_place;
+static char *received;
+
+static void turn_drainer(actor *self) {
+  BEGIN;
+  while (self->i < 40) {
+    WAIT(sleep_ms(self, self->i == 0 ? 5 : 1));
+    ssize_t got = recv(theirs.fd.fd, received + seen_there, LARGE - seen_there, MSG_DONTWAIT);
+    if (got > 0) seen_there += (size_t)got;
+    self->i++;
+  }
+  END;
+}
+
+static void stage_turns(world *w) {
+  CHECK_EQ(tide_stream_pair(&ours, &theirs, w->loop), TIDE_OK);
+  seen_there = 0;
+  for (int i = 0; i < WRITERS; i++) spawn_part_writer(w, i);
+  w->victim = &w->actors[victim_place];
+  spawn(w, "d", turn_drainer);
+}
+
+static void verify_turns(world *w) {
+  size_t at = 0;
+  for (unsigned i = 0; i < WRITERS; i++) {
+    if (w->actors[i].outcome != TIDE_OK) {
+      CHECK(&w->actors[i] == w->victim && w->actors[i].outcome == TIDE_ECANCELLED);
+      continue;
+    }
+    CHECK(memcmp(received + at, large + i * PART, PART) == 0);
+    at += PART;
+  }
+  CHECK_EQ(seen_there, at);
+  CHECK(ours.writer == NULL && ours.turns == NULL);
+  tide_stream_close(&ours);
+  tide_stream_close(&theirs);
+}
+
+static void who_is_cancelled_in_the_queue_wrote_nothing_and_harms_nobody(void) {
+  static const scenario queue = {stage_turns, verify_turns};
+  static const unsigned places[] = {1, 2, WRITERS - 1};
+  received = malloc(LARGE);
+  for (unsigned i = 0; i < 3; i++) {
+    victim_place = places[i];
+    play_all_blows(&queue);
+  }
+  free(received);
 }
 
 static void a_cancelled_write_did_not_happen(void) {
@@ -485,7 +617,11 @@ int main(void) {
   RUN(what_the_system_does_not_take_is_sent_in_the_background);
   RUN(parts_are_kept_in_order_wherever_the_system_cuts_them);
   RUN(writers_wait_above_the_high_mark_for_the_low_mark);
-  RUN(a_second_writer_is_refused);
+  RUN(writers_take_turns);
+  RUN(who_comes_later_does_not_overtake);
+  RUN(an_error_is_told_to_all_who_wait_for_their_turn);
+  RUN(closing_it_ends_all_turns);
+  RUN(who_is_cancelled_in_the_queue_wrote_nothing_and_harms_nobody);
   RUN(flush_waits_until_all_is_with_the_system);
   RUN(a_cancelled_write_did_not_happen);
   RUN(shortages_are_told);
