@@ -64,7 +64,7 @@ static void drain(lua_State *L, tl_runtime *rt, tide_group *group) {
   while (!tide_future_ended(drained))
     if (tide_loop_run(rt->loop, drained) == TIDE_EDEADLOCK) kill_all(L, rt, group);
   tide_loop_turn(rt->loop, false); /* reports and done callbacks of the last ones */
-  while (tide_loop_lingering(rt->loop) > 0 && tide_loop_turn(rt->loop, true) == TIDE_OK) continue;
+  tide_loop_send_all(rt->loop);
   end_drain(L, rt, group);
 }
 

@@ -54,6 +54,7 @@ void tl_runtime_end(lua_State *L, tl_runtime *rt) {
     rt->last[class] = NULL;
   }
   tl_slots_term(&rt->slots, rt->loop);
+  tide_loop_send_all(rt->loop); /* of streams that were collected, or that nobody closed */
   tide_loop_free(rt->loop);
   rt->loop = NULL;
 }

@@ -107,6 +107,15 @@ int tide__fd_rest(tide_fd *self, tide_wait *wait, int events, tide_time span) {
   return TIDE_OK;
 }
 
+int tide__fd_overhear(tide_fd *self, tide_wait *wait, int events) {
+  int error = tide__fd_wait(self, wait, events);
+  if (error != TIDE_OK) return error;
+  tide_timer_init(&wait->in.timer, rested);
+  self->resting |= (uint8_t)events;
+  tide_loop_release(self->loop);
+  return TIDE_OK;
+}
+
 int tide__fd_rest_park(tide_fd *self, tide_task *task, int events, tide_time span) {
   int error = tide__fd_rest(self, &task->wait, events, span);
   return error == TIDE_OK ? tide__task_park(task) : error;

@@ -15,7 +15,7 @@ typedef struct tide_fd {
   tide_loop *loop;      /* where */
   int fd;               /* the descriptor, not owned; -1: closed */
   uint8_t armed;        /* TIDE_READABLE | TIDE_WRITABLE, as the watcher has it */
-  uint8_t resting;      /* the same: whose wait is for some time to pass, whatever comes */
+  uint8_t resting;      /* the same: whose wait is not for the descriptor, or not waited for */
   bool missed;          /* it became readable while nobody waited */
   bool unwatched;       /* the system refuses to watch it */
   tide_wait *reader;    /* who waits to read, or NULL */

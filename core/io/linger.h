@@ -1,11 +1,15 @@
-/* linger.h: unsent bytes of closed streams, sent on for a while. Internal to core. */
+/* linger.h: the end of streams, so that what was written arrives. Internal to core. */
 #ifndef TIDE_LINGER_H
 #define TIDE_LINGER_H
 
 #include "outbox.h"
 
-/* Takes over the descriptor `fd`, watched by nobody, and the outbox, in nobody's wait; closes the
- * one and frees the other when all is sent, when that fails, or after some seconds. */
+/* Both take over the descriptor, watched by nobody, and close it, at once or later. */
+
+/* Sends on what is in the outbox, in nobody's wait, which is freed. */
 void tide__linger(tide_loop *loop, int fd, tide__outbox *outbox);
+
+/* All was sent. Where `wrote` anything was, the other end gets time to take it. */
+void tide__part(tide_loop *loop, int fd, bool wrote);
 
 #endif

@@ -5,21 +5,32 @@
 
 #include "sys.h"
 
+static const tide_time SECOND = 1000000000; /* nanoseconds */
+
+/* Seconds in which something must be taken; and what is left to the other end once it has all. */
+enum { PATIENCE = 5, PARTING = 2 };
+
 static void writable(tide_wait *wait, int outcome);
+static void look(tide_timer *timer);
 
 static const tide_wait_ops flush_ops = {
     .name = "flush", .abandon = tide__fd_leave, .ended = writable};
 
-tide__outbox *tide__outbox_new(tide_fd *fd, bool plain,
-                               void (*progress)(tide__outbox *self, int error)) {
-  tide__outbox *self = tide_alloc(&fd->loop->allocator, sizeof *self);
+tide__outbox *tide__outbox_new(tide_loop *loop, tide_fd *fd, uint8_t channel,
+                               const tide__outbox_ops *ops) {
+  tide__shared *shared = tide__shared_of(loop);
+  tide__outbox *self = shared != NULL ? tide_alloc(&loop->allocator, sizeof *self) : NULL;
   if (self == NULL) return NULL;
-  *self = (tide__outbox){.fd = fd, .plain = plain, .progress = progress};
+  *self = (tide__outbox){.shared = shared, .fd = fd, .channel = channel, .ops = ops};
   self->wait.ops = &flush_ops;
+  tide_timer_init(&self->look, look);
+  tide_list_append(&shared->sending, &self->link);
   return self;
 }
 
 void tide__outbox_free(tide__outbox *self, tide_loop *loop) {
+  tide_list_remove(&self->link);
+  tide_timer_stop(&self->look, loop);
   tide_buffer_term(&self->bytes, &loop->allocator);
   tide_free(&loop->allocator, self, sizeof *self);
 }
@@ -46,12 +57,54 @@ int tide__outbox_start(tide__outbox *self) {
 
 void tide__outbox_stop(tide__outbox *self) { tide__fd_leave(&self->wait); }
 
+/* Notes whether the other end has taken something since the last time. */
+static void see_what_is_taken(tide__outbox *self, bool sent) {
+  size_t untaken = tide__sys_untaken(self->fd->fd);
+  if (untaken < self->untaken) sent = true;
+  self->untaken = untaken;
+  if (!sent) return;
+  self->taken_at = tide_loop_after(self->fd->loop, 0);
+  self->stuck = false;
+}
+
 static void writable(tide_wait *wait, int outcome) {
   tide__outbox *self = tide_container(wait, tide__outbox, wait);
   struct iovec all = {tide_buffer_bytes(&self->bytes), tide_buffer_size(&self->bytes)};
-  ssize_t sent = outcome == TIDE_OK ? tide__sys_send(self->fd->fd, &all, 1, &self->plain) : 0;
+  ssize_t sent = outcome == TIDE_OK ? tide__sys_send(self->fd->fd, &all, 1, &self->channel) : 0;
   if (sent > 0) tide_buffer_consume(&self->bytes, (size_t)sent);
+  if (sent > 0 && (self->stuck || tide_timer_armed(&self->look))) see_what_is_taken(self, true);
   if (sent < 0 && sent != -EAGAIN) outcome = TIDE_OS((int)-sent);
   if (outcome == TIDE_OK && tide_buffer_size(&self->bytes) > 0) outcome = tide__outbox_start(self);
-  self->progress(self, outcome);
+  self->ops->progress(self, outcome);
 }
+
+/* The system tells nobody when something is taken: it is looked at every second. */
+static int look_again(tide__outbox *self) {
+  bool all_taken = self->untaken == 0 && tide_buffer_size(&self->bytes) == 0;
+  tide_loop *loop = self->fd->loop;
+  tide_time last = tide_time_add(self->taken_at, (all_taken ? PARTING : PATIENCE) * SECOND);
+  tide_time next = tide_loop_after(loop, SECOND);
+  self->stuck = last <= loop->now;
+  return self->stuck ? TIDE_OK : tide_timer_start(&self->look, loop, next < last ? next : last);
+}
+
+static void look(tide_timer *timer) {
+  tide__outbox *self = tide_container(timer, tide__outbox, look);
+  see_what_is_taken(self, false);
+  if (look_again(self) != TIDE_OK) self->stuck = true;
+  if (self->stuck) self->ops->stuck(self);
+}
+
+int tide__outbox_watch(tide__outbox *self) {
+  tide__outbox_unwatch(self);
+  self->untaken = tide__sys_untaken(self->fd->fd);
+  self->taken_at = tide_loop_after(self->fd->loop, 0);
+  return look_again(self);
+}
+
+bool tide__outbox_is_stuck(tide__outbox *self) {
+  if (self->stuck) see_what_is_taken(self, false);
+  return self->stuck;
+}
+
+void tide__outbox_unwatch(tide__outbox *self) { tide_timer_stop(&self->look, self->fd->loop); }

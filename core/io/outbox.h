@@ -1,7 +1,7 @@
 /* outbox.h: bytes that the system would not take yet, sent on in the background. Internal to core.
  *
- * A stream has one only while it has unsent bytes; where it is closed meanwhile, the outbox goes on
- * under linger.c's care. */
+ * A stream has one only while it has unsent bytes. Where it is closed meanwhile the outbox goes on
+ * under linger.c's care: it has room for all that takes, so that closing needs no memory. */
 #ifndef TIDE_OUTBOX_H
 #define TIDE_OUTBOX_H
 
@@ -12,21 +12,42 @@
 
 typedef struct tide__outbox tide__outbox;
 
-struct tide__outbox {
-  tide_wait wait;    /* for room in the system's buffer; without a task; pending in `fd` */
-  tide_fd *fd;       /* where the bytes go */
-  tide_buffer bytes; /* what is left to send: never empty while the wait is pending */
-  tide_wait *writer; /* a task's wait until there are at most `mark` bytes, or NULL */
-  size_t mark;       /* when to wake it */
-  bool plain;        /* they do not go to a socket */
-  /* Some bytes were sent; or, with an error, no more will be. The last the outbox does: it may be
-   * freed. */
+/* Who is told what becomes of an outbox; it may be freed in both. */
+typedef struct tide__outbox_ops {
+  /* Some bytes were sent; or, with an error, no more will be. */
   void (*progress)(tide__outbox *self, int error);
+  /* The other end has taken nothing for so long that nobody need wait for it. */
+  void (*stuck)(tide__outbox *self);
+} tide__outbox_ops;
+
+struct tide__outbox {
+  tide_list link;              /* among the loop's, of open or of closed streams */
+  tide__shared *shared;        /* whose lists those are */
+  tide_wait wait;              /* for room in the system's buffer; without a task; in `fd` */
+  tide_fd *fd;                 /* where the bytes go */
+  tide_buffer bytes;           /* what is left to send: never empty while the wait is pending */
+  tide_wait *writer;           /* a task's wait until there are at most `mark` bytes, or NULL */
+  size_t mark;                 /* when to wake it */
+  const tide__outbox_ops *ops; /* who is told */
+  tide_timer look;             /* when to see whether the other end takes something, if at all */
+  tide_time taken_at;          /* when it was last seen to */
+  size_t untaken;              /* what was left to it then */
+  uint8_t channel;             /* tide__channel */
+  bool stuck;                  /* it took nothing for too long, and nothing since */
+
+  /* linger.c */
+  tide_fd own;     /* the closed stream's descriptor */
+  tide_wait input; /* for what comes in, to be dropped */
+  size_t dropped;  /* how much of it came after all was sent */
+  bool is_tcp;     /* an end too early can be told from an orderly one */
+  bool some_came;  /* something was dropped: more may come */
+  bool at_stake;   /* it is counted: what was written may still be lost */
+  bool held;       /* it is given up, and waits for a way to say so */
 };
 
-/* An empty outbox without a wait; NULL where memory is short. */
-tide__outbox *tide__outbox_new(tide_fd *fd, bool plain,
-                               void (*progress)(tide__outbox *self, int error));
+/* An empty outbox without a wait, among those of open streams; NULL where memory is short. */
+tide__outbox *tide__outbox_new(tide_loop *loop, tide_fd *fd, uint8_t channel,
+                               const tide__outbox_ops *ops);
 
 /* Nobody may wait in it. */
 void tide__outbox_free(tide__outbox *self, tide_loop *loop);
@@ -40,5 +61,12 @@ int tide__outbox_start(tide__outbox *self);
 
 /* Takes the outbox out of its descriptor. */
 void tide__outbox_stop(tide__outbox *self);
+
+/* From now on looks whether the other end takes something. TIDE_OK or TIDE_ENOMEM. */
+int tide__outbox_watch(tide__outbox *self);
+void tide__outbox_unwatch(tide__outbox *self);
+
+/* Whether the other end had taken nothing for too long when that was looked at, nor since. */
+bool tide__outbox_is_stuck(tide__outbox *self);
 
 #endif

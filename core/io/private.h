@@ -24,19 +24,25 @@ enum {
 };
 #endif
 
-/* What the descriptors of one loop share. */
+/* What the streams of one loop share. */
 typedef struct tide__shared {
   tide__attachment attachment; /* in the loop's list */
-  tide_list lingering;         /* closed streams with unsent bytes */
-  size_t lingering_count;      /* how many they are */
-  char scratch[TIDE__SCRATCH]; /* where reads go first; its content is nobody's for long */
+  tide_list sending;           /* outboxes of open streams */
+  tide_list lingering;         /* outboxes of closed ones */
+  size_t lingering_count;      /* how many of those have something that must arrive */
+  char *scratch;               /* TIDE__SCRATCH bytes where reads go first, or NULL */
 } tide__shared;
 
-/* The loop's record, made when first asked for; NULL where memory is short. */
+/* The loop's record: made when first asked for, NULL where memory is short; or NULL where nobody
+ * has asked. */
 tide__shared *tide__shared_of(tide_loop *loop);
+tide__shared *tide__shared_find(const tide_loop *loop);
+
+/* Room for reads, whose content is nobody's for long; NULL where memory is short. */
+char *tide__scratch_of(tide_loop *loop);
 
 /* linger.c: lets go of all descriptors that linger. */
-void tide__linger_drop_all(tide_loop *loop);
+void tide__linger_drop_all(tide__shared *shared);
 
 /* stream_write.c: who writes, or waits for a turn, gets TIDE_ECLOSED. */
 typedef struct tide_stream tide_stream;
@@ -56,6 +62,10 @@ int tide__fd_park(tide_fd *self, tide_task *task, int events);
  * the system has refused something and will not say when to ask again. */
 int tide__fd_rest(tide_fd *self, tide_wait *wait, int events, tide_time span);
 int tide__fd_rest_park(tide_fd *self, tide_task *task, int events, tide_time span);
+
+/* The same as tide__fd_wait, for what nobody waits for: no task is woken by it, and there may be a
+ * deadlock meanwhile. */
+int tide__fd_overhear(tide_fd *self, tide_wait *wait, int events);
 
 /* Takes a wait out of its descriptor. Harmless on one that is not in it. */
 void tide__fd_leave(tide_wait *wait);

@@ -34,6 +34,9 @@ static tide__outbox *take_output(tide_stream *stream) {
   return outbox;
 }
 
+/* Part of a write is with the system, and the rest has nowhere to be. */
+static bool is_torn(const tide_stream *stream) { return stream->write_error == TIDE_ENOMEM; }
+
 void tide_stream_close(tide_stream *stream) {
   if (tide_stream_closed(stream)) return;
   tide_loop *loop = stream->fd.loop;
@@ -45,8 +48,13 @@ void tide_stream_close(tide_stream *stream) {
   tide_buffer_term(&stream->input, &loop->allocator);
   if (outbox != NULL)
     tide__linger(loop, fd, outbox);
-  else
+  else if (is_torn(stream))
+    tide__sys_abort(fd);
+  else if (stream->channel != TIDE__SOCKET_CHANNEL || stream->read_error != TIDE_OK ||
+           stream->write_error != TIDE_OK)
     tide__sys_close(fd);
+  else
+    tide__part(loop, fd, stream->wrote);
 }
 
 void tide_stream_set_marks(tide_stream *stream, uint32_t low, uint32_t high) {

@@ -32,7 +32,8 @@ typedef struct tide_stream {
   uint32_t high_mark;          /* unsent bytes above which a writer waits */
   bool drained;                /* the last read took all there was: wait before the next */
   bool write_closed;           /* tide_stream_close_write was called */
-  bool plain;                  /* it is known to be no socket */
+  bool wrote;                  /* something was sent */
+  uint8_t channel;             /* tide__channel: how to write to it */
 } tide_stream;
 
 /* A part of somebody's memory. */
@@ -48,16 +49,27 @@ TIDE_API void tide_stream_init(tide_stream *stream, tide_loop *loop, int fd);
 /* Two streams, each the other's peer. TIDE_OK or TIDE_OS(...), with neither. */
 TIDE_API int tide_stream_pair(tide_stream *one, tide_stream *other, tide_loop *loop);
 
-/* Closes the descriptor: tasks that wait in the stream get TIDE_ECLOSED, unread bytes are dropped.
- * Unsent bytes go on being sent in the background for five seconds at most (dropped where memory
- * is short): see tide_loop_lingering. Harmless when repeated. */
+/* Closes the stream: tasks that wait in it get TIDE_ECLOSED, unread bytes are dropped, and the
+ * stream may be freed: no task that waited in it will touch it. Harmless when repeated.
+ *
+ * The descriptor is closed later where that is needed for what was written to arrive. Unsent bytes
+ * are sent on as long as the other end takes some; where it takes nothing for five seconds that is
+ * given up, and it finds ECONNRESET and not an orderly end. Behind the last byte it is told the
+ * end; over TCP, what it sends is dropped for two seconds more, or 64 KiB of it, or until it ends.
+ * (A unix socket can be reset only once its peer has sent something more: the descriptor is kept
+ * until then, or until the peer has gone. A pipe cannot be reset.) */
 TIDE_API void tide_stream_close(tide_stream *stream);
 
 static inline bool tide_stream_closed(const tide_stream *stream) { return stream->fd.fd < 0; }
 
-/* How many closed streams have bytes left to send. Who is about to free the loop may turn it until
- * there are none; tide_loop_free drops them. */
+/* How many closed streams have bytes left to send, or are about to lose them to what comes in.
+ * tide_loop_free resets them. */
 TIDE_API size_t tide_loop_lingering(const tide_loop *loop);
+
+/* For who is about to free the loop, or to leave it alone: turns it (inside a turn: only polls)
+ * until what was written to streams, open and closed ones, is sent, as long as their other ends
+ * take some of it: a stream of which nothing was taken for five seconds is given up. */
+TIDE_API void tide_loop_send_all(tide_loop *loop);
 
 /* Reading. What a slice tells is valid until the next reading call on any stream of the loop, or
  * until this stream is closed.

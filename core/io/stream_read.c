@@ -54,10 +54,10 @@ static int make_room(tide_stream *stream, size_t want, size_t *room) {
   tide_buffer *input = &stream->input;
   *room = within(want, TIDE__READ_ROOM, TIDE__SCRATCH);
   if (tide_buffer_size(input) == 0) {
-    tide__shared *shared = tide__shared_of(stream->fd.loop);
-    if (shared == NULL) return TIDE_ENOMEM;
+    char *scratch = tide__scratch_of(stream->fd.loop);
+    if (scratch == NULL) return TIDE_ENOMEM;
     tide_buffer_term(input, memory(stream));
-    tide_buffer_borrow(input, shared->scratch, 0);
+    tide_buffer_borrow(input, scratch, 0);
     return TIDE_OK;
   }
   int error = tide_buffer_reserve(input, memory(stream), *room);

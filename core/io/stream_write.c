@@ -1,5 +1,6 @@
 /* stream_write.c: the writing half of streams. */
 #include <errno.h>
+#include <sys/socket.h>
 
 #include "outbox.h"
 #include "recall.h"
@@ -61,7 +62,7 @@ static int enter(tide_stream *stream, tide_task *task, const tide_wait_ops *ops)
     if (mine) pass_on(stream);
     return TIDE_PENDING;
   }
-  if (tide_stream_closed(stream)) return TIDE_ECLOSED;
+  if (tide_stream_closed(stream)) return tide__wait_over(task, TIDE_ECLOSED);
   if (!mine && stream->writer != NULL) {
     queue_up(stream, &task->wait);
     return tide__task_park(task);
@@ -90,7 +91,7 @@ void tide__stream_end_turns(tide_stream *stream) {
 }
 
 static int shut(tide_stream *stream) {
-  int error = tide__sys_shutdown_write(stream->fd.fd);
+  int error = tide__sys_shutdown(stream->fd.fd, SHUT_WR);
   if (error < 0 && error != -ENOTCONN) stream->write_error = TIDE_OS(-error);
   return stream->write_error;
 }
@@ -112,6 +113,10 @@ static void progress(tide__outbox *outbox, int error) {
   if (writer != NULL) tide__wait_end(writer, TIDE_OK); /* its next call sees the rest */
 }
 
+static void nobody_cares(tide__outbox *outbox) { (void)outbox; } /* it is the user's to close it */
+
+static const tide__outbox_ops output_ops = {.progress = progress, .stuck = nobody_cares};
+
 static size_t length_of(const struct iovec *parts, size_t count) {
   size_t total = 0;
   for (size_t i = 0; i < count; i++) total += parts[i].iov_len;
@@ -122,10 +127,11 @@ static size_t length_of(const struct iovec *parts, size_t count) {
 static int send_now(tide_stream *stream, const struct iovec *parts, size_t count, size_t *sent) {
   for (size_t at = 0; at < count; at += PARTS_AT_ONCE) {
     size_t few = count - at < PARTS_AT_ONCE ? count - at : PARTS_AT_ONCE;
-    ssize_t taken = tide__sys_send(stream->fd.fd, parts + at, few, &stream->plain);
+    ssize_t taken = tide__sys_send(stream->fd.fd, parts + at, few, &stream->channel);
     if (taken == -EAGAIN) break;
     if (taken < 0) return stream->write_error = TIDE_OS((int)-taken);
     *sent += (size_t)taken;
+    stream->wrote = true;
     if ((size_t)taken < length_of(parts + at, few)) break;
   }
   return TIDE_OK;
@@ -133,7 +139,8 @@ static int send_now(tide_stream *stream, const struct iovec *parts, size_t count
 
 static int send_later(tide_stream *stream, const struct iovec *parts, size_t count, size_t sent) {
   bool fresh = stream->output == NULL;
-  if (fresh) stream->output = tide__outbox_new(&stream->fd, stream->plain, progress);
+  if (fresh)
+    stream->output = tide__outbox_new(stream->fd.loop, &stream->fd, stream->channel, &output_ops);
   if (stream->output == NULL) return TIDE_ENOMEM;
   int error = tide__outbox_add(stream->output, parts, count, sent);
   if (error == TIDE_OK && fresh) error = tide__outbox_start(stream->output);

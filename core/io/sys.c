@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -38,35 +40,46 @@ static ssize_t send_parts(int fd, const struct iovec *parts, size_t count) {
   RETRY(ssize_t, TIDE__SENDMSG, call_sendmsg(fd, parts, count));
 }
 
-static ssize_t call_writev(int fd, const struct iovec *parts, size_t count) {
+#ifndef RWF_NOSIGNAL
+#define RWF_NOSIGNAL 0x100
+#endif
+
+static ssize_t call_writev(int fd, const struct iovec *parts, size_t count, int flags) {
   parts = tide__cut_parts(parts, &count);
-  return writev(fd, parts, (int)count);
+  return pwritev2(fd, parts, (int)count, -1, flags);
 }
 
-static ssize_t write_parts(int fd, const struct iovec *parts, size_t count) {
-  RETRY(ssize_t, TIDE__WRITEV, call_writev(fd, parts, count));
+static ssize_t write_parts(int fd, const struct iovec *parts, size_t count, int flags) {
+  RETRY(ssize_t, TIDE__WRITEV, call_writev(fd, parts, count, flags));
 }
 
-/* Pipes have no MSG_NOSIGNAL: the signal is held back, and taken away if it came. */
-static ssize_t write_silently(int fd, const struct iovec *parts, size_t count) {
-  sigset_t pipe_signal, before;
+/* The signal is held back, and taken away if it came: unless one was pending before. Then the
+ * host holds it back, and it has one more reason. */
+static ssize_t write_with_mask(int fd, const struct iovec *parts, size_t count) {
+  sigset_t pipe_signal, before, pending;
+  static const struct timespec at_once = {0, 0};
   sigemptyset(&pipe_signal);
   sigaddset(&pipe_signal, SIGPIPE);
   pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
-  ssize_t written = write_parts(fd, parts, count);
-  static const struct timespec at_once = {0, 0};
-  if (written == -EPIPE) sigtimedwait(&pipe_signal, NULL, &at_once);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  bool held_before = sigismember(&before, SIGPIPE);
+  bool hosts = held_before && sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE);
+  ssize_t written = write_parts(fd, parts, count, 0);
+  if (written == -EPIPE && !hosts) sigtimedwait(&pipe_signal, NULL, &at_once);
+  if (!held_before) pthread_sigmask(SIG_SETMASK, &before, NULL);
   return written;
 }
 
-ssize_t tide__sys_send(int fd, const struct iovec *parts, size_t count, bool *plain) {
-  if (!*plain) {
-    ssize_t sent = send_parts(fd, parts, count);
-    if (sent != -ENOTSOCK) return sent;
-    *plain = true;
+ssize_t tide__sys_send(int fd, const struct iovec *parts, size_t count, uint8_t *channel) {
+  ssize_t sent = -ENOTSOCK;
+  if (*channel == TIDE__SOCKET_CHANNEL) sent = send_parts(fd, parts, count);
+  if (sent != -ENOTSOCK) return sent;
+  if (*channel != TIDE__OLD_CHANNEL) {
+    *channel = TIDE__PLAIN_CHANNEL;
+    sent = write_parts(fd, parts, count, RWF_NOSIGNAL);
+    if (sent != -EOPNOTSUPP && sent != -EINVAL) return sent;
+    *channel = TIDE__OLD_CHANNEL;
   }
-  return write_silently(fd, parts, count);
+  return write_with_mask(fd, parts, count);
 }
 
 int tide__sys_socket(int family) {
@@ -96,7 +109,7 @@ int tide__sys_set_option(int fd, int level, int name, int value) {
   RETRY(int, TIDE__SETSOCKOPT, setsockopt(fd, level, name, &value, sizeof value));
 }
 
-int tide__sys_shutdown_write(int fd) { RETRY(int, TIDE__SHUTDOWN, shutdown(fd, SHUT_WR)); }
+int tide__sys_shutdown(int fd, int how) { RETRY(int, TIDE__SHUTDOWN, shutdown(fd, how)); }
 
 int tide__sys_local_address(int fd, tide_address *address) {
   address->length = sizeof address->as;
@@ -119,6 +132,18 @@ int tide__sys_socket_file(const char *path, uint64_t identity[2]) {
   identity[0] = status.st_dev;
   identity[1] = status.st_ino;
   return 0;
+}
+
+int tide__sys_family(int fd) {
+  int family;
+  socklen_t length = sizeof family;
+  return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length) < 0 ? -errno : family;
+}
+
+size_t tide__sys_untaken(int fd) {
+  int bytes = 0;
+  if (ioctl(fd, SIOCOUTQ, &bytes) < 0 && ioctl(fd, FIONREAD, &bytes) < 0) return 0;
+  return bytes > 0 ? (size_t)bytes : 0;
 }
 
 /* EINTR is not for repeating here: the descriptor is gone, and may be another's by now. */

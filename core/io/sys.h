@@ -11,9 +11,16 @@
 
 ssize_t tide__sys_read(int fd, void *buffer, size_t size);
 
-/* Writes to a socket or, where *plain is set, to something else; sets it on finding out. Never
- * raises SIGPIPE. At most IOV_MAX parts. */
-ssize_t tide__sys_send(int fd, const struct iovec *parts, size_t count, bool *plain);
+/* How bytes go into a descriptor without a SIGPIPE: found out by the first writes. */
+typedef enum tide__channel {
+  TIDE__SOCKET_CHANNEL, /* or nothing is known yet */
+  TIDE__PLAIN_CHANNEL,  /* no socket; the system is told with each write */
+  TIDE__OLD_CHANNEL,    /* the same where the system knows no such thing (Linux before 6.18) */
+} tide__channel;
+
+/* Writes, and notes the channel. Never raises SIGPIPE, nor takes away one that was pending. At most
+ * IOV_MAX parts. */
+ssize_t tide__sys_send(int fd, const struct iovec *parts, size_t count, uint8_t *channel);
 
 /* Of non-blocking, close-on-exec descriptors. */
 int tide__sys_socket(int family);
@@ -24,7 +31,7 @@ int tide__sys_bind(int fd, const tide_address *address);
 int tide__sys_listen(int fd, int backlog);
 int tide__sys_connect(int fd, const tide_address *address);
 int tide__sys_set_option(int fd, int level, int name, int value);
-int tide__sys_shutdown_write(int fd);
+int tide__sys_shutdown(int fd, int how);
 int tide__sys_local_address(int fd, tide_address *address);
 int tide__sys_peer_address(int fd, tide_address *address);
 int tide__sys_is_open(int fd); /* 0 or -EBADF */
@@ -32,6 +39,13 @@ int tide__sys_unlink(const char *path);
 
 /* Which file a path names: device and inode. -ENOTSOCK where it is no socket. */
 int tide__sys_socket_file(const char *path, uint64_t identity[2]);
+
+/* The address family of a socket, or -ENOTSOCK. */
+int tide__sys_family(int fd);
+
+/* Bytes that were written and that the other end has not taken, as far as the system tells: those
+ * not acknowledged over TCP, those not read (or a little more) from a unix socket or a pipe. */
+size_t tide__sys_untaken(int fd);
 
 void tide__sys_close(int fd);
 

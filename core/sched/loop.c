@@ -355,6 +355,16 @@ static int poll(tide_loop *loop, bool block) {
   return error;
 }
 
+int tide__loop_poll(tide_loop *loop) {
+  tide_list ready; /* so that the poll may block */
+  tide_list_init(&ready);
+  tide_list_splice(&ready, &loop->ready);
+  int error = poll(loop, true);
+  tide_list_splice(&ready, &loop->ready);
+  tide_list_splice(&loop->ready, &ready);
+  return error;
+}
+
 /* What the host does between turns is no slice. */
 static void begin_turning(tide_loop *loop) {
   loop->turning = true;

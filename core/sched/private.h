@@ -50,8 +50,21 @@ struct tide_loop {
   tide_heap timers;        /* all deadlines */
   tide_group background;   /* tasks that belong to no other group */
   tide_list attachments;   /* what other layers keep for this loop; freed from the last on */
-  struct tide__shared *io; /* io/shared.h's attachment, or NULL while nothing needed it */
 };
+
+/* The attachment that is freed by `term`, or NULL. */
+static inline tide__attachment *tide__attachment_find(const tide_loop *loop,
+                                                      void (*term)(tide__attachment *self,
+                                                                   tide_loop *loop)) {
+  for (tide_list *link = loop->attachments.next; link != &loop->attachments; link = link->next) {
+    tide__attachment *found = tide_container(link, tide__attachment, link);
+    if (found->term == term) return found;
+  }
+  return NULL;
+}
+
+/* loop.c: polls, until something has come, and steps nobody. TIDE_OK, TIDE_EDEADLOCK. */
+int tide__loop_poll(tide_loop *loop);
 
 /* loop.c: as tide_watcher_set, but the watcher is no reason to wait: those who wait for it hold the
  * loop themselves. */

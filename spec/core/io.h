@@ -39,6 +39,13 @@ static inline void raw_send(const tide_stream *stream, const char *text) {
   CHECK_EQ(send(stream->fd.fd, text, strlen(text), MSG_NOSIGNAL), (long long)strlen(text));
 }
 
+/* Closes the descriptor as it is. */
+static inline void raw_close(tide_stream *stream) {
+  int fd = stream->fd.fd;
+  tide_fd_term(&stream->fd);
+  close(fd);
+}
+
 /* What a slice holds, as a string until the next call. */
 static inline const char *text_of(tide_slice slice) {
   static char text[512];

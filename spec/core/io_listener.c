@@ -676,7 +676,7 @@ static void a_select_without_descriptors_tries_again(void) {
   rlim_t before;
   actor *a = starve_in(&w, &before, chooser);
   tide_time began = tide_loop_now(w.loop);
-  CHECK_EQ(w.loop->watching, 0);
+  CHECK_EQ(w.loop->holds, 0);
   for (int i = 0; i < 10; i++) CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
   CHECK_EQ(a->task.state, TIDE_TASK_WAITING);
   CHECK((tide_loop_now(w.loop) - began) / 100000000 >= 9);

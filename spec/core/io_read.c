@@ -127,7 +127,7 @@ static void the_end_is_told_again_and_again(void) {
   open_pair(&w);
   ask_for(SOME, 100);
   raw_send(&theirs, "last");
-  tide_stream_close(&theirs);
+  raw_close(&theirs);
   check_reads(&w, "r 'last'");
   check_reads(&w, "r end ''");
   check_reads(&w, "r end ''");
@@ -163,7 +163,7 @@ static void a_reset_is_told_again_and_again(void) {
   ask_for(EXACTLY, 100);
   raw_send(&ours, "never read");
   raw_send(&theirs, "last");
-  tide_stream_close(&theirs);
+  raw_close(&theirs);
   actor *r = read_once(&w);
   settle(&w);
   CHECK(actor_failed_with(r, TIDE_OS(ECONNRESET)));
