@@ -18,7 +18,7 @@ local works = {
     size = function(k) return { 1000, 5000000 * k } end,
   },
   {
-    name = "spawn", title = "spawn + await, batches of 1,000", unit = "ns", at_most = 1.2,
+    name = "spawn", title = "spawn + await, batches of 1,000", unit = "ns", at_most = 1.15,
     limit = "limit_spawn new", tide = "spawn.lua", peer = "spawn",
     size = function(k) return { 1000000 * k } end,
   },
@@ -28,7 +28,7 @@ local works = {
     size = function(k) return { 100000 * max(k, 1) } end,
   },
   {
-    name = "timers", title = "sleeps of 0-10 ms, 10,000 tasks, CPU each", unit = "ns", at_most = 1.5,
+    name = "timers", title = "sleeps of 0-10 ms, 10,000 tasks, CPU each", unit = "ns", at_most = 1.0,
     limit = "limit_timers", tide = "timers.lua", peer = "timers",
     size = function(k) return { 10000 * max(k, 1), 100 * k / max(k, 1) } end,
   },
@@ -38,7 +38,12 @@ local works = {
     size = function(k) return { 1000000 * k, 1, max(10 * k, 1) } end,
   },
   {
-    name = "queue1024", title = "`Queue(1024)`, per item", unit = "ns", at_most = 1.35,
+    name = "nap", title = "a sleep of 100 us, how long it takes", unit = "ns", at_most_absolute = 200000, tenfold = false,
+    limit = "limit_nap", tide = "nap.lua",
+    size = function(k) return { 5000 * k } end,
+  },
+  {
+    name = "queue1024", title = "`Queue(1024)`, per item", unit = "ns", at_most = 1.2,
     limit = "queue.lua", tide = "queue.lua", peer = "queue",
     size = function(k) return { 1024, 5000000 * k } end,
   },

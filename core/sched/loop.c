@@ -4,6 +4,7 @@
 #include <ev.h>
 
 #include "../base/shuffle.h"
+#include "alarm.h"
 #include "private.h"
 
 /* While only ready tasks keep the loop busy, it is polled at the first turn's end after this many
@@ -16,12 +17,19 @@ static const tide_time LAG_MAX = 1000000; /* of the clock, where a relative time
 static const tide_time SECOND = 1000000000;
 static const tide_time LONGEST_POLL = 3600 * 1000000000ull; /* where nothing is known to come */
 
-/* libev compares its own reading of the clock, taken a little before ours. */
+/* libev compares its own reading of the clock, taken a little before ours, and rounds up to whole
+ * milliseconds. Polls shorter than this have an alarm of our own as well. */
 static const double ALARM_SLACK = 1e-6;
+static const tide_time SHORT_POLL = 10 * 1000000;
+
+/* A loop with much to do is not woken for each deadline: it may miss the next by as many times what
+ * it did last has taken. */
+enum { PATIENCE = 8 };
 
 typedef struct loop_with_alarm {
-  tide_loop loop; /* first: this is what the others see */
-  ev_timer alarm; /* the next deadline, while the poll blocks */
+  tide_loop loop;    /* first: this is what the others see */
+  ev_timer alarm;    /* the next deadline, while the poll blocks */
+  tide__alarm exact; /* the same, where that is soon */
 } loop_with_alarm;
 
 static void alarm_rang(struct ev_loop *ev, ev_timer *alarm, int events) {
@@ -39,7 +47,8 @@ tide_loop *tide_loop_new(const tide_allocator *allocator) {
     return NULL;
   }
   tide_loop *loop = &whole->loop;
-  *loop = (tide_loop){.ev = ev, .allocator = a, .now = tide_clock_monotonic()};
+  tide_time now = tide_clock_monotonic();
+  *loop = (tide_loop){.ev = ev, .allocator = a, .now = now, .polled = now, .checked = now};
   ev_set_userdata(ev, loop);
   ev_timer_init(&whole->alarm, alarm_rang, 0., 0.);
   tide_list_init(&loop->endless);
@@ -48,6 +57,7 @@ tide_loop *tide_loop_new(const tide_allocator *allocator) {
   tide_list_init(&loop->deferred);
   tide_list_init(&loop->attachments);
   tide_group_init(&loop->background, loop, 0, false);
+  tide__alarm_init(&whole->exact, loop);
   return loop;
 }
 
@@ -65,6 +75,7 @@ void tide_loop_free(tide_loop *loop) {
   free_attachments(loop);
   tide_allocator a = loop->allocator;
   tide_heap_term(&loop->timers, &a);
+  tide__alarm_term(&((loop_with_alarm *)loop)->exact, loop);
   ev_loop_destroy(loop->ev);
   tide_free(&a, loop, sizeof(loop_with_alarm));
 }
@@ -141,9 +152,7 @@ tide_time tide_loop_deadline(const tide_loop *loop) {
 
 uint64_t tide_loop_turns(const tide_loop *loop) { return loop->turns; }
 
-uint64_t tide_loop_steps(const tide_loop *loop) {
-  return loop->steps + loop->stride - loop->left;
-}
+uint64_t tide_loop_steps(const tide_loop *loop) { return loop->steps + loop->stride - loop->left; }
 
 tide_loop_stats tide_loop_get_stats(const tide_loop *loop) {
   tide_time present =
@@ -288,11 +297,21 @@ static void poll_for(tide_loop *loop, tide_time span) {
   ev_timer_stop(loop->ev, alarm);
 }
 
+/* For a deadline by the real clock, which is ahead of the last reading. */
+static void set_exact_alarm(tide_loop *loop, tide_time when) {
+  tide_time soonest = loop->checked + (loop->checked - loop->polled) * PATIENCE;
+  if (when - loop->checked < SHORT_POLL)
+    tide__alarm_set(&((loop_with_alarm *)loop)->exact, when > soonest ? when : soonest);
+}
+
 /* The same until the next deadline. Where there is none the alarm is set all the same: libev waits
- * only where it has a watcher, and what is outside need not have one. */
+ * only where it has a watcher, and what is outside need not have one. libev counts from the end of
+ * the last poll. */
 static void poll_blocking(tide_loop *loop) {
-  tide_time when = loop->timers.count > 0 ? loop->timers.entries[0].key : loop->now + LONGEST_POLL;
-  poll_for(loop, when > loop->now ? when - loop->now : 0);
+  tide_time when = loop->polled + LONGEST_POLL;
+  if (loop->timers.count > 0) when = loop->timers.entries[0].key - loop->ahead;
+  if (when > loop->checked) set_exact_alarm(loop, when);
+  poll_for(loop, when > loop->polled ? when - loop->polled : 0);
 }
 
 /* Whether the last poll found nothing. What came may have woken no task: bytes that are sent in the

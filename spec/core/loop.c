@@ -1,4 +1,5 @@
 /* loop.c: turns, polls, clocks, deferred work; the end of a run; the end of a loop. */
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "script.h"
@@ -689,6 +690,46 @@ static void short_sleeper(actor *self) {
   END;
 }
 
+static tide_time shortest;
+
+static void napper(actor *self) {
+  BEGIN;
+  for (; self->i < 300; self->i++) {
+    base = tide_clock_monotonic();
+    TRY(tide_task_sleep_until(&self->task, tide_loop_after(self->world->loop, MS / 10)));
+    tide_time took = tide_clock_monotonic() - base;
+    if (took < shortest) shortest = took;
+  }
+  END;
+}
+
+/* On a busy machine many take longer. */
+static void short_sleeps_are_not_rounded_up_to_milliseconds(void) {
+  world w;
+  world_open_real(&w);
+  shortest = FOR_EVER;
+  actor *a = spawn(&w, "a", napper);
+  CHECK_EQ(tide_loop_run(w.loop, &a->task.future), TIDE_OK);
+  CHECK(shortest < MS);
+  world_close(&w);
+}
+
+static void a_loop_without_a_descriptor_for_its_alarm_runs_all_the_same(void) {
+  world w;
+  struct rlimit usual, few;
+  int next = dup(fileno(stderr));
+  close(next);
+  CHECK_EQ(getrlimit(RLIMIT_NOFILE, &usual), 0);
+  few = usual;
+  few.rlim_cur = (rlim_t)next + 1; /* for libev's epoll */
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  world_open_real(&w);
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &usual), 0);
+  actor *a = spawn(&w, "a", short_sleeper);
+  CHECK_EQ(tide_loop_run(w.loop, &a->task.future), TIDE_OK);
+  world_close(&w);
+}
+
 static void busy_tasks_do_not_starve_sleepers(void) {
   world w;
   world_open_real(&w);
@@ -984,6 +1025,8 @@ int main(void) {
   RUN(polls_are_rare_while_steps_are_quick);
   RUN(every_turn_polls_once_steps_are_slow);
   RUN(a_loop_with_nothing_to_do_but_wait_does_not_spin);
+  RUN(short_sleeps_are_not_rounded_up_to_milliseconds);
+  RUN(a_loop_without_a_descriptor_for_its_alarm_runs_all_the_same);
   RUN(busy_tasks_do_not_starve_sleepers);
   RUN(an_endless_sleep_is_worth_a_run_where_somebody_outside_may_cancel_it);
   RUN(a_watcher_that_is_set_can_wake_a_task);
