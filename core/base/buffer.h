@@ -37,7 +37,10 @@ static inline void tide_buffer_consume(tide_buffer *buffer, size_t size) { buffe
 
 /* Makes an empty buffer without memory stand for bytes of somebody else's. */
 static inline void tide_buffer_borrow(tide_buffer *buffer, char *bytes, size_t size) {
-  *buffer = (tide_buffer){.data = bytes, .end = size};
+  buffer->data = bytes;
+  buffer->start = 0;
+  buffer->end = size;
+  buffer->capacity = 0;
 }
 
 static inline bool tide_buffer_borrowed(const tide_buffer *buffer) {

@@ -9,6 +9,7 @@ size_t tide_join_size(uint32_t members) {
 
 void tide_join_init(tide_join *join, tide_loop *loop, uint32_t members, bool forward) {
   *join = (tide_join){.loop = loop, .forward = forward};
+  join->members = (tide_join_member *)(void *)(join + 1);
   join->order = (uint32_t *)(void *)&join->members[members];
 }
 

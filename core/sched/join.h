@@ -13,18 +13,18 @@ typedef struct tide_join_member {
 } tide_join_member;
 
 typedef struct tide_join {
-  tide_loop *loop;            /* where */
-  tide_wait *waiter;          /* who is in tide_join_wait, or NULL */
-  bool forward;               /* a cancelled waiter gives the members up */
-  bool force;                 /* also tasks for which others wait; to be set after tide_join_init */
-  bool draining;              /* it did; it wakes when those that it cancelled have ended */
-  uint32_t count;             /* members added */
-  uint32_t ended;             /* how many of them have ended */
-  uint32_t taken;             /* how many of those tide_join_take gave out */
-  uint32_t left;              /* how many it let go of */
-  uint32_t looked_at;         /* while circles of tasks that wait for each other are looked for */
-  uint32_t *order;            /* the indices of those that ended, in that order */
-  tide_join_member members[]; /* room for as many as tide_join_size was told */
+  tide_loop *loop;           /* where */
+  tide_wait *waiter;         /* who is in tide_join_wait, or NULL */
+  bool forward;              /* a cancelled waiter gives the members up */
+  bool force;                /* also tasks for which others wait; to be set after tide_join_init */
+  bool draining;             /* it did; it wakes when those that it cancelled have ended */
+  uint32_t count;            /* members added */
+  uint32_t ended;            /* how many of them have ended */
+  uint32_t taken;            /* how many of those tide_join_take gave out */
+  uint32_t left;             /* how many it let go of */
+  uint32_t looked_at;        /* while circles of tasks that wait for each other are looked for */
+  uint32_t *order;           /* the indices of those that ended, in that order */
+  tide_join_member *members; /* behind the join; room for as many as tide_join_size was told */
 } tide_join;
 
 /* Bytes of a join with room for `members`, which its owner allocates. */
