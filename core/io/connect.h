@@ -7,6 +7,8 @@
 
 TIDE_BEGIN_DECLS
 
+/* (waits): see sched/wait.h. */
+
 typedef struct tide_connect_options {
   const tide_address *local; /* where to connect from; NULL: as the system chooses */
   bool nagle;                /* keep small writes back until the last was acknowledged */

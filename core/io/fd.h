@@ -8,6 +8,8 @@
 
 TIDE_BEGIN_DECLS
 
+/* (waits): see sched/wait.h. */
+
 /* One reader and one writer at a time. The watcher stays armed for reading between waits, which
  * saves a system call a wait; it is disarmed when something comes that nobody waits for. */
 typedef struct tide_fd {

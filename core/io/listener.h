@@ -7,6 +7,8 @@
 
 TIDE_BEGIN_DECLS
 
+/* (waits): see sched/wait.h. */
+
 typedef struct tide_listen_options {
   int backlog;    /* connections that wait to be accepted; 0: 4096. The system has its own limit */
   bool reuseport; /* several listeners share the port, and the system its connections */

@@ -17,6 +17,8 @@
 
 TIDE_BEGIN_DECLS
 
+/* (waits): see sched/wait.h. */
+
 typedef struct tide_stream {
   tide_fd fd;                  /* owned, with its descriptor */
   tide_buffer input;           /* what was read and not yet asked for; no memory while idle */

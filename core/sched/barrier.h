@@ -6,6 +6,8 @@
 
 TIDE_BEGIN_DECLS
 
+/* (waits): see wait.h. */
+
 typedef struct tide_barrier {
   size_t parties;    /* how many must come */
   size_t waiting;    /* how many have */

@@ -6,6 +6,8 @@
 
 TIDE_BEGIN_DECLS
 
+/* (waits): see wait.h. */
+
 typedef struct tide_condition {
   tide_lock *lock;   /* the owner's; outlives the condition */
   tide_list waiters; /* who waits for notify */

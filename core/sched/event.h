@@ -6,6 +6,8 @@
 
 TIDE_BEGIN_DECLS
 
+/* (waits): see wait.h. */
+
 typedef struct tide_event {
   bool is_set;       /* waits return at once */
   tide_list waiters; /* empty while it is set */

@@ -6,6 +6,8 @@
 
 TIDE_BEGIN_DECLS
 
+/* (waits): see wait.h. */
+
 typedef enum tide_future_state {
   TIDE_FUTURE_PENDING,
   TIDE_FUTURE_DONE,      /* with a result, kept by the future's owner */

@@ -7,6 +7,8 @@
 
 TIDE_BEGIN_DECLS
 
+/* (waits): see wait.h. */
+
 struct tide_group {
   tide_scope scope;   /* what the children and, once entered, the body run in */
   tide_loop *loop;    /* where */

@@ -11,6 +11,10 @@
 
 TIDE_BEGIN_DECLS
 
+/* (waits): see wait.h. */
+
+enum { TIDE_SCOPE_ITER = TIDE_SCOPE_PART }; /* marks the `place` of a tide_iter */
+
 typedef struct tide_iter tide_iter;
 
 /* What an iterator gives; which member it is, and who owns what it stands for, its maker says. */

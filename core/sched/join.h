@@ -7,6 +7,8 @@
 
 TIDE_BEGIN_DECLS
 
+/* (waits): see wait.h. */
+
 typedef struct tide_join_member {
   tide_wait wait;      /* for the future's end; without a task; in.link alone once it came */
   tide_future *future; /* kept alive by the join's owner until tide_join_term */

@@ -6,6 +6,8 @@
 
 TIDE_BEGIN_DECLS
 
+/* (waits): see wait.h. */
+
 /* A task must release what it holds before it ends: else nobody can. */
 typedef struct tide_lock {
   uint64_t owner;    /* id of the task that holds it, or 0 */

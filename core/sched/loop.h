@@ -1,5 +1,9 @@
 /* loop.h: the event loop: turns, polling, the clock. One thread at a time uses a loop; loops share
- * nothing. */
+ * nothing.
+ *
+ * From inside a step all of this may be called but tide_loop_free; tide_loop_turn and tide_loop_run
+ * refuse. What a tide_defer runs, and `ready` of a watcher, may call as much, and functions of the
+ * other headers that do not wait. */
 #ifndef TIDE_LOOP_H
 #define TIDE_LOOP_H
 

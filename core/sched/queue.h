@@ -10,6 +10,8 @@
 
 TIDE_BEGIN_DECLS
 
+/* (waits): see wait.h. */
+
 typedef enum tide_queue_order { TIDE_FIFO, TIDE_LIFO, TIDE_PRIORITY } tide_queue_order;
 
 /* What the queue knows of a slot. */

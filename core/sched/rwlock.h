@@ -7,6 +7,8 @@
 
 TIDE_BEGIN_DECLS
 
+/* (waits): see wait.h. */
+
 typedef struct tide_rwlock {
   size_t readers;    /* how many read */
   bool writing;      /* somebody writes; then nobody reads */

@@ -82,17 +82,26 @@ static void move_task(tide_scope *scope) {
   if (comes_on) tide__task_interrupt(task, TIDE_ECANCELLED);
 }
 
-int tide_scope_exit(tide_scope *scope) {
-  if (!(scope->flags & TIDE_SCOPE_ENTERED)) return TIDE_OK;
-  tide_loop *loop = scope->task->loop;
-  bool innermost = scope->task->scope == scope;
+/* What is inside goes to where it belongs now. */
+static void hand_over_content(tide_scope *scope) {
   if (scope->flags & TIDE_SCOPE_GROUP) tide__group_leave(tide_container(scope, tide_group, scope));
   move_children(scope);
-  if (innermost) move_task(scope);
+  if (scope->task->scope == scope) move_task(scope);
+}
+
+static void take_out(tide_scope *scope) {
   tide_list_remove(&scope->link);
   scope->flags &= ~(uint32_t)TIDE_SCOPE_ENTERED;
   scope->parent = NULL;
   scope->task = NULL;
+}
+
+int tide_scope_exit(tide_scope *scope) {
+  if (!(scope->flags & TIDE_SCOPE_ENTERED)) return TIDE_OK;
+  tide_loop *loop = scope->task->loop;
+  bool innermost = scope->task->scope == scope;
+  hand_over_content(scope);
+  take_out(scope);
   tide__cancel_forward(loop);
   return innermost ? TIDE_OK : TIDE_EINVALID_STATE;
 }

@@ -16,18 +16,18 @@ typedef struct tide_task tide_task;
 typedef struct tide_scope tide_scope;
 
 enum {
-  TIDE_SCOPE_CALLED = 1,    /* cancel was called on this very scope */
-  TIDE_SCOPE_CANCELLED = 2, /* it, or an ancestor seen through no shield, was cancelled */
-  TIDE_SCOPE_SHIELD = 4,    /* the parent's cancellation does not reach in here */
-  TIDE_SCOPE_EXPIRED = 8,   /* its deadline cancelled it */
-  TIDE_SCOPE_ENTERED = 16,  /* it is in the tree */
-  TIDE_SCOPE_FRESH = 64,    /* CANCELLED came on, and its task is to be told */
-  TIDE_SCOPE_GROUP = 32,    /* it is a group's: its child tasks count in the group */
-  TIDE_SCOPE_ITER = 128,    /* it is an iterator's: the place of who waits inside */
-  TIDE_SCOPE_SEEN = 256,    /* while circles of tasks that wait for each other are looked for: */
-  TIDE_SCOPE_ON_PATH = 512, /* it is a task's that was looked at; that waits for the one at hand */
-  TIDE_SCOPE_OWNER = 1 << 24, /* this bit and those above it are the owner's; the Lua bindings mark
-                                theirs with this one */
+  TIDE_SCOPE_CALLED = 1,     /* cancel was called on this very scope */
+  TIDE_SCOPE_CANCELLED = 2,  /* it, or an ancestor seen through no shield, was cancelled */
+  TIDE_SCOPE_SHIELD = 4,     /* the parent's cancellation does not reach in here */
+  TIDE_SCOPE_EXPIRED = 8,    /* its deadline cancelled it */
+  TIDE_SCOPE_ENTERED = 16,   /* it is in the tree */
+  TIDE_SCOPE_FRESH = 64,     /* CANCELLED came on, and its task is to be told */
+  TIDE_SCOPE_GROUP = 32,     /* it is a group's: its child tasks count in the group */
+  TIDE_SCOPE_SEEN = 256,     /* while circles of tasks that wait for each other are looked for: */
+  TIDE_SCOPE_ON_PATH = 512,  /* it is a task's that was looked at; that waits for the one at hand */
+  TIDE_SCOPE_PART = 1 << 16, /* the eight bits from this one on mark scopes that are part of
+                               something else of the core's: its header says of what */
+  TIDE_SCOPE_OWNER = 1 << 24, /* this bit and those above it are the owner's */
 };
 
 struct tide_scope {
@@ -59,8 +59,8 @@ TIDE_API bool tide_scope_uncancel(tide_scope *scope);
 
 /* The scope that follows in the tree below `top`: parents before what is inside, in the order in
  * which they were opened. NULL after the last. For looking at it: a task's own scope is
- * task->own of its `task`, that with TIDE_SCOPE_GROUP is a tide_group's first member, that with
- * TIDE_SCOPE_ITER a tide_iter's `place`. O(depth), O(1) on average. */
+ * task->own of its `task`, that with TIDE_SCOPE_GROUP is a tide_group's first member, those
+ * with a bit from TIDE_SCOPE_PART on are members too. O(depth), O(1) on average. */
 TIDE_API tide_scope *tide_scope_next(const tide_scope *top, const tide_scope *scope);
 
 static inline bool tide_scope_cancelled(const tide_scope *scope) {

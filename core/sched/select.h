@@ -9,6 +9,8 @@
 
 TIDE_BEGIN_DECLS
 
+/* (waits): see wait.h. */
+
 struct tide_case {
   tide_wait wait;                  /* in the source while the select is parked; wait.value: what
                                       it gave, said with each source */

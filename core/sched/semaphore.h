@@ -7,6 +7,8 @@
 
 TIDE_BEGIN_DECLS
 
+/* (waits): see wait.h. */
+
 typedef struct tide_semaphore {
   size_t permits;    /* free ones; fewer than the first in `waiters` wants */
   size_t bound;      /* permits may not exceed it */

@@ -9,6 +9,8 @@
 
 TIDE_BEGIN_DECLS
 
+/* (waits): see wait.h. */
+
 typedef struct tide_group tide_group;
 
 typedef struct tide_task_ops {

@@ -2,7 +2,17 @@
  *
  * A wait is linked into exactly one source (a park list, the timer heap, a descriptor) and ends
  * exactly once: completed by its source, or abandoned. Completion runs nobody's code: it makes the
- * task ready. What the wait was for, and what came of it, stays readable until the next wait. */
+ * task ready. What the wait was for, and what came of it, stays readable until the next wait.
+ *
+ * (waits), in this and other headers: the function is for the task inside its step. TIDE_PENDING:
+ * the task waits, and returns from its step; the outcome of its next step is the answer, where the
+ * header does not say that the call is to be made again. Anything else is the answer, and the task
+ * does not wait. In a cancelled scope the next step's outcome is TIDE_ECANCELLED, and nothing has
+ * happened.
+ *
+ * What tasks wait in (a lock, a queue) must stay until all that waited in it have been stepped
+ * again or detached: one that was woken and is killed gives back what it was given. A future may be
+ * freed as soon as it has ended, a task as soon as it has finished, in that very step. */
 #ifndef TIDE_WAIT_H
 #define TIDE_WAIT_H
 
