@@ -524,6 +524,8 @@ void tl_rwguard_acquired(lua_State *L, const tl_runtime *rt, int index);
 double tl_queue_check_item(lua_State *L, const tide_queue *queue);   /* at 2, 3: its priority */
 uint32_t tl_queue_store(lua_State *L, tide_queue *queue, int index); /* the value above; [+1, m] */
 void tl_queue_clear(lua_State *L, uint32_t slot, int index);
+/* The slot, which was cleared, is free. */
+void tl_queue_free(lua_State *L, tide_queue *queue, uint32_t slot, int index);
 int tl_queue_take(lua_State *L, tide_queue *queue, uint32_t slot, int index);
 int tl_queue_putting(lua_State *L); /* select.c: Queue.putting */
 

@@ -31,12 +31,30 @@ void tl_queue_clear(lua_State *L, uint32_t slot, int index) {
 
 static void clear(lua_State *L, uint32_t slot) { tl_queue_clear(L, slot, 1); }
 
+/* In protected mode: the queue at 1 has given back memory, since no slot is taken. */
+static int renew_table(lua_State *L) {
+  const tide_queue *queue = lua_touserdata(L, 1);
+  lua_createtable(L, 0, 0); /* may collect, and a finalizer put something */
+  if (queue->fresh == 0) lua_setiuservalue(L, 1, 1);
+  return 0;
+}
+
+void tl_queue_free(lua_State *L, tide_queue *queue, uint32_t slot, int index) {
+  uint32_t capacity = queue->capacity;
+  tide_queue_free(queue, slot);
+  if (!TL_UNLIKELY(queue->capacity != capacity)) return;
+  lua_pushvalue(L, index);
+  lua_pushcfunction(L, renew_table);
+  lua_insert(L, -2);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* it serves as it is */
+}
+
 int tl_queue_take(lua_State *L, tide_queue *queue, uint32_t slot, int index) {
   lua_getiuservalue(L, index, 1);
   lua_rawgeti(L, -1, (lua_Integer)slot + 1);
   lua_pushboolean(L, 0);
   lua_rawseti(L, -3, (lua_Integer)slot + 1);
-  tide_queue_free(queue, slot);
+  tl_queue_free(L, queue, slot, index);
   return 1;
 }
 
@@ -270,7 +288,7 @@ static void release(tl_runtime *rt, void *object) {
   tide_queue *queue = object;
   (void)rt;
   tide_queue_term(queue);
-  queue->closed = true; /* for finalizers that still have it */
+  queue->closed = queue->discarding = true; /* for finalizers that still have it */
 }
 
 static int make(lua_State *L, tide_queue_order order) {

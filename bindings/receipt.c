@@ -41,18 +41,19 @@ int tl_queue_take_with_receipt(lua_State *L) {
   return tl_finish(L, rt, result, (lua_KContext)rt, got);
 }
 
-/* Takes the receipt's item from it: false where it has none. */
+/* Takes the receipt's item from it: false where it has none, or it went with its queue, which was
+ * collected before a finalizer came here. */
 static bool settle(tl_receipt *receipt, tide_queue **queue) {
   *queue = receipt->queue;
   receipt->queue = NULL;
-  return *queue != NULL;
+  return *queue != NULL && (*queue)->capacity > 0;
 }
 
 /* The item's slot is free again. The receipt's queue is pushed. */
 static void let_go(lua_State *L, const tl_receipt *receipt, int index, tide_queue *queue) {
   lua_getiuservalue(L, index, QUEUE);
   tl_queue_clear(L, receipt->slot, lua_gettop(L));
-  tide_queue_free(queue, receipt->slot);
+  tl_queue_free(L, queue, receipt->slot, lua_gettop(L));
 }
 
 void tl_receipt_done(lua_State *L, tl_runtime *rt, int index, const tide_queue *owner) {

@@ -6,7 +6,7 @@
 #include "case.h"
 #include "private.h"
 
-enum { FIRST_CAPACITY = 8 };
+enum { FIRST_CAPACITY = 8, KEPT = 1024 }; /* so many slots are not given back */
 
 void tide_queue_init(tide_queue *queue, tide_loop *loop, tide_queue_order order, size_t max) {
   *queue = (tide_queue){.loop = loop, .order = order, .max = max};
@@ -58,9 +58,8 @@ static bool reserve_heap(tide_queue *queue, uint32_t capacity) {
 }
 
 /* Called when no slot is free, so that the free list is empty. */
-static bool grow(tide_queue *queue) {
+static bool grow_to(tide_queue *queue, uint32_t capacity) {
   const tide_allocator *a = &queue->loop->allocator;
-  uint32_t capacity = queue->capacity == 0 ? FIRST_CAPACITY : queue->capacity * 2;
   if (capacity <= queue->capacity || !reserve_heap(queue, capacity)) return false;
   void *old = block(queue);
   void *grown = tide_alloc(a, capacity * place_size(queue));
@@ -72,6 +71,10 @@ static bool grow(tide_queue *queue) {
   tide_free(a, old, queue->capacity * place_size(queue));
   queue->capacity = capacity;
   return true;
+}
+
+static bool grow(tide_queue *queue) {
+  return grow_to(queue, queue->capacity == 0 ? FIRST_CAPACITY : queue->capacity * 2);
 }
 
 int tide_queue_reserve(tide_queue *queue, uint32_t *slot) {
@@ -94,7 +97,36 @@ static void claim(tide_queue *queue, uint32_t slot, double priority) {
   tide_heap_number(&queue->heap, &queue->slots[slot].node);
 }
 
-void tide_queue_free(tide_queue *queue, uint32_t slot) { queue->free[queue->free_count++] = slot; }
+/* No slot is taken: what is beyond KEPT is given back, where there is memory for what stays. */
+static void shrink(tide_queue *queue) {
+  const tide_allocator *a = &queue->loop->allocator;
+  tide_queue small = *queue;
+  small.capacity = 0;
+  small.heap = (tide_heap){.order = queue->heap.order};
+  small.ring = NULL;
+  small.slots = NULL;
+  if (!grow_to(&small, KEPT)) {
+    tide_heap_term(&small.heap, a);
+    return;
+  }
+  tide_free(a, block(queue), queue->capacity * place_size(queue));
+  tide_heap_term(&queue->heap, a);
+  queue->capacity = small.capacity;
+  queue->heap = small.heap;
+  queue->free = small.free;
+  if (queue->order == TIDE_PRIORITY)
+    queue->slots = small.slots;
+  else
+    queue->ring = small.ring;
+}
+
+/* Where the last slot has come back, they are as new. */
+void tide_queue_free(tide_queue *queue, uint32_t slot) {
+  queue->free[queue->free_count++] = slot;
+  if (queue->free_count != queue->fresh) return;
+  queue->free_count = queue->fresh = queue->head = 0;
+  if (queue->capacity > KEPT) shrink(queue);
+}
 
 /* Order. */
 

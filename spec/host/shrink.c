@@ -39,6 +39,22 @@ static void so_are_those_of_callbacks(void) {
                    1000, 50000);
 }
 
+static void so_are_those_of_items_in_queues_of_each_kind(void) {
+  static const char script[] = "local n = ...\n"
+                               "q = q or tide.%s()\n"
+                               "for round = 1, 2 do\n"
+                               "  for i = 1, n do q:put_nowait({ i }, i) end\n"
+                               "  for i = 1, n do q:get_nowait() end\n"
+                               "end\n"
+                               "assert(q:empty())";
+  static const char *const kinds[] = {"Queue", "LifoQueue", "PriorityQueue"};
+  for (int i = 0; i < 3; i++) {
+    char text[400];
+    snprintf(text, sizeof text, script, kinds[i]);
+    check_given_back(text, 500, 50000);
+  }
+}
+
 /* Those that go on are still known by all that tide knows them by. */
 static void what_goes_on_moves_and_is_found(void) {
   host h;
@@ -71,6 +87,7 @@ static void what_goes_on_moves_and_is_found(void) {
 int main(void) {
   RUN(the_places_of_tasks_that_have_ended_are_given_back);
   RUN(so_are_those_of_callbacks);
+  RUN(so_are_those_of_items_in_queues_of_each_kind);
   RUN(what_goes_on_moves_and_is_found);
   return check_summary();
 }
