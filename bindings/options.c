@@ -98,6 +98,7 @@ static bool is_function(lua_State *L) {
   return true;
 }
 
+static bool is_any(lua_State *L) { return !lua_isnil(L, -1); }
 static bool is_off(lua_State *L) { return is_flag(L) && !lua_toboolean(L, -1); }
 
 static const struct kind {
@@ -113,6 +114,7 @@ static const struct kind {
     {"count", is_count, "must be a positive integer, at most 2147483647"},
     {"string", is_string, "must be a string"},
     {"function", is_function, "must be a function"},
+    {"any", is_any, "must not be nil"}, /* who reads it looks closer */
     {"missing", is_off, "is not supported in this version"},
 };
 

@@ -159,6 +159,31 @@ static int shield_call(lua_State *L) {
   return call_in_scope(L, 1, SHIELD);
 }
 
+/* The nearest deadline of the scopes around the task, as far out as no shield keeps it away;
+ * TIDE_NEVER where there is none. */
+static tide_time nearest_deadline(const tide_task *task) {
+  tide_time nearest = TIDE_NEVER;
+  for (const tide_scope *scope = task->scope; scope != NULL; scope = scope->parent) {
+    bool plain = !(scope->flags & (TIDE_SCOPE_GROUP | TIDE_SCOPE_ITER));
+    tide_time when = plain ? tl_scope_deadline(scope) : TIDE_NEVER;
+    if (when < nearest) nearest = when;
+    if (scope->flags & TIDE_SCOPE_SHIELD) break;
+  }
+  return nearest;
+}
+
+/* tide.time_left() -> seconds | nil */
+static int time_left(lua_State *L) {
+  const tl_runtime *rt = tl_rt(L);
+  tide_time now = tide_loop_after(tl_loop(L, rt), 0);
+  tide_time when = rt->current != NULL ? nearest_deadline(&rt->current->task) : TIDE_NEVER;
+  if (when == TIDE_NEVER)
+    lua_pushnil(L);
+  else
+    lua_pushnumber(L, when > now ? tide_time_to_seconds(when - now) : 0);
+  return 1;
+}
+
 /* Methods. */
 
 static tl_scope *check_scope(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_SCOPE); }
@@ -245,7 +270,8 @@ static int scope_tostring(lua_State *L) {
 void tl_scope_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg functions[] = {
       {"timeout", timeout}, {"timeout_at", timeout_at},   {"move_on_after", move_on_after},
-      {"scope", scope_},    {"shield_call", shield_call}, {NULL, NULL}};
+      {"scope", scope_},    {"shield_call", shield_call}, {"time_left", time_left},
+      {NULL, NULL}};
   static const luaL_Reg methods[] = {{"cancel", scope_cancel},
                                      {"cancelled", scope_cancelled},
                                      {"expired", scope_expired},

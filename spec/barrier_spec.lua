@@ -15,7 +15,7 @@ describe("a Barrier", function()
         return index
       end
     end
-    assert.are.same({ 3, 1, 2 }, tide.gather { party(5), party(1), party(3) })
+    assert.are.same({ 3, 1, 2, n = 3 }, tide.gather { party(5), party(1), party(3) })
     assert.are.equal(3, #log)
     assert.are.equal(0, barrier:waiting())
   end))

@@ -152,7 +152,7 @@ describe("tide.await", function()
       return self.value, nil
     end })
     assert.are.same({ 7, nil, n = 2 }, table.pack(tide.await(awaitable)))
-    assert.are.same({ 7 }, tide.gather { awaitable })
+    assert.are.same({ 7, n = 1 }, tide.gather { awaitable })
   end))
 
   it("raises what __await raises", run(function()

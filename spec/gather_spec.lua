@@ -2,7 +2,8 @@
 local tide = require "tide"
 local helper = require "spec.helper"
 
-local run, turns, failing, raises = helper.run, helper.turns, helper.failing, helper.raises
+local run, turns, failing = helper.run, helper.turns, helper.failing
+local raises, fails = helper.raises, helper.fails
 
 -- A function that takes n turns and gives the results.
 local function after(n, ...)
@@ -15,7 +16,7 @@ end
 
 describe("tide.gather", function()
   it("gives the first results in order", run(function()
-    assert.are.same({ "a", "b", "c" }, tide.gather { after(3, "a", "x"), after(1, "b"), after(2, "c") })
+    assert.are.same({ "a", "b", "c", n = 3 }, tide.gather { after(3, "a", "x"), after(1, "b"), after(2, "c") })
   end))
 
   it("runs functions concurrently", run(function()
@@ -39,22 +40,22 @@ describe("tide.gather", function()
       future:set_result("future", 2)
     end)
     local awaitable = setmetatable({}, { __await = function() return "awaited" end })
-    assert.are.same({ "task", "future", "awaited", "function" },
+    assert.are.same({ "task", "future", "awaited", "function", n = 4 },
       tide.gather { tide.spawn(after(1, "task")), future, awaitable, after(0, "function") })
   end))
 
   it("leaves nil where there was no result", run(function()
-    local results = tide.gather { after(0), after(0, 2), after(1, nil) }
-    assert.are.same({ nil, 2, nil }, { results[1], results[2], results[3] })
+    assert.are.same({ nil, 2, nil, n = 3 }, tide.gather { after(0), after(0, 2), after(1, nil) })
   end))
 
   it("of nothing is empty", run(function()
-    assert.are.same({}, tide.gather {})
+    assert.are.same({ n = 0 }, tide.gather {})
+    assert.are.same({ n = 0 }, tide.gather { limit = 3 })
   end))
 
   it("may have the same task twice", run(function()
     local task = tide.spawn(after(1, "r"))
-    assert.are.same({ "r", "r" }, tide.gather { task, task })
+    assert.are.same({ "r", "r", n = 2 }, tide.gather { task, task })
   end))
 
   it("raises the first error; the others run on", run(function()
@@ -200,6 +201,166 @@ describe("tide.wait", function()
   end))
 end)
 
+-- Counts how many of its functions run at a time.
+local function counter()
+  local self = { running = 0, most = 0, begun = 0 }
+  function self.work(n, ...)
+    local results = table.pack(...)
+    return function()
+      self.begun, self.running = self.begun + 1, self.running + 1
+      self.most = math.max(self.most, self.running)
+      local _ <close> = helper.closer(function() self.running = self.running - 1 end)
+      turns(n)
+      return table.unpack(results, 1, results.n)
+    end
+  end
+  return self
+end
+
+describe("tide.gather with a limit", function()
+  it("runs so many functions at once, in order, each as another one ends", run(function()
+    for limit = 1, 7 do
+      local c = counter()
+      local entries = { limit = limit }
+      for i = 1, 6 do entries[i] = c.work(7 - i, i) end
+      assert.are.same({ 1, 2, 3, 4, 5, 6, n = 6 }, tide.gather(entries))
+      assert.are.equal(math.min(limit, 6), c.most)
+    end
+  end))
+
+  it("does not count what runs already", run(function()
+    local c = counter()
+    local future = tide.Future()
+    local task = tide.spawn(after(3, "task"))
+    local results = tide.gather {
+      future, c.work(1, "a"), task, function() future:set_result "future" return "b" end, c.work(2, "c"), future,
+      limit = 1,
+    }
+    assert.are.same({ "future", "a", "task", "b", "c", "future", n = 6 }, results)
+    assert.are.equal(1, c.most)
+  end))
+
+  it("begins none of those kept back after an error; those that run go on", run(function()
+    local c = counter()
+    local ended = false
+    fails("oops", tide.gather, {
+      limit = 3,
+      function() turns(4) ended = true end,
+      function() turns(1) error("oops", 0) end,
+      c.work(1), -- ends in the same turn
+      c.work(1),
+      c.work(1),
+    })
+    turns(5)
+    assert.are.same({ true, 1 }, { ended, c.begun })
+  end))
+
+  it("gives errors among the results, and goes on", run(function()
+    local results = tide.gather { failing "a", after(1, 2), failing "c", after(0, 4), limit = 1, return_errors = true }
+    assert.are.same({ "a", 2, "c", 4, n = 4 }, results)
+  end))
+
+  it("cancelled ends those that run and begins no others", run(function()
+    local c = counter()
+    local task = tide.spawn(tide.gather, { c.work(9), c.work(9), c.work(9), limit = 2 })
+    turns(3)
+    task:cancel()
+    raises("cancelled", task.await, task)
+    assert.are.same({ 2, 0 }, { c.begun, c.running })
+  end))
+
+  it("goes through many entries with few tasks", run(function()
+    local entries = { limit = 3 }
+    for i = 1, 20000 do entries[i] = function() return i end end
+    collectgarbage()
+    local before = collectgarbage "count"
+    local results = tide.gather(entries)
+    assert.are.equal(20000, results[20000])
+    assert.is_true(#tide.all_tasks() < 10)
+    assert.is_true(collectgarbage "count" - before < 32768)
+  end))
+
+  it("refuses what is no limit", run(function()
+    for _, limit in ipairs { 0, -1, 1.5, "2" } do
+      fails("field 'limit' must be a positive integer", tide.gather, { limit = limit })
+    end
+  end))
+end)
+
+describe("an entry that is the result of a call", function()
+  it("is refused, with what to write", run(function()
+    local begun = false
+    for _, name in ipairs { "gather", "wait", "race", "as_completed", "first_success" } do
+      fails("expected, got number: the result of a call was given; to have it called, write function() return f(...) end",
+        tide[name], { function() begun = true end, math.max(1, 2) })
+    end
+    turns(2)
+    assert.is_false(begun)
+  end))
+end)
+
+describe("tide.first_success", function()
+  it("gives the first that does not fail, with all its results, and ends the others", run(function()
+    local ended = {}
+    local function loser(name)
+      return function()
+        local _ <close> = helper.closer(function() tide.shield(turns, 2) ended[#ended + 1] = name end)
+        tide.sleep(5)
+      end
+    end
+    assert.are.same({ 3, "x", nil, 2, n = 4 }, table.pack(tide.first_success {
+      failing "a", loser "b", after(2, "x", nil, 2), loser "d", tide.spawn(failing "e"),
+    }))
+    assert.are.same({ "b", "d" }, ended)
+  end))
+
+  it("raises an ErrorGroup of all, in the order of the entries, where all fail", run(function()
+    local failures = helper.collect_failures()
+    local task = tide.spawn(tide.sleep, 5)
+    task:cancel()
+    local err = raises("group", tide.first_success, {
+      function() turns(3) error("a", 0) end, failing "b", failing(nil), task,
+    })
+    assert.are.same({ "a", "b", "<no error object>" }, { table.unpack(err.errors, 1, 3) })
+    assert.is_true(tide.is(err.errors[4], "cancelled"))
+    assert.are.equal(task, err.errors[4].task)
+    turns(2)
+    assert.are.equal(0, #failures)
+  end))
+
+  it("reports what fails behind the first success", run(function()
+    local failures = helper.collect_failures()
+    assert.are.equal(1, tide.first_success {
+      after(1, "a"),
+      function() turns(1) error("same turn", 0) end,
+      function() local _ <close> = helper.closer(failing "cleanup") tide.sleep(5) end,
+      function() turns(0) error("before", 0) end, -- taken notice of
+    })
+    turns(3)
+    local texts = {}
+    for i, failure in ipairs(failures) do texts[i] = tostring(failure.err) end
+    table.sort(texts)
+    assert.are.same({ "cleanup", "same turn" }, texts)
+  end))
+
+  it("cancelled cancels all and waits for their ends", run(function()
+    local cleaned = 0
+    local function worker()
+      local _ <close> = helper.closer(function() tide.shield(turns, 2) cleaned = cleaned + 1 end)
+      tide.sleep(5)
+    end
+    local task = tide.spawn(tide.first_success, { failing "a", worker, worker })
+    turns(3)
+    task:cancel()
+    raises("cancelled", task.await, task)
+    assert.are.equal(2, cleaned)
+  end))
+
+  it("of nothing is refused", run(function()
+    fails("nothing to race", tide.first_success, {})
+  end))
+end)
+
 describe("tide.race", function()
   it("gives the index and the results of the first; the others are cancelled and awaited", run(function()
     local state
@@ -340,7 +501,7 @@ describe("an argument that is refused", function()
     local function entry() ran = true end
     local before = #tide.all_tasks()
     for _, name in ipairs { "gather", "wait", "race", "as_completed" } do
-      helper.fails(("bad argument #3 to '%s' (function, Task, Future or awaitable expected, got number)"):format(name),
+      helper.fails(("bad argument #3 to '%s' (function, Task, Future or awaitable expected, got number:"):format(name),
         tide[name], { entry, entry, 42 })
     end
     helper.fails("bad argument #1 to 'wait' (field 'timeout' must be a number)", tide.wait, { entry, timeout = "x" })

@@ -359,7 +359,7 @@ describe("buffer", function()
     local iter <close> = watched({ 1, 2, 3, 4 }):buffer(1)
     local tasks = {}
     for i = 1, 4 do tasks[i] = tide.spawn(iter) end
-    same({ 1, 2, 3, 4 }, tide.gather(tasks))
+    same({ 1, 2, 3, 4, n = 4 }, tide.gather(tasks))
   end))
 
   it("passes on an error object by identity, several values intact", run(function()

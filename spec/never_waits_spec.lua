@@ -164,6 +164,19 @@ local forms = {
     calls_function(tide.wait),
     calls_with(tide.wait, list_of_ended),
   },
+  ["tide.map"] = {
+    calls_function(tide.map, {}, nothing),
+    calls_function(tide.map, { 1, 2 }, nothing),
+    calls_function(tide.map, { 1 }, error, { limit = 1 }),
+    calls_function(tide.map, nil),
+  },
+  ["tide.retry"] = {
+    lets_be = true,
+    calls_function(tide.retry, nothing),
+    calls_function(tide.retry, error, { times = 1 }),
+    calls_function(tide.retry, nil),
+  },
+  ["tide.first_success"] = { calls_function(tide.first_success, {}), calls_with(tide.first_success, list_of_ended) },
   ["tide.race"] = { calls_function(tide.race, {}), calls_with(tide.race, list_of_ended) },
   ["tide.as_completed"] = { completes(function() return {} end), completes(list_of_ended) },
   ["tide.wait_for"] = {

@@ -435,9 +435,63 @@ describe("cancelled at every suspension:", function()
   it("gather", sweep.it {
     subject = function(s)
       local results = tide.gather { child(s, 1, "a"), child(s, 9, "b"), child(s, 4, "c") }
-      assert.are.same({ "a", "b", "c" }, results)
+      assert.are.same({ "a", "b", "c", n = 3 }, results)
     end,
     check = no_child,
+  })
+
+  it("gather with a limit", sweep.it {
+    subject = function(s)
+      local results = tide.gather {
+        child(s, 1, "a"), tide.spawn(child(s, 3, "b")), child(s, 2, "c"), child(s, 0, "d"), child(s, 1, "e"), limit = 2,
+      }
+      assert.are.same({ "a", "b", "c", "d", "e", n = 5 }, results)
+    end,
+    check = no_child,
+  })
+
+  it("map", sweep.it {
+    subject = function(s)
+      local results = tide.map({ 1, 4, 2 }, function(n) return child(s, n, n)() end, { limit = 2 })
+      assert.are.same({ 1, 4, 2, n = 3 }, results)
+    end,
+    check = no_child,
+  })
+
+  it("retry", sweep.it {
+    subject = function(s)
+      s.tries = 0
+      assert(tide.retry(function()
+        s.tries = s.tries + 1
+        sleep(0)
+        if s.tries < 3 then error "once more" end
+        return "done"
+      end, { delay = 0.0001 }) == "done")
+    end,
+  })
+
+  it("first_success", sweep.it {
+    setup = function() tide.on_failure(function() end) end, -- what fails while the subject is cancelled is reported
+    subject = function(s)
+      local function broken() turns(1) error "broken" end
+      local index, result = tide.first_success { broken, child(s, 9), child(s, 3, "c"), broken }
+      assert(index == 3 and result == "c")
+    end,
+    check = function(s, ended)
+      turns(2)
+      no_child(s, ended)
+    end,
+  })
+
+  it("defer", sweep.it {
+    setup = function(s) s.called = 0 end,
+    subject = function(s)
+      sleep(0)
+      s.begun = true
+      local _ <close> = tide.defer(function() s.called = s.called + 1 end)
+      turns(2)
+    end,
+    check = function(s) assert.are.equal(s.begun and 1 or 0, s.called) end,
   })
 
   it("race", sweep.it {

@@ -3,7 +3,7 @@ local tide = require "tide"
 
 local is_callable, type_name, read_options = tide.is_callable, tide.type_name, tide.read_options
 
-local check = { is_callable = is_callable }
+local check = { is_callable = is_callable, type_name = type_name }
 
 -- Raises "bad argument". `level` is as for error: whose fault it is, seen from who calls this: 2 is
 -- the caller of the public function that calls it, and each function in between adds 1.
@@ -22,6 +22,11 @@ end
 
 function check.type(position, name, expected, value, level)
   if type(value) ~= expected then check.unexpected(position, name, expected, value, level + 1) end
+end
+
+-- How many entries a list has, which may be one of table.pack's.
+function check.length(list)
+  return math.type(list.n) == "integer" and list.n or #list
 end
 
 -- A number of seconds.

@@ -2,15 +2,21 @@
 local tide = require "tide"
 
 local check = require "tide.check"
+local window = require "tide.window"
 
 local begins, counts = tide.begins, tide.counts
 local join = tide.join
 local await, spawn, type_of = tide.await, tide.spawn, tide.type
 local move_on_after, timeout = tide.move_on_after, tide.timeout
+local raw_pcall = tide.raw.pcall
 local shielded_await = tide.shielded_await
 local shield_call = tide.shield_call
 local is_callable = check.is_callable
+local group_error = require("tide.errors").group_error
 local is_yieldable = tide.raw.coroutine.isyieldable
+
+-- What is said of an entry of a list that is none.
+local CALLED = ": the result of a call was given; to have it called, write function() return f(...) end"
 
 local function is_future(x)
   local kind = type_of(x)
@@ -27,9 +33,10 @@ local function is_awaitable(x)
   return is_future(x) or type(metatable) == "table" and metatable.__await ~= nil
 end
 
-local function check_entry(position, name, entry, level)
+local function check_entry(position, name, entry, hint, level)
   if is_function(entry) or is_awaitable(entry) then return end
-  check.unexpected(position, name, "function, Task, Future or awaitable", entry, level + 1)
+  local got = check.type_name(entry) .. hint
+  check.fail(position, name, "function, Task, Future or awaitable expected, got " .. got, level + 1)
 end
 
 -- The entries of the list, a copy, and the values of the options that are known. All arguments are
@@ -37,9 +44,9 @@ end
 local function checked(list, name, known)
   check.type(1, name, "table", list, 3)
   local entries = {}
-  for i = 1, math.type(list.n) == "integer" and list.n or #list do -- n: of table.pack
+  for i = 1, check.length(list) do
     entries[i] = list[i]
-    check_entry(i, name, entries[i], 3)
+    check_entry(i, name, entries[i], CALLED, 3)
   end
   return entries, check.options(1, name, "[]" .. known, list, 3)
 end
@@ -66,18 +73,52 @@ local function result_or_error(future)
   return value
 end
 
--- tide.gather{a, b, ..., return_errors=false} (waits) -> list of first results, in order
-function tide.gather(list)
-  begins()
-  local entries, return_errors = checked(list, "gather", "return_errors:flag")
-  local futures = start(entries)
-  local results, get = {}, return_errors and result_or_error or first_result
+-- The results of entries that all begin at once.
+local function gather_all(futures, get)
+  local results = { n = #futures }
   local pending <close> = join(futures, true)
   for _ = 1, #futures do
     local i, given_up = pending:next()
     results[i] = (given_up and first_result or get)(futures[i])
   end
   return results
+end
+
+-- The numbers of the entries in the order in which they begin: first the Tasks and Futures, which
+-- have, then the others. And how many the first ones are.
+local function order_of(entries)
+  local running, others = {}, {}
+  for i, entry in ipairs(entries) do
+    local list = is_future(entry) and running or others
+    list[#list + 1] = i
+  end
+  local free = #running
+  return table.move(others, 1, #others, free + 1, running), free
+end
+
+-- The results of entries of which at most `limit` run at a time, not counting those that did before.
+local function gather_some(entries, get, limit)
+  local results, futures = { n = #entries }, {}
+  local order, free = order_of(entries)
+  local pending <close> = window(#entries, limit, free, function(number)
+    futures[number] = started(entries[order[number]])
+    return futures[number]
+  end)
+  for _ = 1, #entries do
+    local number, given_up = pending:next()
+    results[order[number]] = (given_up and first_result or get)(futures[number])
+  end
+  return results
+end
+
+-- tide.gather{a, b, ..., return_errors=false, limit=} (waits) -> list of first results, in order,
+-- with n
+function tide.gather(list)
+  begins()
+  local entries, return_errors, limit = checked(list, "gather", "return_errors:flag limit:count")
+  local get = return_errors and result_or_error or first_result
+  local results = limit and gather_some(entries, get, limit) or gather_all(start(entries), get)
+  return results -- no tail call: errors name this function
 end
 
 local function has_failed(future)
@@ -111,7 +152,8 @@ function tide.wait(list)
   return done, pending
 end
 
--- The to-be-closed value of a race: `first` has won, if the race came so far.
+-- The to-be-closed value of a race: `first` has won, if the race came so far; the errors in `seen`
+-- were taken notice of.
 local Race = {}
 
 -- Cancels and awaits the other tasks, whoever else waits for them; Futures stay as they are. What they
@@ -121,7 +163,7 @@ function Race:__close()
   for i, future in ipairs(self.futures) do
     if i ~= self.first and type_of(future) == "Task" then
       future:cancel("lost the race")
-      losers[#losers + 1] = future
+      if self.seen[i] == nil then losers[#losers + 1] = future end
     end
   end
   if is_yieldable() then
@@ -137,15 +179,41 @@ function Race:__close()
   end
 end
 
+local function new_race(list, name)
+  local entries = checked(list, name, "")
+  if #entries == 0 then check.fail(1, name, "nothing to race", 3) end
+  local futures = start(entries)
+  return setmetatable({ futures = futures, members = join(futures, true, true), first = nil, seen = {} }, Race)
+end
+
 -- tide.race{f1, t2, ...} (waits) -> index, results of the first to finish
 function tide.race(list)
   begins()
-  local entries = checked(list, "race", "")
-  if #entries == 0 then check.fail(1, "race", "nothing to race", 2) end
-  local futures = start(entries)
-  local race <close> = setmetatable({ futures = futures, members = join(futures, true, true), first = nil }, Race)
-  race.first = race.members:next()
-  return race.first, futures[race.first]:result()
+  local race <close> = new_race(list, "race")
+  local first = race.members:next()
+  race.first = first
+  return first, race.futures[first]:result()
+end
+
+-- tide.first_success{f1, t2, ...} (waits) -> index, results of the first that does not fail; where all
+-- do, it raises an ErrorGroup
+function tide.first_success(list)
+  begins()
+  local race <close> = new_race(list, "first_success")
+  for _ = 1, #race.futures do
+    local i, given_up = race.members:next()
+    if given_up then
+      race.first = i
+      race.futures[i]:result() -- raises
+    end
+    local results = table.pack(raw_pcall(race.futures[i].result, race.futures[i]))
+    if results[1] then
+      race.first = i
+      return i, table.unpack(results, 2, results.n)
+    end
+    race.seen[i] = results[2] == nil and "<no error object>" or results[2]
+  end
+  error(group_error(race.seen), 0)
 end
 
 -- for task in tide.as_completed{...} do
@@ -162,7 +230,7 @@ end
 -- tide.wait_for(x, seconds) (waits) -> results
 function tide.wait_for(x, seconds)
   begins()
-  check_entry(1, "wait_for", x, 2)
+  check_entry(1, "wait_for", x, "", 2)
   check.seconds(2, "wait_for", seconds, 2)
   if is_function(x) then return timeout(seconds, x) end
   return timeout(seconds, await, x)
@@ -173,6 +241,6 @@ function tide.shield(x, ...)
   if is_future(x) then return shielded_await(x) end
   if is_callable(x) then return shield_call(x, ...) end
   counts()
-  check_entry(1, "shield", x, 2)
+  check_entry(1, "shield", x, "", 2)
   return shielded_await(started(x))
 end

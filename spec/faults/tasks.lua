@@ -52,6 +52,28 @@ function scenarios.killed()
   assert(closed and task:cancelled())
 end
 
+function scenarios.many_at_a_time()
+  local function work(n) sleep(0) return n end
+  local results = tide.map({ 1, 2, 3, 4, 5 }, work, { limit = 2 })
+  assert(results.n == 5 and results[5] == 5)
+  results = tide.gather { function() return work(1) end, spawn(work, 2), function() return work(3) end, limit = 1 }
+  assert(results.n == 3 and results[3] == 3)
+end
+
+function scenarios.tried_again()
+  local calls, closed = 0, 0
+  do
+    local _ <close> = tide.defer(function() closed = closed + 1 end)
+    assert(tide.retry(function()
+      calls = calls + 1
+      if calls < 2 then error("as planned") end
+      return "done"
+    end, { times = 9 }) == "done")
+  end
+  assert(closed == 1 and tide.time_left() == nil)
+  assert(tide.first_success { error, function() sleep(0) return 1 end, function() sleep(100) end } == 2)
+end
+
 function scenarios.callbacks()
   local log = {}
   local future = tide.Future()
