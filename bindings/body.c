@@ -488,14 +488,9 @@ static int keep_leaving(lua_State *L) {
   return 1;
 }
 
-/* Ends a killed task: failed with what is on top of L, if that is not nil, and popped; `kept` where
- * it is the task's error, and not why that could not be kept. */
+/* Ends a killed task, which has failed with what is on top of L, and popped; `kept` where it is the
+ * task's error, and not why that could not be kept. */
 static void end_killed(lua_State *L, tl_task *task, bool kept) {
-  if (lua_isnil(L, -1)) {
-    lua_pop(L, 1);
-    end_cancelled(task);
-    return;
-  }
   lua_xmove(L, open_box(task), 1);
   if (!kept) task->task.future.user |= TL_BARE;
   end_task(task, TIDE_FUTURE_FAILED, kept);
@@ -509,11 +504,15 @@ void tl_task_kill(lua_State *L, tl_task *task) {
   rt->current = task; /* for the <close> variables, which run now and cannot wait */
   rt->L = L;
   if (task->owned > 0) tl_owner_close(L, task);
-  bool kept = true;
+  bool kept = true, failed = false;
   if (task->co != NULL) {
-    lua_pushcfunction(L, keep_leaving);
-    kept = lua_pcall(L, 0, 1, 0) == LUA_OK;
-    rt->how = 0;
+    if (task->co != L) { /* else it calls what ends the state */
+      lua_pushcfunction(L, keep_leaving);
+      kept = lua_pcall(L, 0, 1, 0) == LUA_OK;
+      failed = !lua_isnil(L, -1);
+      if (!failed) lua_pop(L, 1);
+      rt->how = 0;
+    }
     tl_close_nested(L, rt, task->co);
     tl_close_coroutine(L, rt, task->co, TL_KILLED);
     if (lua_status(task->co) == LUA_YIELD)
@@ -522,10 +521,11 @@ void tl_task_kill(lua_State *L, tl_task *task) {
       lua_settop(task->co, 0);
     leave_wait(task);
     while (task->task.scope != &task->task.own) tide_scope_exit(task->task.scope);
-  } else {
-    lua_pushnil(L);
   }
   rt->current = killer;
   rt->L = stack;
-  end_killed(L, task, kept);
+  if (failed)
+    end_killed(L, task, kept);
+  else
+    end_cancelled(task);
 }
