@@ -40,6 +40,7 @@ tide__shared *tide__shared_find(const tide_loop *loop);
 
 /* Room for reads, whose content is nobody's for long; NULL where memory is short. */
 char *tide__scratch_of(tide_loop *loop);
+void tide__scratch_free(tide__shared *shared, tide_loop *loop); /* no slice may be in use */
 
 /* linger.c: lets go of all descriptors that linger. */
 void tide__linger_drop_all(tide__shared *shared);

@@ -1,10 +1,15 @@
 /* shared.c: what the streams of one loop share. */
 #include "private.h"
 
+void tide__scratch_free(tide__shared *shared, tide_loop *loop) {
+  if (shared->scratch != NULL) tide_free(&loop->allocator, shared->scratch, TIDE__SCRATCH);
+  shared->scratch = NULL;
+}
+
 static void term(tide__attachment *attachment, tide_loop *loop) {
   tide__shared *shared = tide_container(attachment, tide__shared, attachment);
   tide__linger_drop_all(shared);
-  if (shared->scratch != NULL) tide_free(&loop->allocator, shared->scratch, TIDE__SCRATCH);
+  tide__scratch_free(shared, loop);
   tide_free(&loop->allocator, shared, sizeof *shared);
 }
 

@@ -70,7 +70,8 @@ TIDE_API size_t tide_loop_lingering(const tide_loop *loop);
 
 /* For who is about to free the loop, or to leave it alone: turns it (inside a turn: only polls)
  * until what was written to streams, open and closed ones, is sent, as long as their other ends
- * take some of it: a stream of which nothing was taken for five seconds is given up. */
+ * take some of it: a stream of which nothing was taken for five seconds is given up. Outside a turn
+ * it also gives back the memory that reads share: no slice is valid any more. */
 TIDE_API void tide_loop_send_all(tide_loop *loop);
 
 /* Reading. What a slice tells is valid until the next reading call on any stream of the loop, or
