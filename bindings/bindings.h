@@ -528,6 +528,7 @@ void tl_queue_clear(lua_State *L, uint32_t slot, int index);
 void tl_queue_free(lua_State *L, tide_queue *queue, uint32_t slot, int index);
 int tl_queue_take(lua_State *L, tide_queue *queue, uint32_t slot, int index);
 int tl_queue_putting(lua_State *L); /* select.c: Queue.putting */
+int tl_group_ended(lua_State *L);   /* the same: TaskGroup.ended */
 
 /* future.c */
 tide_future *tl_check_future(lua_State *L, const tl_runtime *rt, int index);

@@ -325,11 +325,9 @@ static int group_tostring(lua_State *L) {
 }
 
 void tl_group_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg methods[] = {{"spawn", group_spawn},
-                                     {"cancel", group_cancel},
-                                     {"close", group_close},
-                                     {"statistics", group_statistics},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"spawn", group_spawn},           {"cancel", group_cancel},
+                                     {"ended", tl_group_ended},        {"close", group_close},
+                                     {"statistics", group_statistics}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__close", group_close},
                                          {"__len", group_len},
                                          {"__gc", group_gc},

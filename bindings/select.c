@@ -1,5 +1,5 @@
 /* select.c: select over whatever can be waited for, and the two cases that are objects of their
- * own: queue:putting(value) and tide.after(seconds). */
+ * own: queue:putting(value), group:ended() and tide.after(seconds). */
 #include "bindings.h"
 #include "net.h"
 
@@ -17,9 +17,10 @@ typedef struct tl_select {
   tide_case cases[];  /* as many as there are arguments, or SPARE_ROOM */
 } tl_select;
 
-/* A case that is an object. Its user values: queue, value. */
+/* A case that is an object. Its user values: queue or group, value. */
 typedef struct tl_case {
-  bool putting;      /* else a time */
+  bool putting;      /* else a group's end, or a time */
+  tide_group *group; /* the first user value; NULL: it is a time */
   double seconds;    /* from the call of select on */
   double priority;   /* of what is put */
   tide_queue *queue; /* the first user value */
@@ -35,6 +36,18 @@ int tl_queue_putting(lua_State *L) {
   *self = (tl_case){.putting = true, .queue = queue, .priority = priority};
   lua_insert(L, 1);
   lua_setiuservalue(L, 1, 2);
+  lua_setiuservalue(L, 1, 1);
+  return 1;
+}
+
+/* group:ended() -> case */
+int tl_group_ended(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_group *group = tl_check(L, rt, 1, TL_GROUP);
+  lua_settop(L, 1);
+  tl_case *self = tl_object_new(L, rt, TL_CASE, sizeof *self, 2);
+  *self = (tl_case){.group = group};
+  lua_insert(L, 1);
   lua_setiuservalue(L, 1, 1);
   return 1;
 }
@@ -58,6 +71,8 @@ static int case_tostring(lua_State *L) {
   const tl_case *self = tl_check(L, tl_rt(L), 1, TL_CASE);
   if (self->putting)
     lua_pushliteral(L, "case(Queue.putting)");
+  else if (self->group != NULL)
+    lua_pushliteral(L, "case(TaskGroup.ended)");
   else
     lua_pushfstring(L, "case(after %f s)", self->seconds);
   return 1;
@@ -78,6 +93,8 @@ static void make_own(lua_State *L, const tl_runtime *rt, tide_case *out, int ind
   const tl_case *self = lua_touserdata(L, index);
   if (self->putting)
     make_putting(L, out, self, index);
+  else if (self->group != NULL)
+    tide_case_group(out, self->group);
   else
     tide_case_at(out, tide_loop_after(rt->loop, tide_time_from_seconds(self->seconds)));
 }

@@ -15,6 +15,47 @@ local function selected(act, ...)
   return task:await()
 end
 
+describe("tide.select over a group's end", function()
+  it("happens when no child runs, whoever looks, and not before", run(function()
+    local group, inbox, log = nil, tide.Queue(), helper.log()
+    tide.TaskGroup(function(g)
+      group = g
+      assert.are.equal(1, (tide.select(g:ended(), tide.after(5))))
+      for i = 1, 3 do g:spawn(function() turns(2 * i) inbox:put(i) end) end
+      local outside = tide.spawn(function() return tide.select(tide.Queue(), g:ended()) end)
+      repeat
+        local case, item = tide.select(inbox, g:ended())
+        log(case == 1 and item or "ended")
+      until case == 2
+      assert.are.equal(2, outside:await())
+    end)
+    assert.are.same({ 1, 2, 3, "ended" }, { table.unpack(log) })
+    assert.are.equal(1, (tide.select(group:ended())))
+    assert.matches("ended", tostring(group:ended()))
+  end))
+
+  it("cannot be waited for by its children", run(function()
+    tide.TaskGroup(function(g)
+      g:spawn(raises, "invalid_state", tide.select, g:ended())
+    end)
+  end))
+
+  it("leaves the group alone where another case happens, or the task is cancelled or killed", run(function()
+    for _, how in ipairs { "cancel", "kill" } do
+      tide.TaskGroup(function(g)
+        local child = g:spawn(turns, 6)
+        assert.are.equal(2, (tide.select(g:ended(), tide.after(0))))
+        local waiter = tide.spawn(tide.select, g:ended(), tide.Queue())
+        turns(2)
+        waiter[how](waiter)
+        turns(2)
+        assert.is_true(waiter:cancelled())
+        assert.is_false(child:done())
+      end)
+    end
+  end))
+end)
+
 describe("tide.select", function()
   it("takes an item from a queue", run(function()
     local one, two = tide.Queue(), tide.Queue()

@@ -1,6 +1,7 @@
 /* group.c: counting children, limiting them, and cancelling them when one fails. */
 #include "group.h"
 
+#include "case.h"
 #include "private.h"
 
 static void cancel_at_turn_end(tide_defer *defer) {
@@ -166,4 +167,25 @@ void tide_group_adopt(tide_group *group, tide_task *child) {
   move(from, group, child);
   tide__cancel_forward(group->loop);
   one_less(from);
+}
+
+/* As a case of select. Woken, it may be too early: it asks again. */
+
+static int attempt(tide_case *self) {
+  const tide_group *group = self->wait.source;
+  if (group->live == 0) return TIDE_OK;
+  return inside(group, self->wait.task) ? TIDE_EINVALID_STATE : TIDE_PENDING;
+}
+
+static int park_case(tide_case *self) {
+  tide_group *group = self->wait.source;
+  tide_list_append(&group->idle, &self->wait.in.link);
+  return TIDE_OK;
+}
+
+static const tide_case_ops case_ops = {
+    .wait = &few_ops, .attempt = attempt, .park = park_case, .again = true};
+
+void tide_case_group(tide_case *self, tide_group *group) {
+  *self = (tide_case){.ops = &case_ops, .wait.source = group};
 }

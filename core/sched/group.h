@@ -51,6 +51,10 @@ TIDE_API void tide_group_adopt(tide_group *group, tide_task *child);
  * to the loop's background group. */
 TIDE_API void tide_group_exit(tide_group *group);
 
+/* A case of select (select.h): that no child is live. TIDE_EINVALID_STATE: the task is one of them.
+ */
+TIDE_API void tide_case_group(tide_case *self, tide_group *group);
+
 static inline void tide_group_cancel(tide_group *group) {
   tide_scope_cancel(&group->scope, group->loop);
 }
