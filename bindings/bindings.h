@@ -61,8 +61,10 @@ typedef enum tl_table {
   TL_OWNED,      /* address of an object that owns something outside -> the object (weak) */
   TL_FAILURES,   /* light userdata of a TaskGroup -> what it failed with, until somebody is told */
   TL_UNSEEN,     /* record of a failure (weak) that somebody waited for and nobody took -> true */
+  TL_LOOPS,      /* join (weak) of an as_completed that a generic for has called -> true */
   TL_HOOKS,      /* what is given to the C part: functions "group_message", "deadlock", "report",
-                    "debug", "loops", "iter"; "deadlock_message", the text about the last one;
+                    "debug", "loops", "iter"; the metatable "unseen" and the record "flood" of
+                    reports; "deadlock_message", the text about the last one;
                     and metatables of the Lua part's classes -> their names */
   TL_TABLE_COUNT,
 } tl_table;
@@ -120,6 +122,8 @@ struct tl_runtime {
   int failed;                 /* slot of the first task whose failure nobody saw yet; 0 */
   tl_task *last_failed;       /* the last of those; they are chained through next_failed */
   tide_defer reporter;        /* reports those at the end of the turn */
+  bool left;                  /* scopes were left open by a task: their groups may have failed */
+  bool loops_wait; /* members of as_completed have failed that a loop has yet to come to */
 };
 
 /* Bits of tide_future.user: how the owner keeps the result in the first user value. */
@@ -130,6 +134,7 @@ enum {
   TL_EMPTY = 8,     /* no result at all */
   TL_FAILED = 16,   /* only in tl_runtime.how: a record {error, traceback} */
   TL_STOPPED = 128, /* only in tl_runtime.how: cancelled; the value is the reason */
+  TL_TOLD = 128,    /* failed: somebody got the failure (report.h) */
   TL_BEGUN = 32,    /* a task that was stepped */
   TL_CHILD = 64,    /* a task whose first value is its group, the second its function */
 };
@@ -263,6 +268,7 @@ int tl_raise_in_use(lua_State *L, const tl_runtime *rt, const char *message);
 /* Pushes the error at `index` for a list of errors: nil, which a list cannot hold, as a string. */
 void tl_error_value_push(lua_State *L, int index);
 
+bool tl_error_kind_push(lua_State *L, const tl_runtime *rt, int index); /* of those of tide's */
 bool tl_error_is(lua_State *L, const tl_runtime *rt, int index, const char *kind);
 bool tl_error_is_cancel(lua_State *L, const tl_runtime *rt, int index); /* of one's own scopes */
 /* Whether the error, which leaves that scope's body, is a cancellation that was asked of it. One
@@ -532,8 +538,8 @@ int tl_group_ended(lua_State *L);   /* the same: TaskGroup.ended */
 
 /* future.c */
 tide_future *tl_check_future(lua_State *L, const tl_runtime *rt, int index);
-int tl_result_push(lua_State *L, tl_runtime *rt, const tide_future *future, int index);
-/* of an ended one; raises its error */
+int tl_result_push(lua_State *L, tl_runtime *rt, tide_future *future, int index);
+/* of an ended one; raises its error, which has been told then */
 void tl_failure_push(lua_State *L, const tide_future *future, int index); /* the error */
 int tl_failure_trace_push(lua_State *L, const tide_future *future, int index);
 /* the traceback, or nil; its type */
@@ -542,18 +548,22 @@ int tl_failure_trace_push(lua_State *L, const tide_future *future, int index);
  * names it. */
 void tl_check_opener(lua_State *L, const tl_runtime *rt, const tide_scope *scope, const char *what);
 
+/* scope.c: the error at `index`, which leaves `outer`, may be the cancellation of a scope that was
+ * opened inside it and never closed. Then it is replaced by a misuse that names that scope, and
+ * what is open inside `outer` is left. */
+bool tl_scope_misused(lua_State *L, tl_runtime *rt, int index, const tide_scope *outer);
+/* Pushes "a timeout opened at ..."; false: the scope is not one of ours. */
+bool tl_scope_describe(lua_State *L, const tide_scope *scope);
+
 /* scope.c, group.c: of those that are ours; TIDE_NEVER or NULL for others. */
 tide_time tl_scope_deadline(const tide_scope *scope);
 const char *tl_group_name(const tide_group *group);
 tide_group *tl_group_for_spawn(lua_State *L, tl_runtime *rt, int index); /* or raises */
+void tl_group_describe(lua_State *L,
+                       const void *group); /* pushes "TaskGroup 'name' opened at ..." */
 /* Takes note, for the group at `index`, of the current child's failure: pops error and traceback.
  */
 void tl_group_add_failure(lua_State *L, const tl_runtime *rt, int index);
-
-/* report.c */
-void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, int traceback_index);
-const char *tl_text_of(lua_State *L); /* of the error on top, in whose place it stays */
-void tl_report_failed(tide_defer *defer);
 
 /* run.c: the run is left with that status: cancels what is in it. */
 void tl_run_leave(lua_State *L, tl_runtime *rt, int status);
@@ -564,6 +574,7 @@ void tl_deadlock(lua_State *L, tl_runtime *rt, tl_task *task);
 /* Each of these adds its names to the module's table, which is on top. */
 void tl_class_open(lua_State *L, tl_runtime *rt);
 void tl_wait_open(lua_State *L, tl_runtime *rt);
+void tl_report_open(lua_State *L, tl_runtime *rt);
 void tl_task_open(lua_State *L, tl_runtime *rt);
 void tl_future_open(lua_State *L, tl_runtime *rt);
 void tl_run_open(lua_State *L, tl_runtime *rt);

@@ -7,7 +7,7 @@
  *
  * Nothing that could allocate is done on the box: it would raise where nobody catches, and the
  * collector would run finalizers on it. */
-#include "bindings.h"
+#include "report.h"
 
 enum {
   LIVE = 1, /* on the box */
@@ -31,6 +31,7 @@ static int pack_results(lua_State *L, int first) {
  * is kept. */
 static int keep_failure(lua_State *L, lua_State *co) {
   tl_runtime *rt = tl_runtime_find(L);
+  tl_scope_misused(L, rt, lua_gettop(L), &rt->current->task.own);
   if (tl_error_was_asked(L, rt, -1, &rt->current->task.own)) {
     lua_getfield(L, -1, "reason");
     rt->how = TL_STOPPED;
@@ -153,15 +154,6 @@ void tl_hook_reset(const tl_runtime *rt, lua_State *co) {
   if (rt->debugging) tl_debug_watch(co);
 }
 
-static void note_failure(tl_runtime *rt, tl_task *task) {
-  if (rt->failed == 0)
-    rt->failed = task->slot;
-  else
-    rt->last_failed->next_failed = task->slot;
-  rt->last_failed = task;
-  tide_defer_start(&rt->reporter, rt->loop);
-}
-
 static void release_slot(tl_runtime *rt, tl_task *task) {
   tl_slot_free(rt, task->slot);
   task->slot = 0;
@@ -191,6 +183,12 @@ TL_COLD static void close_owned(tl_task *task) {
   rt->current = NULL;
 }
 
+/* The task ends with scopes open; what groups among them have failed with is to be reported. */
+TL_COLD static void leave_scopes(tl_runtime *rt) {
+  rt->left = true;
+  tide_defer_start(&rt->reporter, rt->loop);
+}
+
 /* Stores the value on top of the box, tells the core, lets go of what the task held. Not reusable
  * is the coroutine of a task whose body could keep nothing, not even for the group that supervises
  * it: its failure is reported in any case. */
@@ -210,10 +208,12 @@ static void end_task(tl_task *task, tide_future_state state, bool reusable) {
   lua_setiuservalue(box, -2, 1);
   task->co = NULL;
   if (TL_UNLIKELY(rt->reason_count > 0)) tl_reason_clear(box, rt, &task->task.own);
+  if (TL_UNLIKELY(task->task.scope != &task->task.own)) leave_scopes(rt);
   tide_task_finish(&task->task, state);
-  bool told = task->task.future.observed || (supervised && reusable);
-  if (TL_UNLIKELY(state == TIDE_FUTURE_FAILED && !told))
-    note_failure(rt, task);
+  if (TL_UNLIKELY(state == TIDE_FUTURE_FAILED && supervised && reusable))
+    tl_told(&task->task.future); /* the group was */
+  if (TL_UNLIKELY(state == TIDE_FUTURE_FAILED && !(task->task.future.user & TL_TOLD)))
+    tl_failed(rt, task);
   else
     release_slot(rt, task);
   lua_pop(box, 1);
@@ -373,8 +373,10 @@ static void step(tide_task *task, int outcome) {
   const tl_nesting *nesting = rt->nesting; /* of who runs the loop */
   rt->nesting = NULL;
   (void)outcome;
-  do step_one(task);
-  while ((task = tide_task_next(loop, &task_ops)) != NULL);
+  do {
+    step_one(task);
+    if (TL_UNLIKELY(rt->loops_wait)) tide_defer_start(&rt->reporter, loop);
+  } while ((task = tide_task_next(loop, &task_ops)) != NULL);
   rt->nesting = nesting;
 }
 
@@ -520,6 +522,7 @@ void tl_task_kill(lua_State *L, tl_task *task) {
     else
       lua_settop(task->co, 0);
     leave_wait(task);
+    if (task->task.scope != &task->task.own) leave_scopes(rt);
     while (task->task.scope != &task->task.own) tide_scope_exit(task->task.scope);
   }
   rt->current = killer;

@@ -3,7 +3,7 @@
  * A coroutine that waits (as part of a task) has tl_marker's address on top of its stack. resume
  * and wrap see it, suspend their own coroutine in the same manner, and resume inward when the
  * scheduler has resumed them. */
-#include "bindings.h"
+#include "report.h"
 
 static bool waits(lua_State *co) {
   return lua_status(co) == LUA_YIELD && lua_gettop(co) > 0 &&

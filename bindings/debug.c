@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bindings.h"
+#include "report.h"
 
 enum {
   HOOK_INTERVAL = 10000, /* instructions between looks at the clock: some 50 us */

@@ -95,9 +95,16 @@ void tl_error_value_push(lua_State *L, int index) {
     lua_pushvalue(L, index);
 }
 
-bool tl_error_is(lua_State *L, const tl_runtime *rt, int index, const char *kind) {
+bool tl_error_kind_push(lua_State *L, const tl_runtime *rt, int index) {
   if (!is_error(L, rt, index)) return false;
-  bool is = raw_field(L, index, "kind") == LUA_TSTRING && strcmp(lua_tostring(L, -1), kind) == 0;
+  if (raw_field(L, index, "kind") == LUA_TSTRING) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+bool tl_error_is(lua_State *L, const tl_runtime *rt, int index, const char *kind) {
+  if (!tl_error_kind_push(L, rt, index)) return false;
+  bool is = strcmp(lua_tostring(L, -1), kind) == 0;
   lua_pop(L, 1);
   return is;
 }

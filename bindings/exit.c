@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bindings.h"
+#include "report.h"
 #include "tide_lua.h"
 
 static int check_status(lua_State *L, int index) {

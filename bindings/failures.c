@@ -5,6 +5,7 @@
  * raises, the record is also in TL_FAILURES, at the group's address: so that it is found where the
  * group is left in another way (its task was killed, or ended with the group open). */
 #include "failures.h"
+#include "report.h"
 
 enum {
   ERRORS = 1,          /* of a record: the list of errors */

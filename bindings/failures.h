@@ -35,6 +35,5 @@ void tl_failures_report_left(lua_State *L, tl_runtime *rt); /* of all groups tha
 
 /* group.c: of the group at this address. */
 bool tl_group_was_left(const void *group);
-void tl_group_describe(lua_State *L, const void *group); /* pushes a text */
 
 #endif

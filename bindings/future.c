@@ -1,5 +1,5 @@
 /* future.c: Futures, and the reading half that Tasks and Futures share. */
-#include "bindings.h"
+#include "report.h"
 
 _Static_assert(offsetof(tl_task, task.future) == 0 && offsetof(tl_future, future) == 0,
                "a Task and a Future begin with the core's future");
@@ -56,13 +56,14 @@ static int raise_foreign_cancel(lua_State *L, tl_runtime *rt, int index) {
   return lua_error(L);
 }
 
-int tl_result_push(lua_State *L, tl_runtime *rt, const tide_future *future, int index) {
+int tl_result_push(lua_State *L, tl_runtime *rt, tide_future *future, int index) {
   switch (future->state) {
   case TIDE_FUTURE_DONE:
     if (future->user & TL_EMPTY) return 0;
     lua_getiuservalue(L, index, 1);
     break;
   case TIDE_FUTURE_FAILED:
+    tl_told(future);
     rt->awaited = lua_absindex(L, index);
     tl_failure_push(L, future, index);
     return lua_error(L);
@@ -91,7 +92,7 @@ static int awaited(lua_State *L, int status, lua_KContext future) {
   (void)status;
   tl_runtime *rt = runtime_of((const tide_future *)future);
   tl_outcome(L, rt);
-  return tl_result_push(L, rt, (const tide_future *)future, 1);
+  return tl_result_push(L, rt, (tide_future *)future, 1);
 }
 
 static int await_future(lua_State *L, bool shielded) {
@@ -143,22 +144,21 @@ static int future_cancelled(lua_State *L) {
 }
 
 static int future_result(lua_State *L) {
-  tide_future *future = tl_check_future(L, tl_rt(L), 1);
-  if (tide_future_ended(future)) future->observed = true;
-  return tl_result_push(L, tl_rt(L), future, 1);
+  return tl_result_push(L, tl_rt(L), tl_check_future(L, tl_rt(L), 1), 1);
 }
 
 /* future:error() -> the error it failed with, or nil; raises where that is not known */
 static int future_error(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tide_future *future = tl_check_future(L, rt, 1);
-  if (tide_future_ended(future)) future->observed = true;
-  if (future->state == TIDE_FUTURE_FAILED)
+  if (future->state == TIDE_FUTURE_FAILED) {
+    tl_told(future);
     tl_failure_push(L, future, 1);
-  else if (future->state == TIDE_FUTURE_DONE)
+  } else if (future->state == TIDE_FUTURE_DONE) {
     lua_pushnil(L);
-  else
+  } else {
     return tl_result_push(L, rt, future, 1);
+  }
   return 1;
 }
 
@@ -209,6 +209,7 @@ static int future_set_error(lua_State *L) {
   lua_settop(L, 2);
   future->future.user |= TL_BARE;
   lua_setiuservalue(L, 1, 1);
+  tl_report_when_collected(L, future->rt, &future->future);
   return set(L, future, TIDE_FUTURE_FAILED);
 }
 

@@ -3,7 +3,7 @@
  * The body runs in a coroutine of its own, inside whichever task takes the next value: its waits
  * are that task's. It is closed by making `yield` raise: so what it has open is closed on its way
  * out, and may wait. tide.iter makes the object that users see of the two functions made here. */
-#include "bindings.h"
+#include "report.h"
 
 typedef enum { FRESH, SUSPENDED, INSIDE, CLOSING, DONE } stage;
 

@@ -105,7 +105,13 @@ static int left(lua_State *L, bool *caught) {
   tide_group_exit(&group->group);
   if (TL_UNLIKELY(rt->debugging)) tl_debug_scope_left(rt);
   if (group->alone) return tl_failures_raise_body(L, rt, 1, 2);
-  if (count_failures(L, group) > 0) return tl_failures_raise(L, rt, 1, group->own);
+  lua_Integer failures = count_failures(L, group);
+  if (failures > 0 && !lua_isyieldable(L)) { /* of a task that is killed: who would get them? */
+    rt->left = true;
+    tide_defer_start(&rt->reporter, rt->loop);
+    return 0;
+  }
+  if (failures > 0) return tl_failures_raise(L, rt, 1, group->own);
   if (group->deadlocked) return tl_raise(L, rt, TIDE_EDEADLOCK);
   if (!lua_isnil(L, 2)) {
     *caught = catches && tl_error_is_cancel(L, rt, 2);
@@ -129,6 +135,7 @@ static bool is_refusal(lua_State *L, const tl_group *group) {
 /* The body has ended: its failure counts like a child's and cancels them. */
 static void body_over(lua_State *L, tl_group *group) {
   if (lua_isnil(L, 2)) return;
+  tl_scope_misused(L, group->rt, 2, &group->group.scope);
   if (is_refusal(L, group)) {
     tl_cancelled_push(L, group->rt);
     lua_replace(L, 2);

@@ -2,7 +2,7 @@
  * the core whose one step calls a function. */
 #include <stdio.h>
 
-#include "bindings.h"
+#include "report.h"
 
 typedef struct tl_handle {
   tide_task task; /* first */
@@ -24,8 +24,17 @@ static void end_handle(tl_handle *handle) {
   free_slot(handle->rt, slot);
 }
 
+/* A done callback counts as watching a failure: that of the future it is for, if it is one. */
+static void take_notice(lua_State *L) {
+  lua_getiuservalue(L, 1, 2);
+  tide_future *future = lua_touserdata(L, -1);
+  if (future != NULL && future->state == TIDE_FUTURE_FAILED) tl_told(future);
+  lua_pop(L, 1);
+}
+
 /* In protected mode: calls what the handle at 1 keeps: {n=, function, arguments...}. */
 static int call(lua_State *L) {
+  take_notice(L);
   lua_getiuservalue(L, 1, 1);
   lua_getfield(L, -1, "n");
   int count = (int)lua_tointeger(L, -1);

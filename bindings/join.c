@@ -1,6 +1,17 @@
 /* join.c: several Tasks and Futures as they end: what gather, wait, race and as_completed are made
  * of (tide.concurrent). */
-#include "bindings.h"
+#include "join.h"
+
+#include "report.h"
+
+/* User values. */
+enum {
+  LIST = 1, /* the members */
+  KEPT,     /* whether somebody has them: else what they failed with is told when it is closed */
+  STEP,     /* of an as_completed that a generic for calls: its iterator function, */
+  CALLER,   /* and the coroutine with the loop */
+  USER_VALUES = CALLER,
+};
 
 static tide_join *check_join(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_JOIN); }
 
@@ -12,13 +23,14 @@ static tide_future *check_member(lua_State *L, const tl_runtime *rt, int index) 
   return future;
 }
 
-/* join(list, forward[, force[, room]]) -> join; `forward`: who waits and is cancelled gives the
- * members up; `force`: also those for which others wait; there is room for so many in all, else for
- * those in the list */
+/* join(list, forward[, force[, room[, kept]]]) -> join; `forward`: who waits and is cancelled gives
+ * the members up; `force`: also those for which others wait; there is room for so many in all, else
+ * for those in the list; `kept`: whoever made it hands the members on, and their failures with them
+ */
 static int new_join(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   luaL_checktype(L, 1, LUA_TTABLE);
-  bool forward = lua_toboolean(L, 2), force = lua_toboolean(L, 3);
+  bool forward = lua_toboolean(L, 2), force = lua_toboolean(L, 3), kept = lua_toboolean(L, 5);
   uint32_t count = (uint32_t)lua_rawlen(L, 1);
   uint32_t room = (uint32_t)luaL_optinteger(L, 4, count);
   lua_settop(L, 1);
@@ -27,7 +39,9 @@ static int new_join(lua_State *L) {
     check_member(L, rt, 2);
     lua_settop(L, 1);
   }
-  tide_join *join = tl_object_new(L, rt, TL_JOIN, tide_join_size(room), 1);
+  tide_join *join = tl_object_new(L, rt, TL_JOIN, tide_join_size(room), USER_VALUES);
+  lua_pushboolean(L, kept);
+  lua_setiuservalue(L, 2, KEPT);
   lua_createtable(L, (int)count, 0); /* keeps them alive, whatever becomes of the list */
   tide_join_init(join, rt->loop, room, forward);
   join->force = force;
@@ -36,7 +50,7 @@ static int new_join(lua_State *L) {
     lua_rawseti(L, 3, i);
   }
   lua_pushvalue(L, 3);
-  lua_setiuservalue(L, 2, 1);
+  lua_setiuservalue(L, 2, LIST);
   for (uint32_t i = 1; i <= count; i++) {
     lua_rawgeti(L, 3, i);
     tide_join_add(join, tl_check_future(L, rt, -1));
@@ -105,25 +119,155 @@ static int join_ready(lua_State *L) {
   return 1;
 }
 
+/* join:failed(index) -> whether that member has; this is not looking at its failure */
+static int join_failed(lua_State *L) {
+  const tide_join *join = check_join(L);
+  lua_Integer index = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, index >= 1 && index <= join->count, 2, "not a member");
+  lua_pushboolean(L, join->members[index - 1].future->state == TIDE_FUTURE_FAILED);
+  return 1;
+}
+
+/* What members failed with that nobody took is nobody's. */
+static void leave_failures(lua_State *L, tl_runtime *rt, int join) {
+  int list = lua_gettop(L) + 1;
+  lua_getiuservalue(L, join, LIST);
+  lua_Integer count = lua_istable(L, list) ? (lua_Integer)lua_rawlen(L, list) : 0;
+  for (lua_Integer i = 1; i <= count; i++, lua_settop(L, list)) {
+    lua_rawgeti(L, list, i);
+    const tl_task *task = tl_test(L, rt, list + 1, TL_TASK);
+    lua_settop(L, list + 1);
+    if (task == NULL || task->task.future.state != TIDE_FUTURE_FAILED) continue;
+    if (!(task->task.future.user & TL_TOLD)) tl_report_left_alone(L, rt, list + 1);
+  }
+  lua_settop(L, list - 1);
+}
+
+/* Lets go of the members of the join at that index. */
+static void leave(lua_State *L, tl_runtime *rt, int join) {
+  tide_join_term(lua_touserdata(L, join));
+  lua_getiuservalue(L, join, KEPT);
+  bool kept = lua_toboolean(L, -1);
+  lua_pushboolean(L, true);
+  lua_setiuservalue(L, join, KEPT);
+  lua_pop(L, 1);
+  if (!kept && rt->loop != NULL) leave_failures(L, rt, join);
+}
+
 /* join:close(): lets go of those that have not ended */
 static int join_close(lua_State *L) {
-  tide_join_term(check_join(L));
+  check_join(L);
+  leave(L, tl_rt(L), 1);
   return 0;
 }
 
+/* as_completed: its iterator is a function, with the join as its second upvalue. */
+
+/* A loop calls: note which. */
+static void note_loop(lua_State *L, tl_runtime *rt, int join) {
+  lua_Debug ar;
+  lua_pushthread(L);
+  lua_setiuservalue(L, join, CALLER);
+  lua_getstack(L, 0, &ar);
+  lua_getinfo(L, "f", &ar);
+  lua_setiuservalue(L, join, STEP);
+  tl_table_push(L, rt, TL_LOOPS);
+  lua_pushvalue(L, join);
+  lua_pushboolean(L, true);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+static int next_completed(lua_State *L, int status, lua_KContext ctx) {
+  uint32_t index;
+  (void)status;
+  (void)ctx;
+  tl_outcome(L, tl_rt(L));
+  if (tide_join_take(lua_touserdata(L, 1), &index)) {
+    lua_getiuservalue(L, 1, LIST);
+    lua_rawgeti(L, -1, (lua_Integer)index + 1);
+  } else {
+    lua_pushnil(L);
+  }
+  return 1;
+}
+
+/* -> the next Task or Future that has ended | nil (waits) */
+static int completed(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tl_task *task = tl_begin(L, rt);
+  if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  tide_join *join = lua_touserdata(L, 1);
+  if (lua_getiuservalue(L, 1, STEP) == LUA_TNIL && tl_loop_calls(L)) note_loop(L, rt, 1);
+  lua_settop(L, 1);
+  int result = tide_join_wait(join, &task->task);
+  if (result != TIDE_EINVALID_STATE) return tl_finish(L, rt, result, 0, next_completed);
+  lua_pushnil(L);
+  return 1;
+}
+
+/* completions(list) -> that function */
+static int completions(lua_State *L) {
+  lua_pushlightuserdata(L, tl_rt(L));
+  lua_settop(L, 1);
+  new_join(L);
+  lua_pushlightuserdata(L, tl_rt(L));
+  lua_insert(L, -2);
+  lua_pushcclosure(L, completed, 2);
+  return 1;
+}
+
+/* Whether a member has failed that nobody has looked at. */
+static bool has_unseen(const tide_join *join) {
+  for (uint32_t i = join->taken; i < join->ended; i++) {
+    const tide_future *future = join->members[join->order[i]].future;
+    if (future->state == TIDE_FUTURE_FAILED && !(future->user & TL_TOLD)) return true;
+  }
+  return false;
+}
+
+static bool is_looping(lua_State *L, int join) {
+  int top = lua_gettop(L);
+  lua_getiuservalue(L, join, STEP);
+  lua_getiuservalue(L, join, CALLER);
+  bool runs = tl_loop_runs(L, lua_tothread(L, -1), top + 1);
+  lua_settop(L, top);
+  return runs;
+}
+
+/* Closing one adds to no table that is being traversed. */
+bool tl_join_loops(lua_State *L, tl_runtime *rt) {
+  bool wait = false;
+  int top = lua_gettop(L);
+  tl_table_push(L, rt, TL_LOOPS);
+  for (lua_pushnil(L); lua_next(L, top + 1) != 0; lua_settop(L, top + 2)) {
+    tide_join *join = lua_touserdata(L, top + 2);
+    if (is_looping(L, top + 2)) {
+      wait = wait || has_unseen(join);
+      continue;
+    }
+    lua_pushvalue(L, top + 2);
+    lua_pushnil(L);
+    lua_rawset(L, top + 1);
+    leave(L, rt, top + 2);
+  }
+  lua_settop(L, top);
+  return wait;
+}
+
 static int join_gc(lua_State *L) {
-  tide_join *join = tl_test(L, tl_rt(L), 1, TL_JOIN);
-  if (join != NULL) tide_join_term(join);
+  if (tl_test(L, tl_rt(L), 1, TL_JOIN) != NULL) leave(L, tl_rt(L), 1);
   return 0;
 }
 
 void tl_join_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg functions[] = {{"join", new_join}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"add", join_add},
-                                     {"ready", join_ready},
-                                     {"next", join_next},
-                                     {"close", join_close},
-                                     {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"join", new_join}, {"completions", completions}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"add", join_add},     {"ready", join_ready},
+                                     {"next", join_next},   {"failed", join_failed},
+                                     {"close", join_close}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__close", join_close}, {"__gc", join_gc}, {NULL, NULL}};
   tl_class_new(L, rt, TL_JOIN, "join", methods, metamethods);
   tl_functions(L, rt, functions);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "owned.h"
+#include "report.h"
 #include "tide_lua.h"
 
 enum { ITER = 1, WORKER }; /* user values of the anchor */
@@ -121,8 +122,9 @@ static int number_of(lua_State *L, const tl_runtime *rt, int index) {
   return number_of_kind(kind);
 }
 
-/* Pushes the error of a worker that failed. */
+/* Pushes the error of a worker that failed: C is told. */
 static void push_failure(lua_State *L, const lua_iter *self) {
+  tl_told(&self->worker->task.future);
   push_worker(L, self);
   tl_failure_push(L, &self->worker->task.future, -1);
   lua_remove(L, -2);

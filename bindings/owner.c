@@ -7,7 +7,7 @@
  * the values needs any. */
 #include <stdio.h>
 
-#include "bindings.h"
+#include "report.h"
 
 /* The first of a task's values, which are behind its group, `own` and the function. */
 static int first_value(const tl_task *task) { return task->task.future.user & TL_CHILD ? 4 : 3; }

@@ -1,19 +1,16 @@
-/* report.c: failures that nobody awaits are told, never lost. */
+/* report.c: failures that nobody is told of are reported, never lost.
+ *
+ * A failure has been told (TL_TOLD) when somebody got it: by await, result, error, a done callback,
+ * or C. What a child of a TaskGroup fails with is its group's (failures.c). Of the others, those
+ * that nobody waits for are reported at the end of the turn in which the task has failed. Those
+ * that somebody waited for are `unseen` until that one comes to take them: it may be killed, or
+ * look at another one. Unseen ones are reported when they are collected, or when the run ends. */
 #include <stdio.h>
 #include <string.h>
 
-#include "bindings.h"
-
-static const char break_hint[] =
-    "\nhint: Lua before 5.4.5 miscompiles `break` out of a loop with a closing value whose body "
-    "captures one of its locals in a closure; pass the local as an argument, or use goto";
-
-/* Whether that may be how such a loop ends: the closing value is gone. Where a function of C's is
- * the one to look for it, Lua does not say what it is. */
-static bool may_be_break(const char *error) {
-  return strstr(error, "metamethod 'close'") != NULL ||
-         strcmp(error, "attempt to call a nil value") == 0;
-}
+#include "failures.h"
+#include "join.h"
+#include "report.h"
 
 /* In protected mode: an error's __tostring may fail. */
 static int to_text(lua_State *L) {
@@ -26,16 +23,6 @@ const char *tl_text_of(lua_State *L) {
   lua_insert(L, -2);
   return lua_pcall(L, 1, 1, 0) == LUA_OK ? lua_tostring(L, -1)
                                          : "with an error whose __tostring failed";
-}
-
-/* The default: stderr. Arguments: what, error, traceback. */
-static int to_stderr(lua_State *L) {
-  lua_pushvalue(L, 2);
-  const char *error = tl_text_of(L);
-  const char *hint = may_be_break(error) ? break_hint : "";
-  fprintf(stderr, "tide: %s failed: %s%s\n", lua_tostring(L, 1), error, hint);
-  if (lua_isstring(L, 3)) fprintf(stderr, "%s\n", lua_tostring(L, 3));
-  return 0;
 }
 
 /* Tells the function on top, which is popped, of the failure; or says why that failed. */
@@ -53,7 +40,7 @@ void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, in
   int top = lua_gettop(L);
   tl_hook_push(L, rt, "report");
   if (!lua_isfunction(L, -1) || !tell(L, what_index, error_index, traceback_index)) {
-    lua_pushcfunction(L, to_stderr);
+    lua_pushcfunction(L, tl_report_to_stderr);
     tell(L, what_index, error_index, traceback_index);
   }
   lua_settop(L, top);
@@ -71,39 +58,214 @@ static void add_site(lua_State *L, const tl_runtime *rt) {
   lua_pop(L, 1);
 }
 
-/* In protected mode: reports the failed task at 1, unless somebody came to see it. */
+static void push_what(lua_State *L, const tide_future *future) {
+  if (future->is_task) {
+    tl_task_name_push(L, lua_touserdata(L, 1), 1);
+    lua_pushfstring(L, "task '%s'", lua_tostring(L, -1));
+    lua_remove(L, -2);
+  } else {
+    lua_pushliteral(L, "a Future");
+  }
+}
+
+/* Reports what the Task or Future at 1, alone on the stack, has failed with. */
+static void report_failure(lua_State *L, tl_runtime *rt, tide_future *future) {
+  tl_told(future);
+  push_what(L, future);
+  tl_failure_push(L, future, 1);
+  tl_failure_trace_push(L, future, 1);
+  if (future->is_task) add_site(L, rt);
+  tl_report(L, rt, 2, 3, 4);
+}
+
+/* Unseen ones: the record of the failure, which nobody has but the Task or Future, has a finalizer.
+ */
+
+enum { OWNER = 3 }; /* field of the record: whose it is */
+
+/* Pushes the record of the Task or Future at 1. */
+static void push_record(lua_State *L, tide_future *future) {
+  lua_getiuservalue(L, 1, 1);
+  if (!(future->user & TL_BARE)) return;
+  lua_createtable(L, OWNER, 0);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, 1);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, 1, 1);
+  future->user &= (uint8_t)~TL_BARE;
+}
+
+static int record_gc(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  lua_rawgeti(L, 1, OWNER);
+  lua_replace(L, 1);
+  lua_settop(L, 1);
+  tide_future *future = lua_touserdata(L, 1);
+  if (future != NULL && !(future->user & TL_TOLD)) report_failure(L, rt, future);
+  return 0;
+}
+
+void tl_report_when_collected(lua_State *L, const tl_runtime *rt, tide_future *future) {
+  int top = lua_gettop(L);
+  push_record(L, future);
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, top + 1, OWNER);
+  tl_table_push(L, rt, TL_UNSEEN);
+  lua_pushvalue(L, top + 1);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, top + 2);
+  tl_hook_push(L, rt, "unseen");
+  lua_setmetatable(L, top + 1);
+  lua_settop(L, top);
+}
+
+/* In protected mode: reports the failed task at 1, if nobody waits for it, or has it already. */
 static int report_task(lua_State *L) {
   tl_runtime *rt = tl_runtime_find(L);
-  const tl_task *task = lua_touserdata(L, 1);
-  if (task->task.future.observed) return 0;
+  tide_future *future = lua_touserdata(L, 1);
   lua_settop(L, 1);
-  lua_getfield(L, 1, "name");
-  lua_pushvalue(L, 1);
-  lua_call(L, 1, 1);
-  lua_pushfstring(L, "task '%s'", lua_tostring(L, -1));
-  lua_replace(L, 2);
-  tl_failure_push(L, &task->task.future, 1);
-  tl_failure_trace_push(L, &task->task.future, 1);
-  add_site(L, rt);
-  tl_report(L, rt, 2, 3, 4);
+  if (future->user & TL_TOLD) return 0;
+  if (future->observed)
+    tl_report_when_collected(L, rt, future);
+  else
+    report_failure(L, rt, future);
   return 0;
+}
+
+/* The failed tasks of a turn are chained, by slots, until its end. */
+
+void tl_failed(tl_runtime *rt, tl_task *task) {
+  if (rt->failed == 0)
+    rt->failed = task->slot;
+  else
+    rt->last_failed->next_failed = task->slot;
+  rt->last_failed = task;
+  tide_defer_start(&rt->reporter, rt->loop);
+}
+
+void tl_report_left_alone(lua_State *L, tl_runtime *rt, int index) {
+  tl_task *task = lua_touserdata(L, index);
+  task->task.future.observed = false;
+  if (task->slot != 0) return; /* it failed in this turn */
+  task->slot = tl_slot_find(L, rt);
+  lua_pushvalue(L, index);
+  tl_slot_take(L, rt);
+  tl_failed(rt, task);
+}
+
+/* In protected mode: what was left in other ways than by an error. */
+static int report_left(lua_State *L) {
+  tl_runtime *rt = tl_runtime_find(L);
+  if (rt->left) {
+    rt->left = false;
+    tl_failures_report_left(L, rt);
+  }
+  rt->loops_wait = false;
+  rt->loops_wait = tl_join_loops(L, rt);
+  return 0;
+}
+
+/* Calls it in protected mode with the value on top, which is popped. */
+static void call(lua_State *L, lua_CFunction function) {
+  lua_pushcfunction(L, function);
+  lua_insert(L, -2);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
+  fprintf(stderr, "tide: a task failed, and reporting it failed too\n");
+  lua_pop(L, 1);
 }
 
 void tl_report_failed(tide_defer *defer) {
   tl_runtime *rt = tide_container(defer, tl_runtime, reporter);
   lua_State *L = rt->L;
+  lua_pushnil(L);
+  call(L, report_left);
   while (rt->failed != 0) {
     int slot = rt->failed;
-    lua_pushcfunction(L, report_task);
     tl_slot_push(L, rt, slot);
     tl_task *task = lua_touserdata(L, -1);
     rt->failed = task->next_failed;
     task->next_failed = 0;
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-      fprintf(stderr, "tide: a task failed, and reporting it failed too\n");
-      lua_pop(L, 1);
-    }
+    call(L, report_task);
     task->slot = 0;
     tl_slot_free(rt, slot);
   }
+}
+
+/* The end of a run. */
+
+/* Whether the Task or Future on top began with the run whose first task has the id `since`. */
+static bool is_since(lua_State *L, uint64_t since) {
+  const tide_future *future = lua_touserdata(L, -1);
+  if (future == NULL || (future->user & TL_TOLD)) return false;
+  return since == 0 ||
+         (future->is_task && ((const tl_task *)(const void *)future)->task.id >= since);
+}
+
+/* In protected mode: reports what is unseen of a run; its first task's id, or 0, is at 1. Reports
+ * may make more of them. */
+static int report_unseen(lua_State *L) {
+  tl_runtime *rt = tl_runtime_find(L);
+  uint64_t since = (uint64_t)lua_tointeger(L, 1);
+  int count = 0;
+  lua_settop(L, 0);
+  lua_newtable(L);
+  tl_table_push(L, rt, TL_UNSEEN);
+  for (lua_pushnil(L); lua_next(L, 2) != 0; lua_settop(L, 3)) {
+    lua_rawgeti(L, 3, OWNER);
+    if (is_since(L, since)) lua_rawseti(L, 1, ++count);
+  }
+  for (int i = 1; i <= count; i++) {
+    lua_settop(L, 1);
+    lua_rawgeti(L, 1, i);
+    lua_pushcfunction(L, report_task);
+    lua_insert(L, -2);
+    tide_future *future = lua_touserdata(L, -1);
+    future->observed = false;
+    lua_call(L, 1, 0);
+  }
+  return 0;
+}
+
+void tl_report_unseen(lua_State *L, tl_runtime *rt, uint64_t since) {
+  lua_pushinteger(L, (lua_Integer)since);
+  call(L, report_unseen);
+  tl_flood_flush(L, rt);
+}
+
+/* For the Lua part. */
+
+/* unseen(id): at the end of the run whose first task has that id */
+static int report_unseen_since(lua_State *L) {
+  luaL_checkinteger(L, 1);
+  return report_unseen(L);
+}
+
+/* task(task): what it failed with, if nobody was told */
+static int report_this(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_future *future = tl_check_future(L, rt, 1);
+  lua_settop(L, 1);
+  if (future->state == TIDE_FUTURE_FAILED && !(future->user & TL_TOLD))
+    report_failure(L, rt, future);
+  return 0;
+}
+
+/* report(what, error, traceback) */
+static int report(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TSTRING);
+  lua_settop(L, 3);
+  tl_report(L, tl_rt(L), 1, 2, 3);
+  return 0;
+}
+
+void tl_report_open(lua_State *L, tl_runtime *rt) {
+  static const luaL_Reg parts[] = {
+      {"unseen", report_unseen_since}, {"task", report_this}, {"report", report}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__gc", record_gc}, {NULL, NULL}};
+  lua_newtable(L);
+  tl_functions(L, rt, metamethods);
+  tl_hook_set(L, rt, "unseen");
+  lua_newtable(L);
+  tl_functions(L, rt, parts);
+  lua_setfield(L, -2, "failure_parts");
 }

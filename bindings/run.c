@@ -1,5 +1,5 @@
 /* run.c: tide.run, run_forever, stop, time. */
-#include "bindings.h"
+#include "report.h"
 #include "tide_lua.h"
 
 enum { DEADLOCKS_MAX = 1000 }; /* that the root task may survive */
@@ -178,11 +178,12 @@ static int run(lua_State *L) {
   lua_replace(L, 1);
   lua_settop(L, 1);
   begin(L, rt);
-  root->task.future.observed = true;
+  tl_told(&root->task.future); /* its failure is raised here */
   rt->run.root = root;
   bool deadlocked = run_root(L, rt, root);
   drain(L, rt, &rt->run.group);
   bool left = have_left(rt);
+  tl_report_unseen(L, rt, root->task.id);
   end(rt);
   if (left && root->task.future.state != TIDE_FUTURE_FAILED) return raise_exit(L, rt);
   if (deadlocked) return tl_raise(L, rt, TIDE_EDEADLOCK);
@@ -204,6 +205,7 @@ static int run_forever(lua_State *L) {
   if (error == TIDE_EDEADLOCK) note_deadlock(L);
   drain(L, rt, &rt->run.outside);
   bool left = have_left(rt);
+  tl_report_unseen(L, rt, 0);
   end(rt);
   if (left) return raise_exit(L, rt);
   return error == TIDE_OK ? 0 : tl_raise(L, rt, error);

@@ -1,8 +1,8 @@
 /* runtime.c: what tide keeps per Lua state. */
 #include <string.h>
 
-#include "bindings.h"
 #include "owned.h"
+#include "report.h"
 #include "tide_lua.h"
 
 static const char runtime_key = 0, allocator_key = 0; /* their addresses are registry keys */
@@ -102,6 +102,7 @@ static void new_tables(lua_State *L, tl_runtime *rt) {
   new_table(L, rt, TL_OWNED, "v");
   new_table(L, rt, TL_FAILURES, NULL);
   new_table(L, rt, TL_UNSEEN, "k");
+  new_table(L, rt, TL_LOOPS, "k");
   new_table(L, rt, TL_HOOKS, NULL);
 }
 

@@ -4,6 +4,7 @@
 typedef struct tl_scope {
   tide_scope scope;       /* first */
   tide_deadline deadline; /* on it */
+  tl_site site;           /* where it was opened, in the block form */
   tl_runtime *rt;         /* whose */
 } tl_scope;
 
@@ -43,6 +44,62 @@ static tl_task *enter_any(lua_State *L, tl_runtime *rt) {
   return rt->current != NULL ? rt->current : tl_waiter_failed(L, rt);
 }
 
+/* Scopes that are left open inside. */
+
+bool tl_scope_describe(lua_State *L, const tide_scope *scope) {
+  if (!(scope->flags & TIDE_SCOPE_OWNER)) return false;
+  if (scope->flags & TIDE_SCOPE_GROUP) {
+    tl_group_describe(L, scope);
+  } else {
+    lua_pushliteral(L, "a timeout");
+    tl_site_add(L, &tide_container(scope, const tl_scope, scope)->site);
+  }
+  return true;
+}
+
+/* The outermost scope inside `outer` that was cancelled itself, at the task's present point. */
+static const tide_scope *find_cancelled(const tide_task *task, const tide_scope *outer) {
+  const tide_scope *found = NULL;
+  for (const tide_scope *scope = task->scope; scope != outer; scope = scope->parent) {
+    if (scope == NULL) return NULL;
+    if (scope->flags & TIDE_SCOPE_CALLED) found = scope;
+  }
+  return found;
+}
+
+bool tl_scope_misused(lua_State *L, tl_runtime *rt, int index, const tide_scope *outer) {
+  if (rt->current == NULL || rt->current->task.scope == outer) return false;
+  tide_task *task = &rt->current->task;
+  if (tide_scope_cancelled(outer) || !tl_error_is_cancel(L, rt, index)) return false;
+  const tide_scope *open = find_cancelled(task, outer);
+  if (open == NULL || !tl_scope_describe(L, open)) return false;
+  lua_pushfstring(
+      L,
+      "%s was left without <close>, and its cancellation has reached what came after it: "
+      "write local _ <close> = ...",
+      lua_tostring(L, -1));
+  tl_error_push(L, rt, TIDE_EMISUSE, lua_tostring(L, -1));
+  lua_pushvalue(L, index);
+  lua_setfield(L, -2, "cause");
+  lua_replace(L, index);
+  lua_pop(L, 2);
+  while (task->scope != outer) tide_scope_exit(task->scope);
+  rt->left = true;
+  tide_defer_start(&rt->reporter, rt->loop);
+  return true;
+}
+
+/* The innermost scope of the task in which this one is open. */
+static const tide_scope *innermost_of(const tl_scope *scope) {
+  return scope->scope.task != NULL ? scope->scope.task->scope : NULL;
+}
+
+static int raise_misnested(lua_State *L, const tl_runtime *rt, const tide_scope *inside) {
+  if (!tl_scope_describe(L, inside)) lua_pushliteral(L, "one");
+  lua_pushfstring(L, "the scope was left before %s, which is inside it", lua_tostring(L, -1));
+  return tl_raise_message(L, rt, TIDE_EMISUSE, lua_tostring(L, -1));
+}
+
 /* The function form. Its stack: scope, handler, [true,] function, arguments. */
 
 /* Raises `timeout`; its cause is the error `cancelled` on top. */
@@ -65,12 +122,14 @@ static int body_failed(lua_State *L, tl_scope *scope, form how, bool catches) {
 static int body_ended(lua_State *L, int status, lua_KContext ctx) {
   form how = (form)ctx;
   tl_scope *scope = lua_touserdata(L, 1);
+  bool failed = status != LUA_OK && status != LUA_YIELD;
+  if (failed) tl_scope_misused(L, scope->rt, lua_gettop(L), &scope->scope);
   bool catches = tide_scope_catches(&scope->scope);
+  const tide_scope *innermost = innermost_of(scope);
   status = tl_returned(L, status, 2);
   int misnested = close_scope(L, scope);
   if (status != LUA_OK) return body_failed(L, scope, how, catches);
-  if (misnested != TIDE_OK)
-    return tl_raise_message(L, scope->rt, misnested, "the scope was left before scopes inside it");
+  if (misnested != TIDE_OK) return raise_misnested(L, scope->rt, innermost);
   if (how == TIMEOUT || how == SHIELD) return lua_gettop(L) - 2;
   lua_pushboolean(L, 1);
   lua_replace(L, 2);
@@ -101,6 +160,7 @@ static int deadline_form(lua_State *L, tide_time when, form how) {
   tl_task *task = enter_any(L, rt);
   tl_scope *scope = new_scope(L, rt, 0);
   open_scope(L, scope, task, when);
+  if (block) tl_site_set(L, &scope->site);
   if (block) return 1;
   return call_in_scope(L, 2, how);
 }
@@ -193,11 +253,14 @@ static int scope_close(lua_State *L) {
   tl_scope *scope = check_scope(L);
   bool timed_out = tide_scope_catches(&scope->scope) && (scope->scope.flags & TIDE_SCOPE_EXPIRED);
   lua_settop(L, 2);
+  bool misused = tl_scope_misused(L, scope->rt, 2, &scope->scope);
+  const tide_scope *innermost = innermost_of(scope);
   int misnested = close_scope(L, scope);
+  if (misused) return lua_error(L);
   if (timed_out && tl_error_is_cancel(L, scope->rt, 2)) return raise_timeout(L, scope->rt);
   if (misnested != TIDE_OK && lua_isnil(L, 2) &&
       !tl_is_closing(scope->rt)) /* else: function forms */
-    return tl_raise_message(L, scope->rt, misnested, "the scope was left before scopes inside it");
+    return raise_misnested(L, scope->rt, innermost);
   return 0;
 }
 

@@ -6,6 +6,7 @@ local window = require "tide.window"
 
 local begins, counts = tide.begins, tide.counts
 local join = tide.join
+local completions = tide.completions
 local await, spawn, type_of = tide.await, tide.spawn, tide.type
 local move_on_after, timeout = tide.move_on_after, tide.timeout
 local raw_pcall = tide.raw.pcall
@@ -121,14 +122,10 @@ function tide.gather(list)
   return results -- no tail call: errors name this function
 end
 
-local function has_failed(future)
-  return future:done() and not future:cancelled() and not pcall(future.result, future)
-end
-
 local conditions = {
   all = function() return false end,
   first = function() return true end,
-  first_error = has_failed,
+  first_error = function(members, i) return members:failed(i) end,
 }
 
 -- tide.wait{t1, t2, ..., timeout=, return_when="all"|"first"|"first_error"} (waits) -> done, pending
@@ -137,10 +134,10 @@ function tide.wait(list)
   local entries, span, return_when = checked(list, "wait", "timeout:seconds return_when:all|first|first_error")
   local enough = conditions[return_when or "all"]
   local futures = start(entries)
-  local members <close> = join(futures, false)
+  local members <close> = join(futures, false, false, nil, true)
   local function collect()
     for _ = 1, #futures do
-      if enough(futures[members:next()]) then return end
+      if enough(members, members:next()) then return end
     end
   end
   if span then move_on_after(span, collect) else collect() end
@@ -157,7 +154,7 @@ end
 local Race = {}
 
 -- Cancels and awaits the other tasks, whoever else waits for them; Futures stay as they are. What they
--- failed with nobody else sees. A killed task cannot wait.
+-- failed with is reported. A killed task cannot wait.
 function Race:__close()
   local losers = {}
   for i, future in ipairs(self.futures) do
@@ -174,9 +171,6 @@ function Race:__close()
     end)
   end
   self.members:close()
-  for _, task in ipairs(losers) do
-    if has_failed(task) then spawn(await, task) end -- which reports it
-  end
 end
 
 local function new_race(list, name)
@@ -218,13 +212,7 @@ end
 
 -- for task in tide.as_completed{...} do
 function tide.as_completed(list)
-  local entries = checked(list, "as_completed", "")
-  local futures = start(entries)
-  local members = join(futures, false)
-  return function()
-    local i = members:next()
-    return i and futures[i]
-  end
+  return completions(start((checked(list, "as_completed", ""))))
 end
 
 -- tide.wait_for(x, seconds) (waits) -> results

@@ -15,6 +15,7 @@ local shield, spawn, wait = tide.shield, tide.spawn, tide.wait
 local traced, raise_traced = tide.traced, tide.raise_traced -- a pcall that lets cancellation through
 local is_yieldable = tide.raw.coroutine.isyieldable
 local raw_pcall = tide.raw.pcall
+local report = tide.failure_parts.report
 
 local next_item = Queue():iter() -- of any queue: the next item, or nil where it is closed and empty
 
@@ -72,9 +73,14 @@ function Pipe:put(item)
   return true
 end
 
--- Ends the items by an error, with its traceback or nil. Only the first counts.
+-- Reports a failure that the consumer will not get: it has another one, or is gone.
+local function report_lost(err, traceback)
+  if not tide.is(err, "cancelled") then report("an iterator", err, traceback) end
+end
+
+-- Ends the items by an error, with its traceback or nil. Only the first is the consumer's.
 function Pipe:fail(err, traceback)
-  if self.failed then return end
+  if self.failed then return report_lost(err, traceback) end
   self.failed, self.failure, self.traceback = true, err, traceback
   self.queue:close()
   if traceback then self.culprit = current_task():name() end
@@ -88,8 +94,14 @@ end
 
 -- At the end of the leader: however it ended, the consumer hears of it.
 function Pipe:__close(err)
-  if err ~= nil then self:fail(err) end
+  if err ~= nil and not (self.failed and rawequal(err, self.failure)) then self:fail(err) end
   self.queue:close()
+end
+
+-- The failure that is kept is nobody's.
+function Pipe:drop_failure()
+  if self.failed then report_lost(self.failure, self.traceback) end
+  self.failed, self.failure = false, nil
 end
 
 -- ---- Crew: the consumer's end
@@ -99,6 +111,7 @@ Crew.__index = Crew
 
 function Crew:__gc()
   self.pipe.dropped = true
+  self.pipe:drop_failure()
   if self.leader then raw_pcall(self.pipe.stop, self.pipe, self.leader, "the iterator was dropped") end
 end
 
@@ -136,7 +149,8 @@ function Crew:close()
   do
     local _ <close> = self.source
   end
-  pipe.closing, pipe.failed, pipe.failure = true, false, nil
+  pipe:drop_failure()
+  pipe.closing = true
   pipe.queue:close { immediate = true }
   self.closed, self.leader = true, nil
   if not leader or leader:done() then return end
@@ -227,9 +241,14 @@ function Mapping:cancel_behind(number)
   end
 end
 
+-- Of a result that nobody gets, for a failure that comes before it.
+local function drop_result(item)
+  if is_failure(item) then report_lost(item[1], item[2]) end
+end
+
 -- In order: a result waits until those before it are there.
 function Mapping:settle_in_order(number, item)
-  if number > self.last then return end
+  if number > self.last then return drop_result(item) end
   if is_failure(item) then self:cancel_behind(number) end
   local results, pipe = self.results, self.pipe
   results[number] = item
@@ -237,7 +256,10 @@ function Mapping:settle_in_order(number, item)
     item = results[self.head]
     results[self.head] = nil
     self.head = self.head + 1
-    if is_failure(item) then return pipe:fail(item[1], item[2]) end
+    if is_failure(item) then
+      for _, later in pairs(results) do drop_result(later) end
+      return pipe:fail(item[1], item[2])
+    end
     pipe:put(item)
   end
 end

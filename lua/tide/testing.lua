@@ -7,6 +7,7 @@ local counts, current_task, is, new_error, type_of = tide.counts, tide.current_t
 local run_root, shield, sleep, spawn, wait = tide.run, tide.shield, tide.sleep, tide.spawn, tide.wait
 local raw_pcall, raise_traced = tide.raw.pcall, tide.raise_traced
 local turns = core.turns
+local failures = tide.failure_parts
 local pack, unpack = table.pack, table.unpack
 
 local DEADLOCKS_MAX = 10 -- that the function of a run inside a task may survive
@@ -52,12 +53,6 @@ local function newcomers(known)
   return tasks
 end
 
--- A failure that only the end of the run has seen is reported, as tide.run does.
-local function report_failure(task)
-  local err = not task:cancelled() and task:error()
-  if err then spawn(error, err, 0) end
-end
-
 local function end_newcomers(known)
   local tasks = newcomers(known)
   while #tasks > 0 do
@@ -65,7 +60,7 @@ local function end_newcomers(known)
     local ok = raw_pcall(wait, tasks)
     for _, task in ipairs(tasks) do
       if not ok then task:kill() end -- nothing can wake them
-      report_failure(task)
+      failures.task(task) -- which only the end of the run has seen
     end
     sleep(0) -- for reports and done callbacks
     tasks = newcomers(known)
@@ -90,6 +85,7 @@ local function run_inside(fn, options, seed)
   conditions.task = task
   local results = await(task)
   shield(end_newcomers, known)
+  failures.unseen(task:id())
   results.traceback, results.culprit = task:traceback(), task:name()
   return results
 end

@@ -1,0 +1,138 @@
+/* flood.c: the default report of failures, to stderr. Where there are many of one kind from one
+ * place, the first one in a second is told in full, and of the others how many there were. */
+#include <stdio.h>
+#include <string.h>
+
+#include "report.h"
+
+static const char break_hint[] =
+    "\nhint: Lua before 5.4.5 miscompiles `break` out of a loop with a closing value whose body "
+    "captures one of its locals in a closure; pass the local as an argument, or use goto";
+
+enum { SORTS = 32, NAME_SIZE = 120 };
+
+static const tide_time QUIET = 1000000000; /* after which one is told in full again */
+
+/* Failures of one kind that come from one place. */
+typedef struct sort {
+  tide_time told; /* when one was told in full; 0: never */
+  uint64_t more;  /* how many were not, since */
+  char name[NAME_SIZE];
+} sort;
+
+/* A userdata, in the hook "flood". */
+typedef struct tl_flood {
+  sort sorts[SORTS];
+} tl_flood;
+
+/* Whether that may be how such a loop ends: the closing value is gone. Where a function of C's is
+ * the one to look for it, Lua does not say what it is. */
+static bool may_be_break(const char *error) {
+  return strstr(error, "metamethod 'close'") != NULL ||
+         strcmp(error, "attempt to call a nil value") == 0;
+}
+
+static void flush_sort(sort *s) {
+  if (s->more > 0)
+    fprintf(stderr, "tide: %llu more failures like that: %s\n", (unsigned long long)s->more,
+            s->name);
+  s->more = 0;
+}
+
+static void flush(tl_flood *flood) {
+  for (int i = 0; i < SORTS; i++) flush_sort(&flood->sorts[i]);
+}
+
+static int flood_gc(lua_State *L) {
+  flush(lua_touserdata(L, 1));
+  return 0;
+}
+
+/* The flood, which is made if there is none, stays on the stack. */
+static tl_flood *push_flood(lua_State *L, const tl_runtime *rt) {
+  tl_hook_push(L, rt, "flood");
+  tl_flood *flood = lua_touserdata(L, -1);
+  if (flood != NULL) return flood;
+  flood = lua_newuserdatauv(L, sizeof *flood, 0);
+  memset(flood, 0, sizeof *flood);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, flood_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  tl_hook_set(L, rt, "flood");
+  return flood;
+}
+
+void tl_flood_flush(lua_State *L, tl_runtime *rt) {
+  tl_hook_push(L, rt, "flood");
+  tl_flood *flood = lua_touserdata(L, -1);
+  if (flood != NULL) flush(flood);
+  lua_pop(L, 1);
+}
+
+/* Where the error comes from: the first place in the traceback that is not C's, or what is in front
+ * of the message. */
+static int find_place(const char *text, const char *traceback, const char **place) {
+  const char *line = traceback;
+  while (line != NULL && (line = strchr(line, '\n')) != NULL) {
+    line += strspn(line, "\n\t ");
+    const char *end = strstr(line, ": in ");
+    if (end == NULL) break;
+    if (strncmp(line, "[C]", 3) == 0 || memchr(line, '\n', (size_t)(end - line)) != NULL) continue;
+    *place = line;
+    return (int)(end - line);
+  }
+  const char *end = strstr(text, ": ");
+  *place = text;
+  return end != NULL ? (int)(end - text) : (int)strcspn(text, "\n");
+}
+
+/* "kind, at place": of the error at 2, with that text and the traceback at 3. */
+static void name_sort(lua_State *L, const tl_runtime *rt, const char *text, char *name) {
+  const char *kind = luaL_typename(L, 2), *place;
+  if (tl_error_kind_push(L, rt, 2)) kind = lua_tostring(L, -1);
+  int length = find_place(text, lua_tostring(L, 3), &place);
+  snprintf(name, NAME_SIZE, "%s, at %.*s", kind, length, place);
+}
+
+/* The sort of that name; where there is none, in place of the one told longest ago. */
+static sort *find_sort(tl_flood *flood, const char *name) {
+  sort *oldest = &flood->sorts[0];
+  for (int i = 0; i < SORTS; i++) {
+    sort *s = &flood->sorts[i];
+    if (s->told != 0 && strcmp(s->name, name) == 0) return s;
+    if (s->told < oldest->told) oldest = s;
+  }
+  flush_sort(oldest);
+  oldest->told = 0;
+  memcpy(oldest->name, name, NAME_SIZE);
+  return oldest;
+}
+
+/* Whether the failure of that name is to be told in full. */
+static bool is_told(tl_flood *flood, const char *name) {
+  sort *s = find_sort(flood, name);
+  tide_time now = tide_clock_monotonic();
+  if (s->told != 0 && now - s->told < QUIET) {
+    s->more++;
+    return false;
+  }
+  flush_sort(s);
+  s->told = now;
+  return true;
+}
+
+int tl_report_to_stderr(lua_State *L) {
+  char name[NAME_SIZE];
+  const tl_runtime *rt = tl_runtime_find(L);
+  lua_settop(L, 3);
+  lua_pushvalue(L, 2);
+  const char *text = tl_text_of(L);
+  name_sort(L, rt, text, name);
+  if (!is_told(push_flood(L, rt), name)) return 0;
+  fprintf(stderr, "tide: %s failed: %s%s\n", lua_tostring(L, 1), text,
+          may_be_break(text) ? break_hint : "");
+  if (lua_isstring(L, 3)) fprintf(stderr, "%s\n", lua_tostring(L, 3));
+  return 0;
+}

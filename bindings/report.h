@@ -1,0 +1,33 @@
+/* report.h: who is told of failures. */
+#ifndef TL_REPORT_H
+#define TL_REPORT_H
+
+#include "bindings.h"
+
+/* Reports a failure of what the text says. Raises nothing but what the collector does. */
+void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, int traceback_index);
+const char *tl_text_of(lua_State *L); /* of the error on top, in whose place it stays */
+
+/* Somebody has got the failure. */
+static inline void tl_told(tide_future *future) { future->user |= TL_TOLD; }
+
+/* The task, in its slot, has failed: at the end of the turn it is seen who knows. */
+void tl_failed(tl_runtime *rt, tl_task *task);
+void tl_report_failed(tide_defer *defer);
+
+/* Nobody who waited for the failed Task at `index` is going to look at it: it is reported at the
+ * end of the turn, if nobody else has by then. */
+void tl_report_left_alone(lua_State *L, tl_runtime *rt, int index);
+
+/* What the Task or Future at 1 has failed with is reported when it is collected, if nobody has come
+ * by then. */
+void tl_report_when_collected(lua_State *L, const tl_runtime *rt, tide_future *future);
+
+/* At the end of a run, whose first task has that id, or 0: reports what of it is unseen. */
+void tl_report_unseen(lua_State *L, tl_runtime *rt, uint64_t since);
+
+/* flood.c: the default report: arguments what, error, traceback. */
+int tl_report_to_stderr(lua_State *L);
+void tl_flood_flush(lua_State *L, tl_runtime *rt); /* says how many reports were left out */
+
+#endif
