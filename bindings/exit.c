@@ -54,7 +54,7 @@ void tide_lua_unwind_main(lua_State *L) {
   if (root == NULL || root->task.state == TIDE_TASK_ENDED) return;
   if (root == rt->current)
     unwind_running(rt, root->co);
-  else
+  else if (root->task.state != TIDE_TASK_RUNNING) /* else it is killing who calls */
     tl_task_kill(rt->L, root);
 }
 
