@@ -24,4 +24,4 @@ print("free: " .. (seats:locked() and "no" or "yes"))
 
 local bounded = BoundedSemaphore(1)
 local _, err = tide.try(bounded.release, bounded)
-if tide.is(err, "invalid_state") then print "released too often" end
+if tide.is(err, "limit") then print "released too often" end
