@@ -13,6 +13,7 @@ typedef struct tide_case_ops {
   int (*attempt)(tide_case *self);
   /* Links the wait into the source. TIDE_OK; or an error, with no effect. */
   int (*park)(tide_case *self);
+  bool again; /* its end says only that the next attempt may succeed */
 } tide_case_ops;
 
 /* A parked case's wait was ended by its source. */

@@ -42,7 +42,7 @@ void tide__select_end(tide_wait *wait, int outcome) {
   }
   leave_all(select, self);
   select->chosen = (uint32_t)(self - select->cases);
-  select->over = outcome == TIDE_OK;
+  select->over = outcome == TIDE_OK && !self->ops->again;
   tide__task_wake(wait->task, outcome);
 }
 
