@@ -49,17 +49,30 @@ static bool inside(const tide_group *group, const tide_task *task) {
   return scope != NULL;
 }
 
-/* The enough of one is enough for all: who is woken too early asks again. */
+/* Each is woken when so few are live as it waits for. */
 static int park(tide_group *group, tide_task *task, uint32_t few) {
   if (task != group->scope.task && inside(group, task))
     return tide__wait_over(task, TIDE_EINVALID_STATE);
   if (few > group->enough) group->enough = few;
+  task->wait.value.number = few;
   return tide__wait_park(task, &group->idle);
 }
 
 static void wake_idle(tide_group *group) {
+  tide_list later;
+  tide_wait *wait;
+  tide_list_init(&later);
   group->enough = 0;
-  tide__park_wake_all(&group->idle, TIDE_OK);
+  while ((wait = tide__park_first(&group->idle)) != NULL) {
+    if (group->live <= wait->value.number) {
+      tide__park_wake(&group->idle, TIDE_OK);
+      continue;
+    }
+    if (wait->value.number > group->enough) group->enough = (uint32_t)wait->value.number;
+    tide_list_remove(&wait->in.link);
+    tide_list_append(&later, &wait->in.link);
+  }
+  tide_list_splice(&group->idle, &later);
 }
 
 int tide_group_wait(tide_group *group, tide_task *task) {
@@ -169,7 +182,7 @@ void tide_group_adopt(tide_group *group, tide_task *child) {
   one_less(from);
 }
 
-/* As a case of select. Woken, it may be too early: it asks again. */
+/* As a case of select. */
 
 static int attempt(tide_case *self) {
   const tide_group *group = self->wait.source;
@@ -179,12 +192,12 @@ static int attempt(tide_case *self) {
 
 static int park_case(tide_case *self) {
   tide_group *group = self->wait.source;
+  self->wait.value.number = 0;
   tide_list_append(&group->idle, &self->wait.in.link);
   return TIDE_OK;
 }
 
-static const tide_case_ops case_ops = {
-    .wait = &few_ops, .attempt = attempt, .park = park_case, .again = true};
+static const tide_case_ops case_ops = {.wait = &few_ops, .attempt = attempt, .park = park_case};
 
 void tide_case_group(tide_case *self, tide_group *group) {
   *self = (tide_case){.ops = &case_ops, .wait.source = group};
