@@ -474,7 +474,11 @@ describe("cancelled at every suspension:", function()
     setup = function() tide.on_failure(function() end) end, -- what fails while the subject is cancelled is reported
     subject = function(s)
       local function broken() turns(1) error "broken" end
-      local index, result = tide.first_success { broken, child(s, 9), child(s, 3, "c"), broken }
+      local ok, index, result = pcall(tide.first_success, { broken, child(s, 9), child(s, 3, "c"), broken })
+      if not ok then -- cancelled in the turn in which one of them failed: that is told first
+        assert.matches("broken", index)
+        sleep(0)
+      end
       assert(index == 3 and result == "c")
     end,
     check = function(s, ended)
