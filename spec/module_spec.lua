@@ -92,7 +92,7 @@ describe("a script's globals, and what it replaces, do not reach into tide:", fu
     tasks = [[return saved.iter { 1, 2 }:map_concurrent(2, function(x) return x end):merge { 3 }:buffer(2)
       :debounce(0.001):count() > 0]],
     generator = "return saved.generator(function(yield) yield(1, 2) end):zip { 3 }:count() == 1",
-    wait = "local done = saved.wait { sleep, timeout = 1 } return #done == 1",
+    wait = "local done = saved.wait { function() sleep(0) end, timeout = 1 } return #done == 1",
     race = "return saved.race { function() return 1 end, function() sleep(9) end } == 1",
     as_completed = "for task in saved.as_completed { function() end } do return task:done() end",
     wait_for = "return saved.wait_for(function() return true end, 1)",
