@@ -125,9 +125,27 @@ static int count_values(lua_State *co, const lua_Debug *ar) {
   return count;
 }
 
+/* How many values below the function at the level are its own: one with variable arguments is moved
+ * up, behind itself and all that it was called with. The function is at `first` of the caller's. */
+static int count_moved(lua_State *co, int level, const lua_Debug *caller, int first) {
+  lua_Debug ar;
+  int extra = 0;
+  if (level < 0 || !lua_getstack(co, level, &ar) || !lua_getinfo(co, "Suf", &ar)) return 0;
+  bool same = lua_getlocal(co, caller, first) != NULL;
+  if (same) {
+    same = lua_rawequal(co, -1, -2);
+    lua_pop(co, 1);
+  }
+  lua_pop(co, 1);
+  if (!same || !ar.isvararg || ar.what[0] == 'C') return 0;
+  for (; lua_getlocal(co, &ar, -(extra + 1)) != NULL; extra++) lua_pop(co, 1);
+  return 1 + ar.nparams + extra;
+}
+
 /* Pushes onto L the error that is leaving what the function of `ar`, one of tide's, has called in
  * protected mode, if one is. */
-static bool push_leaving(lua_State *L, lua_State *co, const lua_Debug *ar, bool is_child) {
+static bool push_leaving(lua_State *L, lua_State *co, int level, const lua_Debug *ar,
+                         bool is_child) {
   int count = count_values(co, ar), handler = 0;
   bool found = false;
   while (!found && handler < count && handler < 3) {
@@ -135,7 +153,9 @@ static bool push_leaving(lua_State *L, lua_State *co, const lua_Debug *ar, bool 
     found = lua_tocfunction(co, -1) == tl_message_handler;
     lua_pop(co, 1);
   }
-  if (!found || count == handler + (is_child ? 1 : 0)) return false;
+  int below = handler + (is_child ? 1 : 0);
+  if (!found || count == below || count == below + count_moved(co, level - 1, ar, below + 1))
+    return false;
   lua_getlocal(co, ar, count);
   lua_xmove(co, L, 1);
   if (!tl_generator_exits(L, -1)) return true;
@@ -157,7 +177,7 @@ lua_State *tl_error_leaving_push(lua_State *L, const tl_runtime *rt, lua_State *
                  (function != NULL && tl_is_original(L));
     lua_pop(L, 1);
     if (holds) return NULL;
-    if (function != NULL && push_leaving(L, co, &ar, tl_is_child_body(function))) return co;
+    if (function != NULL && push_leaving(L, co, level, &ar, tl_is_child_body(function))) return co;
   }
   lua_State *inner = tl_coroutine_inside(co);
   return inner != NULL ? tl_error_leaving_push(L, rt, inner) : NULL;

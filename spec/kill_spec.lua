@@ -396,3 +396,41 @@ describe("what is closed like a killed task calls no stranger:", function()
     assert.are.equal(1, #failures)
   end))
 end)
+
+describe("a kill in a function with variable arguments", function()
+  it("is no failure: its arguments are not errors on their way", run(function()
+    local function wait(...)
+      tide.sleep(60)
+      return ...
+    end
+    local function wait_with(_, ...)
+      tide.sleep(60)
+      return ...
+    end
+    for _, fn in ipairs { wait, wait_with } do
+      for _, f in ipairs {
+        function() tide.timeout(60, fn, 1, "x", {}) end,
+        function() tide.move_on_after(60, fn) end,
+        function() tide.shield(fn, nil, 2) end,
+        function() tide.try(fn, 1) end,
+        function() fn(1, 2, 3) end,
+      } do
+        local task = tide.spawn(f)
+        local child
+        turns(2)
+        task:kill()
+        assert.is_true(task:cancelled())
+        tide.TaskGroup(function(group)
+          child = group:spawn(fn, 1, 2)
+          turns(2)
+          child:kill()
+        end)
+        assert.is_true(child:cancelled())
+        child = tide.spawn(fn, 1, 2)
+        turns(2)
+        child:kill()
+        assert.is_true(child:cancelled())
+      end
+    end
+  end))
+end)
