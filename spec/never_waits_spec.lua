@@ -31,6 +31,12 @@ local function closed_group()
   return group
 end
 
+local function ended_generator()
+  local generator = tide.generator(function() end)
+  generator()
+  return generator
+end
+
 local function closed_queue()
   local queue = tide.Queue()
   queue:close()
@@ -273,6 +279,16 @@ local forms = {
   },
   ["tide.iter"] = { calls_with(function(queue) tide.iter(queue)() end, closed_queue) },
   ["iter:close"] = { lets_be = true, calls(function() return tide.iter {} end, "close") },
+  ["iter:send"] = {
+    calls(ended_generator, "send"),
+    calls(function() return tide.iter {} end, "send", 1),
+    calls_function(tide.iter {}.send, "not an Iter"),
+  },
+  ["iter:throw"] = {
+    calls(ended_generator, "throw", "no"),
+    calls(function() return tide.iter {} end, "throw", "no"),
+    calls_function(tide.iter {}.throw, "not an Iter"),
+  },
   ["iter:collect"] = ending "collect",
   ["iter:reduce"] = ending("reduce", nothing),
   ["iter:foreach"] = ending("foreach", nothing),
