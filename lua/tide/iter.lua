@@ -235,6 +235,7 @@ end
 
 -- The same by another function of a generator's than its step.
 local function resume_by(self, name, value)
+  counts()
   check_self(self, name)
   local resume = self[name .. "er"] or error(new_error("misuse", name .. ": only a generator takes that, not what was made of one"), 0)
   local guard <close> = setmetatable({ iter = self, returns = false, sends = name == "send" }, Guard)
