@@ -235,12 +235,15 @@ static int time_(lua_State *L) {
   return 1;
 }
 
-/* tide.on_failure(fn | nil): who is told of failures that nobody awaits */
+/* tide.on_failure(fn | nil) -> who was told before, or nil: who is told of failures that nobody
+ * awaits */
 static int on_failure(lua_State *L) {
   if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
+  tl_hook_push(L, tl_rt(L), "report");
+  lua_insert(L, 1);
   tl_hook_set(L, tl_rt(L), "report");
-  return 0;
+  return 1;
 }
 
 /* In protected mode: sets the string at 1 as the reason. */

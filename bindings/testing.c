@@ -1,4 +1,6 @@
 /* testing.c: what lua/tide/testing.lua needs of the loop. */
+#include <dirent.h>
+
 #include "bindings.h"
 
 /* conditions() -> virtual, seed, threshold: how time passes and who runs first, at present */
@@ -52,6 +54,36 @@ static int live(lua_State *L) {
   return 1;
 }
 
+/* descriptors() -> how many the process has open; 0 where the system does not tell */
+static int descriptors(lua_State *L) {
+  DIR *folder = opendir("/proc/self/fd");
+  lua_Integer count = 0;
+  if (folder != NULL) {
+    while (readdir(folder) != NULL) count++;
+    closedir(folder);
+  }
+  lua_pushinteger(L, count);
+  return 1;
+}
+
+/* pause() -> seconds to the next deadline, or nil where there is none */
+static int pause_(lua_State *L) {
+  const tide_loop *loop = tl_loop(L, tl_rt(L));
+  tide_time when = tide_loop_deadline(loop), now = tide_loop_now(loop);
+  if (when == TIDE_NEVER)
+    lua_pushnil(L);
+  else
+    lua_pushnumber(L, when > now ? tide_time_to_seconds(when - now) : 0);
+  return 1;
+}
+
+/* collect(): all garbage, with what only its finalizers have let go */
+static int collect(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT);
+  lua_gc(L, LUA_GCCOLLECT);
+  return 0;
+}
+
 /* deadlock(task): ends the task's wait with the error that the root of a deadlocked run gets */
 static int deadlock(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
@@ -62,10 +94,15 @@ static int deadlock(lua_State *L) {
 
 /* tide.testing: until the Lua part makes it the module */
 void tl_testing_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg functions[] = {
-      {"conditions", conditions}, {"set_conditions", set_conditions},
-      {"turns", turns},           {"live", live},
-      {"deadlock", deadlock},     {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"conditions", conditions},
+                                       {"set_conditions", set_conditions},
+                                       {"turns", turns},
+                                       {"live", live},
+                                       {"deadlock", deadlock},
+                                       {"descriptors", descriptors},
+                                       {"collect", collect},
+                                       {"pause", pause_},
+                                       {NULL, NULL}};
   lua_newtable(L);
   tl_functions(L, rt, functions);
   lua_setfield(L, -2, "testing");

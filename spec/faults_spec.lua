@@ -2,7 +2,7 @@
 -- orders of many seeds, and with each of their tasks cancelled or killed in each turn.
 local tide = require "tide"
 local helper = require "spec.helper"
-local new_turns = require "spec.turns"
+local new_turns = require "tide.turns"
 
 local FULL = os.getenv "TIDE_SWEEP" == "full"
 local SEEDS = FULL and 100 or 3

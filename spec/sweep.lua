@@ -27,7 +27,7 @@
 --   kill     task:kill()
 local tide = require "tide"
 local helper = require "spec.helper"
-local new_turns = require "spec.turns"
+local new_turns = require "tide.turns"
 
 local FULL = os.getenv "TIDE_SWEEP" == "full"
 local SEEDS = FULL and 100 or 2

@@ -13,6 +13,7 @@ require "tide.iter_tasks"
 require "tide.iter_ends"
 require "tide.net"
 require "tide.testing"
+require "tide.testing_sweep"
 require "tide.tree"
 
 -- what only the parts need
@@ -37,3 +38,4 @@ tide.raise_traced = nil
 tide.spawn_owning = nil
 tide.mark_loops = nil
 tide.add_class = nil
+tide.testing.parts = nil

@@ -12,7 +12,7 @@ local pack, unpack = table.pack, table.unpack
 
 local DEADLOCKS_MAX = 10 -- that the function of a run inside a task may survive
 
-local testing = {}
+local testing = { parts = core }
 tide.testing = testing
 
 -- ---- conditions: the clock and the seed
