@@ -280,11 +280,13 @@ local forms = {
   ["tide.iter"] = { calls_with(function(queue) tide.iter(queue)() end, closed_queue) },
   ["iter:close"] = { lets_be = true, calls(function() return tide.iter {} end, "close") },
   ["iter:send"] = {
+    lets_be = true,
     calls(ended_generator, "send"),
     calls(function() return tide.iter {} end, "send", 1),
     calls_function(tide.iter {}.send, "not an Iter"),
   },
   ["iter:throw"] = {
+    lets_be = true,
     calls(ended_generator, "throw", "no"),
     calls(function() return tide.iter {} end, "throw", "no"),
     calls_function(tide.iter {}.throw, "not an Iter"),
@@ -312,6 +314,7 @@ local forms = {
   ["server:close"] = { lets_be = true, calls(closed_server, "close"), calls(closed_server, "close", 1) },
   ["server:wait_closed"] = { calls(closed_server, "wait_closed") },
   ["testing.run"] = { lets_be = true, calls_function(testing.run, 1) },
+  ["testing.sweep"] = { lets_be = true, calls_function(testing.sweep, 1) },
   ["testing.assert_waits"] = { lets_be = true, calls_function(testing.assert_waits, nothing) },
 }
 
