@@ -564,6 +564,9 @@ void tl_group_describe(lua_State *L,
 /* Takes note, for the group at `index`, of the current child's failure: pops error and traceback.
  */
 void tl_group_add_failure(lua_State *L, const tl_runtime *rt, int index);
+/* Pushes what the group at `index` has for failures of children, of which the current task is one;
+ * false: nothing. */
+bool tl_group_on_error_push(lua_State *L, const tl_runtime *rt, int index);
 
 /* run.c: the run is left with that status: cancels what is in it. */
 void tl_run_leave(lua_State *L, tl_runtime *rt, int status);

@@ -57,6 +57,31 @@ static int body(lua_State *L) {
   return body_ended(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 1, body_ended), 1);
 }
 
+/* on_error has been called, or has failed; the failure's record is at that index. */
+static int told_on_error(lua_State *L, int status, lua_KContext record) {
+  tl_runtime *rt = tl_runtime_find(L);
+  bool failed = status != LUA_OK && status != LUA_YIELD;
+  if (failed && !tl_error_was_asked(L, rt, -1, &rt->current->task.own)) {
+    tl_traceback_take(L, rt, -1);
+    tl_group_add_failure(L, rt, 2);
+  }
+  lua_settop(L, (int)record);
+  rt->how = TL_FAILED;
+  return 1;
+}
+
+/* Gives the failure to on_error, which may wait. On the stack: record, error, traceback, on_error.
+ */
+static int tell_on_error(lua_State *L) {
+  tl_runtime *rt = tl_runtime_find(L);
+  int record = lua_gettop(L) - 3;
+  rt->how = 0;
+  lua_pushvalue(L, record + 1);
+  tl_task_push(L, rt->current);
+  lua_pushvalue(L, record + 2);
+  return told_on_error(L, lua_pcallk(L, 3, 0, 1, record, told_on_error), record);
+}
+
 /* A group's child: a failure goes to the group, which is at 2. */
 static int child_ended(lua_State *L, int status, lua_KContext before) {
   bool single = lua_gettop(L) <= (int)before + 1; /* more results may have become an error */
@@ -66,6 +91,7 @@ static int child_ended(lua_State *L, int status, lua_KContext before) {
   if (rt->how != TL_FAILED) return count;
   lua_rawgeti(L, -1, 1);
   lua_rawgeti(L, -2, 2);
+  if (tl_group_on_error_push(L, rt, 2)) return tell_on_error(L);
   tl_group_add_failure(L, rt, 2);
   return count;
 }

@@ -32,12 +32,25 @@ void tl_group_describe(lua_State *L, const void *address) {
   tl_site_add(L, &group->site);
 }
 
-void tl_group_add_failure(lua_State *L, const tl_runtime *rt, int index) {
+/* Whether the current task still is a child of the group: that may have been taken away. */
+static bool is_child(const tl_runtime *rt, const tl_group *group) {
+  return rt->current->task.own.parent == &group->group.scope;
+}
+
+bool tl_group_on_error_push(lua_State *L, const tl_runtime *rt, int index) {
   const tl_group *group = lua_touserdata(L, index);
-  if (rt->current->task.own.parent != &group->group.scope) { /* its group was taken away */
+  if (!group->group.lenient || !is_child(rt, group)) return false;
+  lua_getiuservalue(L, index, TL_GROUP_ON_ERROR);
+  return true;
+}
+
+void tl_group_add_failure(lua_State *L, const tl_runtime *rt, int index) {
+  tl_group *group = lua_touserdata(L, index);
+  if (!is_child(rt, group)) {
     lua_pop(L, 2);
     return;
   }
+  if (group->group.lenient) tide_defer_start(&group->group.failure, rt->loop);
   int trace = lua_gettop(L);
   tl_task_push(L, rt->current);
   tl_task_name_push(L, rt->current, lua_gettop(L));
@@ -63,6 +76,7 @@ static void add_failure(lua_State *L, tl_group *group) {
 static lua_Integer count_failures(lua_State *L, const tl_group *group) {
   if (!group->group.supervised) return 0;
   lua_Integer listed = tl_failures_count(L, 1);
+  if (group->group.lenient) return listed;
   if ((lua_Integer)group->group.failed <= listed - (group->own ? 1 : 0)) return listed;
   lua_pushliteral(L, "a task failed, and its error could not be kept; it was reported");
   lua_pushnil(L);
@@ -74,7 +88,7 @@ static lua_Integer count_failures(lua_State *L, const tl_group *group) {
 /* Opens a group in the current task, with the options at `index`, and leaves it on top. */
 static tl_group *open_group(lua_State *L, tl_runtime *rt, int index, bool supervised) {
   tl_task *task = tl_waiter(L, rt);
-  int max = tl_options(L, index, "max:count name:string"), name = max + 1;
+  int max = tl_options(L, index, "max:count name:string on_error:function"), name = max + 1;
   tl_group *group = tl_object_new(L, rt, TL_GROUP, sizeof *group, TL_GROUP_VALUES);
   group->rt = rt;
   tide_group_init(&group->group, rt->loop, (uint32_t)lua_tointeger(L, max), supervised);
@@ -82,6 +96,9 @@ static tl_group *open_group(lua_State *L, tl_runtime *rt, int index, bool superv
   group->name = lua_tostring(L, name);
   lua_pushvalue(L, name);
   lua_setiuservalue(L, -2, TL_GROUP_NAME);
+  group->group.lenient = !lua_isnil(L, name + 1);
+  lua_pushvalue(L, name + 1);
+  lua_setiuservalue(L, -2, TL_GROUP_ON_ERROR);
   tide_group_enter(&group->group, &task->task);
   return group;
 }
@@ -181,7 +198,7 @@ static bool is_cancelled_around(const tl_group *group) {
 }
 
 /* group:__close(error) (waits) */
-static int group_close(lua_State *L) {
+static int group_leave(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   if (tl_is_due(L, rt)) return tl_turn_held(L, rt);
   tl_group *group = check_group(L);
@@ -256,7 +273,7 @@ static int run_group(lua_State *L, tl_runtime *rt, bool supervised) {
   return function_ended(L, status, 0);
 }
 
-/* tide.TaskGroup([body][, {name=, max=}]) -> group | the body's results (waits) */
+/* tide.TaskGroup([body][, {name=, max=, on_error=}]) -> group | the body's results (waits) */
 static int new_group(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   bool block = lua_isnone(L, 1) || (lua_istable(L, 1) && lua_isnone(L, 2));
@@ -271,7 +288,7 @@ static int new_group(lua_State *L) {
 tide_group *tl_group_for_spawn(lua_State *L, tl_runtime *rt, int index) {
   tl_group *group = tl_check(L, rt, index, TL_GROUP);
   if (tide_group_open(&group->group)) return &group->group;
-  tl_error_push(L, rt, TIDE_ECLOSED, "the TaskGroup has ended or is being cancelled");
+  tl_error_push(L, rt, TIDE_ECLOSED, "the TaskGroup has ended, was closed or is being cancelled");
   lua_pushvalue(L, index);
   lua_setfield(L, -2, "group");
   lua_error(L);
@@ -285,6 +302,28 @@ static int group_spawn(lua_State *L) {
   tl_group_for_spawn(L, group->rt, 1);
   tl_task_spawn(L, group->rt, &group->group, group->group.supervised ? 1 : 0, 2);
   return 1;
+}
+
+/* group:close(): it takes no more children */
+static int group_close(lua_State *L) {
+  tide_group_close(&check_group(L)->group);
+  return 0;
+}
+
+static int try_wait(lua_State *L, tl_runtime *rt, void *self) {
+  int result = tide_group_wait_few(self, &rt->current->task, 0);
+  if (result == TIDE_PENDING) return TL_AGAIN;
+  if (result == TIDE_EINVALID_STATE)
+    return tl_raise_message(L, rt, result, "a child of the TaskGroup would wait for itself");
+  return result == TIDE_OK ? 0 : tl_raise_outcome(L, rt, result);
+}
+
+/* group:wait(): until no child is left (waits) */
+static int group_wait(lua_State *L) {
+  static const tl_recall recall = {.class = TL_GROUP, .attempt = try_wait};
+  tl_group *group = check_group(L);
+  tl_waiter(L, group->rt);
+  return tl_call(L, group->rt, &recall, group);
 }
 
 static int group_cancel(lua_State *L) {
@@ -325,6 +364,7 @@ static int group_tostring(lua_State *L) {
   const tl_group *group = check_group(L);
   const char *state = !(group->group.scope.flags & TIDE_SCOPE_ENTERED)  ? "ended"
                       : group->group.scope.flags & TIDE_SCOPE_CANCELLED ? "cancelled"
+                      : group->group.closed                             ? "closed"
                                                                         : "open";
   lua_pushfstring(L, "TaskGroup(%s%s%d running, %s)", group->name != NULL ? group->name : "",
                   group->name != NULL ? ", " : "", (int)group->group.live, state);
@@ -332,14 +372,22 @@ static int group_tostring(lua_State *L) {
 }
 
 void tl_group_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg methods[] = {{"spawn", group_spawn},           {"cancel", group_cancel},
-                                     {"ended", tl_group_ended},        {"close", group_close},
-                                     {"statistics", group_statistics}, {NULL, NULL}};
-  static const luaL_Reg metamethods[] = {{"__close", group_close},
+  static const luaL_Reg methods[] = {{"spawn", group_spawn},
+                                     {"cancel", group_cancel},
+                                     {"close", group_close},
+                                     {"wait", group_wait},
+                                     {"ended", tl_group_ended},
+                                     {"statistics", group_statistics},
+                                     {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__close", group_leave},
                                          {"__len", group_len},
                                          {"__gc", group_gc},
                                          {"__tostring", group_tostring},
                                          {NULL, NULL}};
   tl_class_new(L, rt, TL_GROUP, "TaskGroup", methods, metamethods);
   tl_constructor(L, rt, "TaskGroup", TL_GROUP, new_group);
+  tl_class_push(L, rt, TL_GROUP);
+  lua_getfield(L, -1, "__index");
+  lua_setfield(L, -3, "group_methods");
+  lua_pop(L, 1);
 }

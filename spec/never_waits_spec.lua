@@ -26,8 +26,7 @@ local function cancelled_future()
 end
 
 local function closed_group()
-  local group = tide.TaskGroup()
-  group:close()
+  local group <close> = tide.TaskGroup()
   return group
 end
 
@@ -221,7 +220,8 @@ local forms = {
     calls_function(tide.TaskGroup, nothing, { max = "many" }),
     calls_function(function() local _ <close> = tide.TaskGroup() end),
   },
-  ["group:close"] = { lets_be = true, calls(closed_group, "close") },
+  ["group:wait"] = { lets_be = true, calls(closed_group, "wait") },
+  ["group:start"] = { calls(closed_group, "start", print) },
   ["tide.try"] = { lets_be = true, calls_function(tide.try, nothing), calls_function(tide.try, error) },
   ["tide.catch"] = {
     lets_be = true,

@@ -170,7 +170,8 @@ static void one_less(tide_group *group) {
 void tide__group_remove(tide_group *group, bool failed) {
   group->live--;
   if (failed) group->failed++;
-  if (failed && group->supervised) tide_defer_start(&group->failure, group->loop);
+  if (failed && group->supervised && !group->lenient)
+    tide_defer_start(&group->failure, group->loop);
   one_less(group);
 }
 

@@ -23,6 +23,7 @@ struct tide_group {
   uint32_t enough;    /* who is in `idle` is woken when no more than so many are live */
   bool closed;        /* takes no more children */
   bool supervised;    /* a child's failure cancels the others */
+  bool lenient;       /* ... but for those that somebody else sees to: set by its owner */
 };
 
 /* `max`: how many children run at once, 0: all. An unsupervised group ignores failures. */
@@ -54,6 +55,9 @@ TIDE_API void tide_group_exit(tide_group *group);
 /* A case of select (select.h): that no child is live. TIDE_EINVALID_STATE: the task is one of them.
  */
 TIDE_API void tide_case_group(tide_case *self, tide_group *group);
+
+/* Takes no more children; those that there are go on. */
+static inline void tide_group_close(tide_group *group) { group->closed = true; }
 
 static inline void tide_group_cancel(tide_group *group) {
   tide_scope_cancel(&group->scope, group->loop);

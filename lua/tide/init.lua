@@ -2,6 +2,7 @@
 local tide = require "tide"
 
 require "tide.errors"
+require "tide.group"
 require "tide.concurrent"
 require "tide.map"
 require "tide.retry"
@@ -30,6 +31,7 @@ tide.shielded_await = nil
 tide.shield_call = nil
 tide.generator_parts = nil
 tide.failure_parts = nil
+tide.group_methods = nil
 tide.interval_parts = nil
 tide.iter_parts = nil
 tide.tree_nodes = nil
