@@ -176,21 +176,20 @@ static const char *push_value(lua_State *L, int table, const entry *word) {
  * wrong with the table. The value at `index` is a table, or nil or none. */
 static const char *read(lua_State *L, int index, const char *known) {
   entry word;
-  const char *problem = NULL;
-  bool given = !lua_isnoneornil(L, index);
-  if (given) {
-    int top = lua_gettop(L);
-    problem = check_keys(L, index, known);
-    if (problem != NULL) return problem;
-    lua_settop(L, top);
-  }
+  int top = lua_gettop(L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  for (known = words_of(known); problem == NULL && next_word(&known, &word);) {
-    if (given)
-      problem = push_value(L, index, &word);
-    else
+  if (lua_isnoneornil(L, index)) { /* the usual case: one nil for each ':' */
+    while ((known = strchr(known, ':')) != NULL) {
       lua_pushnil(L);
+      known++;
+    }
+    return NULL;
   }
+  const char *problem = check_keys(L, index, known);
+  if (problem != NULL) return problem;
+  lua_settop(L, top);
+  for (known = words_of(known); problem == NULL && next_word(&known, &word);)
+    problem = push_value(L, index, &word);
   return problem;
 }
 
