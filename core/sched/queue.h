@@ -1,8 +1,8 @@
 /* queue.h: a bounded queue of slot numbers: first-in-first-out, last-in-first-out or by priority.
  *
  * The queue hands out slot numbers from 0 and orders them; what is in a slot, its owner keeps (an
- * array, a Lua table). A slot is taken by a put and stays taken until tide_queue_free. When all have
- * come back, memory for more than 1,024 is given back: `capacity` says how many there are. */
+ * array, a Lua table). A slot is taken by a put and stays taken until tide_queue_free. When all
+ * have come back, memory for more than 1,024 is given back: `capacity` says how many there are. */
 #ifndef TIDE_QUEUE_H
 #define TIDE_QUEUE_H
 
