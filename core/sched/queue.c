@@ -101,7 +101,7 @@ static void claim(tide_queue *queue, uint32_t slot, double priority) {
 static void shrink(tide_queue *queue) {
   const tide_allocator *a = &queue->loop->allocator;
   tide_queue small = *queue;
-  small.capacity = 0;
+  small.count = small.capacity = 0;
   small.heap = (tide_heap){.order = queue->heap.order};
   small.ring = NULL;
   small.slots = NULL;
