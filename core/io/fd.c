@@ -27,16 +27,22 @@ static tide_wait *take(tide_fd *self, int events) {
   return wait;
 }
 
-/* Whether one select has both places. Then its first event ends it. */
+/* Whether one task has both places, in a select; or none has: who is told may free both. */
 static bool is_shared(const tide_fd *self) {
-  return self->reader != NULL && self->writer != NULL && self->reader->task != NULL &&
-         self->reader->task == self->writer->task;
+  return self->reader != NULL && self->writer != NULL && self->reader->task == self->writer->task;
+}
+
+/* Who has both places is told of one event; the other comes again. A select is over then. Without a
+ * task it is the writer: it is done at some time, as what comes in need never be. */
+static int without_second(const tide_fd *self, int events) {
+  if (!(events & TIDE_READABLE) || !(events & TIDE_WRITABLE) || !is_shared(self)) return events;
+  return events & ~(self->reader->task != NULL ? TIDE_WRITABLE : TIDE_READABLE);
 }
 
 /* `self` is not touched once a wait has ended: what hears of it may free the descriptor. */
 static void ready(tide_watcher *watcher, int events) {
   tide_fd *self = tide_container(watcher, tide_fd, watcher);
-  if (events & TIDE_READABLE && is_shared(self)) events &= ~TIDE_WRITABLE;
+  events = without_second(self, events);
   tide_wait *reader = events & TIDE_READABLE ? take(self, TIDE_READABLE) : NULL;
   tide_wait *writer = events & TIDE_WRITABLE ? take(self, TIDE_WRITABLE) : NULL;
   if (events & TIDE_READABLE) self->missed = reader == NULL;

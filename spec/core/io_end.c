@@ -150,6 +150,21 @@ static void one_that_was_given_up_ends_with_its_peer(void) {
 
 /* Unread input. */
 
+/* Room to send in and input come in the same poll then, and the first to be told ends it all. */
+static void a_peer_that_resets_ends_it_at_once(void) {
+  world w;
+  open_tcp(&w);
+  accept_bytes(&w, LARGE);
+  tide_loop_turn(w.loop, false);
+  tide_stream_close(&ours);
+  CHECK_EQ(tide_loop_lingering(w.loop), 1);
+  setsockopt(there, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
+  close(there);
+  settle(&w);
+  CHECK_EQ(tide_loop_lingering(w.loop), 0);
+  io_close(&w);
+}
+
 static void send_there(size_t size) {
   char *bytes = calloc(1, size);
   size_t sent = 0;
@@ -331,6 +346,7 @@ int main(void) {
   RUN(a_slow_reader_gets_all);
   RUN(who_takes_nothing_for_five_seconds_is_given_up);
   RUN(one_that_was_given_up_ends_with_its_peer);
+  RUN(a_peer_that_resets_ends_it_at_once);
   RUN(a_reply_arrives_whatever_was_not_read);
   RUN(what_comes_later_is_dropped_for_two_seconds);
   RUN(no_more_than_so_much_is_dropped);
