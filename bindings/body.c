@@ -140,7 +140,9 @@ static lua_State *take_spare(tl_runtime *rt) {
   lua_State *box = rt->box, *L = rt->L;
   if (rt->spare != NULL) return rt->spare;
   if (rt->pool_count > 0) {
-    lua_rawgeti(box, POOL, rt->pool_count--);
+    lua_rawgeti(box, POOL, rt->pool_count);
+    lua_pushboolean(box, 0); /* it may not come back */
+    lua_rawseti(box, POOL, rt->pool_count--);
   } else {
     lua_pushcfunction(L, new_coroutine);
     lua_pushlightuserdata(L, rt);
