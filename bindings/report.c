@@ -226,10 +226,28 @@ static int report_unseen(lua_State *L) {
   return 0;
 }
 
+static bool is_any_unseen(lua_State *L, const tl_runtime *rt) {
+  int top = lua_gettop(L);
+  tl_table_push(L, rt, TL_UNSEEN);
+  lua_pushnil(L);
+  bool any = lua_next(L, top + 1) != 0;
+  lua_settop(L, top);
+  return any;
+}
+
+static int flush_flood(lua_State *L) {
+  tl_flood_flush(L, tl_runtime_find(L));
+  return 0;
+}
+
+/* Where there is no memory to look for them, the counts of a flood are told later. */
 void tl_report_unseen(lua_State *L, tl_runtime *rt, uint64_t since) {
-  lua_pushinteger(L, (lua_Integer)since);
-  call(L, report_unseen);
-  tl_flood_flush(L, rt);
+  if (is_any_unseen(L, rt)) {
+    lua_pushinteger(L, (lua_Integer)since);
+    call(L, report_unseen);
+  }
+  lua_pushcfunction(L, flush_flood);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
 }
 
 /* For the Lua part. */
