@@ -530,6 +530,7 @@ void tl_task_kill(lua_State *L, tl_task *task) {
   tl_runtime *rt = task->rt;
   tl_task *killer = rt->current;
   lua_State *stack = rt->L;
+  uint8_t how = rt->how; /* of a body that has just ended, where a finalizer kills */
   tide_task_detach(&task->task);
   rt->current = task; /* for the <close> variables, which run now and cannot wait */
   rt->L = L;
@@ -559,4 +560,5 @@ void tl_task_kill(lua_State *L, tl_task *task) {
     end_killed(L, task, kept);
   else
     end_cancelled(task);
+  rt->how = how;
 }

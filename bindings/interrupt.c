@@ -20,8 +20,8 @@ int tl_unwind(lua_State *L, tl_runtime *rt, const char *reason) {
 }
 
 bool tl_unwinds(lua_State *L, const tl_runtime *rt, int index) {
-  return rt->interrupt.unwound != 0 && rt->interrupt.unwound == tide_loop_steps(rt->loop) &&
-         tl_error_is_cancel(L, rt, index);
+  return rt->loop != NULL && rt->interrupt.unwound != 0 &&
+         rt->interrupt.unwound == tide_loop_steps(rt->loop) && tl_error_is_cancel(L, rt, index);
 }
 
 /* The coroutine that runs at the moment, or NULL. One that was resumed by Lua's own functions is

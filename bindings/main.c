@@ -37,6 +37,7 @@ static int os_exit(lua_State *L) {
                                    : (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
   if (lua_toboolean(L, 2)) {
     tide_lua_unwind_main(L);
+    tide_signals_release(); /* the handlers look at the state */
     lua_close(L);
   }
   exit(status);

@@ -38,11 +38,18 @@ static void new_table(lua_State *L, tl_runtime *rt, tl_table table, const char *
   rt->tables[table] = tl_anchor(L, rt->tables[table]);
 }
 
-/* Takes the tasks out of what they wait for: what they were given goes back. */
+static void detach(tide_task *task) {
+  if (task->state != TIDE_TASK_NEW && task->state != TIDE_TASK_ENDED) tide_task_detach(task);
+}
+
+/* Takes tasks and callbacks out of what they wait for: what they were given goes back. The loop
+ * turns once more, to send what is left, and none of the state's may be stepped then. */
 static void detach_all(lua_State *L, tl_runtime *rt) {
-  tl_task *task;
-  for (int slot = 0; (task = tl_live_task_push(L, rt, &slot)) != NULL; lua_pop(L, 1))
-    tide_task_detach(&task->task);
+  for (int slot = 0; tl_live_push(L, rt, &slot); lua_pop(L, 1)) detach(lua_touserdata(L, -1));
+  detach(&rt->run.drainer.task);
+  detach(&rt->run.leaver.task);
+  tide_defer_cancel(&rt->reporter);
+  tide_defer_cancel(&rt->slots.shrinker);
 }
 
 void tl_runtime_end(lua_State *L, tl_runtime *rt) {
@@ -53,8 +60,9 @@ void tl_runtime_end(lua_State *L, tl_runtime *rt) {
     rt->metatables[class] = &rt->loop; /* none has this address */
     rt->last[class] = NULL;
   }
-  tl_slots_term(&rt->slots, rt->loop);
   tide_loop_send_all(rt->loop); /* of streams that were collected, or that nobody closed */
+  tide_defer_cancel(&rt->slots.shrinker);
+  tl_slots_term(&rt->slots, rt->loop);
   tide_loop_free(rt->loop);
   rt->loop = NULL;
 }

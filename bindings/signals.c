@@ -114,6 +114,7 @@ int tide_signals_catch(lua_State *L) {
 }
 
 void tide_signals_release(void) {
+  if (self.loop == NULL) return;
   signal(SIGINT, SIG_DFL);
   signal(SIGTERM, SIG_DFL);
   timer_delete(self.timer);
@@ -122,6 +123,7 @@ void tide_signals_release(void) {
   tide_watcher_set(&self.watcher, self.loop, 0);
   close(self.pipe[0]);
   close(self.pipe[1]);
+  self.loop = NULL;
 }
 
 int tide_signals_first(void) { return self.first; }

@@ -226,6 +226,31 @@ static void unwinding_main_runs_its_close_variables_wherever_it_is(void) {
   }
 }
 
+static int late; /* calls of what must not be called any more */
+
+static int call_late(lua_State *L) {
+  (void)L;
+  late++;
+  return 0;
+}
+
+/* What streams have is sent on by turns of the loop, in which nothing of the state's runs. */
+static void closing_a_state_that_has_unsent_bytes_calls_nothing_back(void) {
+  host h;
+  open_with_counter(&h);
+  late = 0;
+  lua_register(h.L, "late", call_late);
+  host_do(&h, "a, b = tide.net.pair()\n"
+              "future = tide.Future() future:add_done_callback(late)\n"
+              "spawn(function() a:write(('x'):rep(1e6)) end)");
+  tide_loop_turn(h.w.loop, false);
+  host_do(&h, "tide.call_soon(late) tide.call_later(0.1, late) future:set_result(1)\n"
+              "for _ = 1, 100 do spawn(error, 'x') end");
+  host_close_state(&h);
+  CHECK_EQ(late, 0);
+  CHECK_EQ(h.w.memory.in_use, 0);
+}
+
 int main(void) {
   RUN(a_scripts_run_neither_ends_nor_awaits_the_hosts_tasks);
   RUN(what_was_spawned_outside_of_a_run_goes_on_after_it);
@@ -238,6 +263,7 @@ int main(void) {
   RUN(in_a_loop_of_the_hosts_all_of_the_state_ends_and_nothing_else);
   RUN(outside_of_the_loop_exit_returns);
   RUN(a_root_that_fails_while_it_is_left_is_heard);
+  RUN(closing_a_state_that_has_unsent_bytes_calls_nothing_back);
   RUN(unwinding_main_runs_its_close_variables_wherever_it_is);
   return check_summary();
 }
