@@ -84,11 +84,16 @@ function Ending:__close()
   cancel_connections(server)
 end
 
+-- A connection that is not known to its server does not go on.
+local Unregistered = { __close = function(self) if self.task then self.task:cancel(REASON) end end }
+
 -- A group that was cancelled or closed takes no more children: then the server is closed.
 local function begin_connection(server, stream, seat)
   local ok, task = raw_pcall(spawn_owning, 2, server.group, serve_connection, stream, seat, server)
   if ok then
+    local failed <close> = setmetatable({ task = task }, Unregistered)
     server.tasks[task] = true
+    failed.task = nil
   elseif server.group and is(task, "closed") then
     server.closing = true
   else
