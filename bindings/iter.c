@@ -22,34 +22,34 @@ static int misused(lua_State *L, const tl_runtime *rt) {
 
 /* Steps. */
 
-static int step_again(lua_State *L, int status, lua_KContext ctx);
+static int iter_step_again(lua_State *L, int status, lua_KContext ctx);
 
-static int take(lua_State *L, tl_iter *self) {
+static int iter_take(lua_State *L, tl_iter *self) {
   tide_item item;
   tl_runtime *rt = self->rt;
   int result = tide_iter_next(self->iter, &rt->current->task, &item);
   if (result == TIDE_OK) return self->push(L, self->iter, item);
-  if (result == TIDE_PENDING) return tl_wait(L, (lua_KContext)self, step_again);
+  if (result == TIDE_PENDING) return tl_wait(L, (lua_KContext)self, iter_step_again);
   if (result == TIDE_EBUSY) return misused(L, rt);
   if (result != TIDE_EEOF) return tl_raise_outcome(L, rt, result);
   lua_pushnil(L);
   return 1;
 }
 
-static int step_again(lua_State *L, int status, lua_KContext ctx) {
+static int iter_step_again(lua_State *L, int status, lua_KContext ctx) {
   tl_iter *self = (tl_iter *)ctx;
   (void)status;
   tl_woken(L, self->rt);
-  return take(L, self);
+  return iter_take(L, self);
 }
 
 /* A task that is inside already had its wait taken away: that call is never gone on with. */
-static int step(lua_State *L, tl_iter *self) {
+static int iter_step(lua_State *L, tl_iter *self) {
   tl_task *task = tl_begin(L, self->rt);
   if (TL_UNLIKELY(task == NULL)) return tl_turn(L, self->rt);
   if (TL_UNLIKELY(self->iter == NULL)) return 0;
   tide_iter_leave(self->iter, &task->task);
-  return take(L, self);
+  return iter_take(L, self);
 }
 
 /* Closing. Where nothing can wait, what it holds goes with the object. */
@@ -86,7 +86,7 @@ static void evict(tl_iter *self) {
   tide_task_finish(task, TIDE_FUTURE_CANCELLED);
 }
 
-static void release(tl_runtime *rt, void *object) {
+static void iter_release(tl_runtime *rt, void *object) {
   tl_iter *self = object;
   (void)rt;
   if (self->iter == NULL) return;
@@ -100,13 +100,13 @@ static void release(tl_runtime *rt, void *object) {
 
 static tl_iter *check_iter(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_ITER); }
 
-static int iter_call(lua_State *L) { return step(L, check_iter(L)); }
+static int iter_call(lua_State *L) { return iter_step(L, check_iter(L)); }
 
 static int iter_close(lua_State *L) { return close(L, check_iter(L)); }
 
 static tl_iter *bound_iter(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(2)); }
 
-static int bound_step(lua_State *L) { return step(L, bound_iter(L)); }
+static int bound_step(lua_State *L) { return iter_step(L, bound_iter(L)); }
 
 static int bound_close(lua_State *L) { return close(L, bound_iter(L)); }
 
@@ -188,6 +188,6 @@ void tl_iter_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg metamethods[] = {
       {"__call", iter_call}, {"__close", iter_close}, {"__tostring", iter_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_ITER, "HostIter", methods, metamethods);
-  tl_owned_class(L, rt, TL_ITER, release);
+  tl_owned_class(L, rt, TL_ITER, iter_release);
   tl_functions(L, rt, functions);
 }

@@ -144,7 +144,7 @@ static void leave_failures(lua_State *L, tl_runtime *rt, int join) {
 }
 
 /* Lets go of the members of the join at that index. */
-static void leave(lua_State *L, tl_runtime *rt, int join) {
+static void join_let_go(lua_State *L, tl_runtime *rt, int join) {
   tide_join_term(lua_touserdata(L, join));
   lua_getiuservalue(L, join, KEPT);
   bool kept = lua_toboolean(L, -1);
@@ -157,7 +157,7 @@ static void leave(lua_State *L, tl_runtime *rt, int join) {
 /* join:close(): lets go of those that have not ended */
 static int join_close(lua_State *L) {
   check_join(L);
-  leave(L, tl_rt(L), 1);
+  join_let_go(L, tl_rt(L), 1);
   return 0;
 }
 
@@ -251,14 +251,14 @@ bool tl_join_loops(lua_State *L, tl_runtime *rt) {
     lua_pushvalue(L, top + 2);
     lua_pushnil(L);
     lua_rawset(L, top + 1);
-    leave(L, rt, top + 2);
+    join_let_go(L, rt, top + 2);
   }
   lua_settop(L, top);
   return wait;
 }
 
 static int join_gc(lua_State *L) {
-  if (tl_test(L, tl_rt(L), 1, TL_JOIN) != NULL) leave(L, tl_rt(L), 1);
+  if (tl_test(L, tl_rt(L), 1, TL_JOIN) != NULL) join_let_go(L, tl_rt(L), 1);
   return 0;
 }
 

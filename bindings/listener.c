@@ -63,7 +63,7 @@ static int listener_close(lua_State *L) {
   return 0;
 }
 
-static void release(tl_runtime *rt, void *listener) {
+static void listener_release(tl_runtime *rt, void *listener) {
   (void)rt;
   tide_listener_close(listener);
 }
@@ -105,5 +105,5 @@ void tl_listener_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg metamethods[] = {
       {"__close", listener_close}, {"__tostring", listener_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_LISTENER, "Listener", methods, metamethods);
-  tl_owned_class(L, rt, TL_LISTENER, release);
+  tl_owned_class(L, rt, TL_LISTENER, listener_release);
 }

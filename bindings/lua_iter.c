@@ -154,7 +154,7 @@ static int number_of_failure(const lua_iter *self) {
 }
 
 /* What the worker, which has ended, comes to. */
-static int finish(lua_iter *self) {
+static int lua_iter_finish(lua_iter *self) {
   self->taken = true;
   switch (self->worker->task.future.state) {
   case TIDE_FUTURE_DONE:
@@ -189,14 +189,14 @@ static bool is_void(lua_iter *self, const tide_task *task, int result) {
   return result == TIDE_ECANCELLED && inherited && !tide_task_cancelled(task);
 }
 
-static int next(tide_iter *iter, tide_task *task, int outcome, tide_item *item) {
+static int lua_iter_next(tide_iter *iter, tide_task *task, int outcome, tide_item *item) {
   lua_iter *self = iter_of(iter);
   if (outcome == TIDE_PENDING) outcome = begin_step(self, task);
   if (outcome != TIDE_OK) return outcome;
-  int result = finish(self);
+  int result = lua_iter_finish(self);
   if (is_void(self, task, result)) {
     result = spawn_and_wait(self, task);
-    if (result == TIDE_OK) result = finish(self);
+    if (result == TIDE_OK) result = lua_iter_finish(self);
   }
   if (result != TIDE_OK) return result;
   item->pointer = iter;
@@ -204,7 +204,7 @@ static int next(tide_iter *iter, tide_task *task, int outcome, tide_item *item) 
 }
 
 /* A step that was left on its way is cancelled first. */
-static int close(tide_iter *iter, tide_task *task, int outcome) {
+static int lua_iter_close(tide_iter *iter, tide_task *task, int outcome) {
   lua_iter *self = iter_of(iter);
   if (outcome == TIDE_PENDING && works(self)) {
     tide_task_cancel(&self->worker->task);
@@ -216,7 +216,7 @@ static int close(tide_iter *iter, tide_task *task, int outcome) {
     outcome = spawn_and_wait(self, task);
     if (outcome != TIDE_OK) return outcome;
   }
-  return finish(self);
+  return lua_iter_finish(self);
 }
 
 static void free_(tide_iter *iter) {
@@ -235,10 +235,10 @@ static void free_(tide_iter *iter) {
 }
 
 static const tide_iter_ops lua_iter_ops = {
-    .name = "Lua", .next = next, .close = close, .free = free_};
+    .name = "Lua", .next = lua_iter_next, .close = lua_iter_close, .free = free_};
 
 /* The state is closed, and the loop will be: a task of C's that waits is dropped with it. */
-static void release(tl_runtime *rt, void *object) {
+static void lua_iter_release(tl_runtime *rt, void *object) {
   const tl_lua_anchor *anchor = object;
   lua_iter *self = anchor->iter;
   (void)rt;
@@ -305,5 +305,5 @@ void tide_lua_push_error(lua_State *L, const tide_iter *iter) {
 
 void tl_lua_iter_open(lua_State *L, tl_runtime *rt) {
   tl_class_new(L, rt, TL_LUA_ITER, "LuaIter", NULL, NULL);
-  tl_owned_class(L, rt, TL_LUA_ITER, release);
+  tl_owned_class(L, rt, TL_LUA_ITER, lua_iter_release);
 }

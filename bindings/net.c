@@ -64,7 +64,7 @@ static int try_connect(lua_State *L, tl_runtime *rt, void *self) {
   return result == TIDE_OK ? 1 : tl_raise_address(L, rt, result, &connector->address);
 }
 
-static void release(tl_runtime *rt, void *connector) {
+static void connector_release(tl_runtime *rt, void *connector) {
   (void)rt;
   tide_connect_term(connector);
 }
@@ -166,7 +166,7 @@ void tl_net_open(lua_State *L, tl_runtime *rt) {
   tl_stream_open(L, rt);
   tl_listener_open(L, rt);
   tl_class_new(L, rt, TL_CONNECTOR, "connector", NULL, connector);
-  tl_owned_class(L, rt, TL_CONNECTOR, release);
+  tl_owned_class(L, rt, TL_CONNECTOR, connector_release);
   lua_newtable(L);
   tl_functions(L, rt, functions);
   tl_constructor(L, rt, "Stream", TL_STREAM, NULL);

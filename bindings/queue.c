@@ -58,7 +58,7 @@ int tl_queue_take(lua_State *L, tide_queue *queue, uint32_t slot, int index) {
   return 1;
 }
 
-static int take(lua_State *L, tide_queue *queue, uint32_t slot) {
+static int queue_take(lua_State *L, tide_queue *queue, uint32_t slot) {
   return tl_queue_take(L, queue, slot, 1);
 }
 
@@ -126,7 +126,7 @@ static int got(lua_State *L, int status, lua_KContext runtime) {
   (void)status;
   tl_runtime *rt = (tl_runtime *)runtime;
   tl_outcome(L, rt);
-  return take(L, lua_touserdata(L, 1), (uint32_t)rt->current->task.wait.value.number);
+  return queue_take(L, lua_touserdata(L, 1), (uint32_t)rt->current->task.wait.value.number);
 }
 
 /* queue:get() -> value (waits) */
@@ -136,7 +136,7 @@ static int queue_get(lua_State *L) {
   if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   tide_queue *queue = self(L, rt);
   int result = tide_queue_get(queue, &task->task);
-  if (result == TIDE_OK) return take(L, queue, (uint32_t)task->task.wait.value.number);
+  if (result == TIDE_OK) return queue_take(L, queue, (uint32_t)task->task.wait.value.number);
   return tl_finish(L, rt, result, (lua_KContext)rt, got);
 }
 
@@ -145,7 +145,7 @@ static int queue_get_nowait(lua_State *L) {
   uint32_t slot;
   tide_queue *queue = check_queue(L);
   int result = tide_queue_try_get(queue, &slot);
-  return result == TIDE_OK ? take(L, queue, slot) : tl_raise(L, tl_rt(L), result);
+  return result == TIDE_OK ? queue_take(L, queue, slot) : tl_raise(L, tl_rt(L), result);
 }
 
 /* queue:try_get() -> value | nil */
@@ -153,7 +153,7 @@ static int queue_try_get(lua_State *L) {
   uint32_t slot;
   tide_queue *queue = check_queue(L);
   int result = tide_queue_try_get(queue, &slot);
-  if (result == TIDE_OK) return take(L, queue, slot);
+  if (result == TIDE_OK) return queue_take(L, queue, slot);
   if (result == TIDE_ECLOSED) return tl_raise(L, tl_rt(L), result);
   lua_pushnil(L);
   return 1;
@@ -176,7 +176,7 @@ static int queue_next(lua_State *L) {
   if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   tide_queue *queue = self(L, rt);
   int result = tide_queue_get(queue, &task->task);
-  if (result == TIDE_OK) return take(L, queue, (uint32_t)task->task.wait.value.number);
+  if (result == TIDE_OK) return queue_take(L, queue, (uint32_t)task->task.wait.value.number);
   if (result == TIDE_ECLOSED) {
     lua_pushnil(L);
     return 1;
@@ -284,7 +284,7 @@ static int queue_tostring(lua_State *L) {
   return 1;
 }
 
-static void release(tl_runtime *rt, void *object) {
+static void queue_release(tl_runtime *rt, void *object) {
   tide_queue *queue = object;
   (void)rt;
   tide_queue_term(queue);
@@ -330,7 +330,7 @@ void tl_queue_open(lua_State *L, tl_runtime *rt) {
                                          {NULL, NULL}};
   tl_receipt_open(L, rt);
   tl_class_new(L, rt, TL_QUEUE, "Queue", methods, metamethods);
-  tl_owned_class(L, rt, TL_QUEUE, release);
+  tl_owned_class(L, rt, TL_QUEUE, queue_release);
   tl_constructor(L, rt, "Queue", TL_QUEUE, new_queue);
   tl_constructor(L, rt, "LifoQueue", TL_QUEUE, new_lifo);
   tl_constructor(L, rt, "PriorityQueue", TL_QUEUE, new_priority);

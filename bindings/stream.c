@@ -308,7 +308,7 @@ static int stream_close(lua_State *L) {
   return 0;
 }
 
-static void release(tl_runtime *rt, void *stream) {
+static void stream_release(tl_runtime *rt, void *stream) {
   (void)rt;
   tide_stream_close(stream);
 }
@@ -394,5 +394,5 @@ void tl_stream_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg metamethods[] = {
       {"__close", stream_close}, {"__tostring", stream_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_STREAM, "Stream", methods, metamethods);
-  tl_owned_class(L, rt, TL_STREAM, release);
+  tl_owned_class(L, rt, TL_STREAM, stream_release);
 }

@@ -125,7 +125,7 @@ static page *add_page(tide_slab *slab, uint32_t class) {
   return p;
 }
 
-static void *take(tide_slab *slab, uint32_t class) {
+static void *slab_take(tide_slab *slab, uint32_t class) {
   page *p = tide_container(slab->partial[class].next, page, link);
   if (tide_list_empty(&slab->partial[class]) && (p = add_page(slab, class)) == NULL) return NULL;
   block *b = p->free;
@@ -157,7 +157,7 @@ static void retire(tide_slab *slab, page *p) {
   slab->empty_count++;
 }
 
-static void give(tide_slab *slab, void *memory) {
+static void slab_give(tide_slab *slab, void *memory) {
   page *p = page_of(memory);
   block *b = memory;
   if (p->free == NULL && !has_fresh(p)) { /* it was full */
@@ -170,12 +170,12 @@ static void give(tide_slab *slab, void *memory) {
 }
 
 static void *new_block(tide_slab *slab, size_t size) {
-  return size <= LARGEST ? take(slab, class_of(size)) : malloc(size);
+  return size <= LARGEST ? slab_take(slab, class_of(size)) : malloc(size);
 }
 
 static void drop_block(tide_slab *slab, void *memory, size_t size) {
   if (size <= LARGEST)
-    give(slab, memory);
+    slab_give(slab, memory);
   else
     free(memory);
 }

@@ -36,23 +36,24 @@ static tide_connect *connect_of(const tide_wait *wait) {
   return tide_container(wait->source, tide_connect, fd);
 }
 
-static void leave(tide_wait *wait) {
+static void connect_leave(tide_wait *wait) {
   tide__fd_leave(wait);
   connect_of(wait)->waiter = NULL;
 }
 
-static void forget(tide_wait *wait, int outcome) {
+static void connect_forget(tide_wait *wait, int outcome) {
   if (outcome == TIDE_OK) connect_of(wait)->waiter = NULL;
 }
 
-static const tide_wait_ops connect_ops = {.name = "connect", .abandon = leave, .reject = forget};
+static const tide_wait_ops connect_ops = {
+    .name = "connect", .abandon = connect_leave, .reject = connect_forget};
 
 static bool under_way(int result) {
   return result == -EINPROGRESS || result == -EALREADY || result == -EAGAIN;
 }
 
 /* EAGAIN, of unix sockets: the system will not say when to try again. */
-static int park(tide_connect *self, tide_task *task) {
+static int connect_park(tide_connect *self, tide_task *task) {
   self->waited = true;
   if (self->result == -EAGAIN) return tide__fd_rest_park(&self->fd, task, TIDE_WRITABLE, PAUSE);
   return tide__fd_park(&self->fd, task, TIDE_WRITABLE);
@@ -64,7 +65,7 @@ int tide_connect_wait(tide_connect *self, tide_task *task) {
   if (self->waited && under_way(self->result))
     self->result = tide__sys_connect(self->fd.fd, &self->address);
   if (self->result == 0 || self->result == -EISCONN) return TIDE_OK;
-  result = under_way(self->result) ? park(self, task) : TIDE_OS(-self->result);
+  result = under_way(self->result) ? connect_park(self, task) : TIDE_OS(-self->result);
   return tide__recall_leave(&self->waiter, task, result);
 }
 

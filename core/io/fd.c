@@ -15,7 +15,7 @@ static tide_wait **place_of(tide_fd *self, int events) {
   return events == TIDE_READABLE ? &self->reader : &self->writer;
 }
 
-static tide_wait *take(tide_fd *self, int events) {
+static tide_wait *fd_take(tide_fd *self, int events) {
   tide_wait **place = place_of(self, events), *wait = *place;
   *place = NULL;
   if (wait == NULL) return NULL;
@@ -43,8 +43,8 @@ static int without_second(const tide_fd *self, int events) {
 static void ready(tide_watcher *watcher, int events) {
   tide_fd *self = tide_container(watcher, tide_fd, watcher);
   events = without_second(self, events);
-  tide_wait *reader = events & TIDE_READABLE ? take(self, TIDE_READABLE) : NULL;
-  tide_wait *writer = events & TIDE_WRITABLE ? take(self, TIDE_WRITABLE) : NULL;
+  tide_wait *reader = events & TIDE_READABLE ? fd_take(self, TIDE_READABLE) : NULL;
+  tide_wait *writer = events & TIDE_WRITABLE ? fd_take(self, TIDE_WRITABLE) : NULL;
   if (events & TIDE_READABLE) self->missed = reader == NULL;
   self->unwatched = (events & TIDE_UNWATCHED) != 0;
   int unwanted = (self->missed ? TIDE_READABLE : 0) | (events & TIDE_WRITABLE);
@@ -55,8 +55,8 @@ static void ready(tide_watcher *watcher, int events) {
 
 void tide__fd_leave(tide_wait *wait) {
   tide_fd *self = wait->source;
-  if (self->reader == wait) take(self, TIDE_READABLE);
-  if (self->writer == wait) take(self, TIDE_WRITABLE);
+  if (self->reader == wait) fd_take(self, TIDE_READABLE);
+  if (self->writer == wait) fd_take(self, TIDE_WRITABLE);
 }
 
 static const tide_wait_ops read_ops = {.name = "read", .abandon = tide__fd_leave};
@@ -154,7 +154,7 @@ void tide_fd_term(tide_fd *self) {
 
 /* As a case of select. */
 
-static int attempt(tide_case *self) {
+static int fd_attempt(tide_case *self) {
   const tide_fd *fd = self->wait.source;
   return fd->fd < 0 ? TIDE_ECLOSED : TIDE_PENDING;
 }
@@ -167,9 +167,10 @@ static int park_writer(tide_case *self) {
   return tide__fd_wait(self->wait.source, &self->wait, TIDE_WRITABLE);
 }
 
-static const tide_case_ops read_case = {.wait = &read_ops, .attempt = attempt, .park = park_reader};
+static const tide_case_ops read_case = {
+    .wait = &read_ops, .attempt = fd_attempt, .park = park_reader};
 static const tide_case_ops write_case = {
-    .wait = &write_ops, .attempt = attempt, .park = park_writer};
+    .wait = &write_ops, .attempt = fd_attempt, .park = park_writer};
 
 void tide_case_fd(tide_case *self, tide_fd *fd, int events) {
   *self = (tide_case){.ops = events == TIDE_READABLE ? &read_case : &write_case, .wait.source = fd};

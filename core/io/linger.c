@@ -30,7 +30,7 @@ static void set_at_stake(tide__outbox *self, bool at_stake) {
 static bool is_sending(const tide__outbox *self) { return tide_buffer_size(&self->bytes) > 0; }
 
 /* Who got a part of what was written must not take it for the whole. */
-static void finish(tide__outbox *self) {
+static void linger_finish(tide__outbox *self) {
   tide_loop *loop = self->own.loop;
   int fd = self->own.fd;
   bool complete = !is_sending(self);
@@ -75,7 +75,7 @@ static void part(tide__outbox *self) {
   set_at_stake(self, self->some_came);
   int error = self->own.reader == NULL ? wait_for_input(self) : TIDE_OK;
   if (error == TIDE_OK) error = tide__outbox_watch(self);
-  if (error != TIDE_OK) finish(self);
+  if (error != TIDE_OK) linger_finish(self);
 }
 
 static void all_sent(tide__outbox *self) {
@@ -86,12 +86,12 @@ static void all_sent(tide__outbox *self) {
   if (result == TIDE_PENDING)
     part(self);
   else
-    finish(self);
+    linger_finish(self);
 }
 
 static void progress(tide__outbox *self, int error) {
   if (error != TIDE_OK)
-    finish(self);
+    linger_finish(self);
   else if (!is_sending(self))
     all_sent(self);
 }
@@ -108,12 +108,12 @@ static int hold(tide__outbox *self) {
   return error;
 }
 
-static void give_up(tide__outbox *self) {
+static void linger_give_up(tide__outbox *self) {
   bool can_tell = self->is_tcp || self->channel != TIDE__SOCKET_CHANNEL;
-  if (!is_sending(self) || can_tell || hold(self) != TIDE_OK) finish(self);
+  if (!is_sending(self) || can_tell || hold(self) != TIDE_OK) linger_finish(self);
 }
 
-static const tide__outbox_ops linger_ops = {.progress = progress, .stuck = give_up};
+static const tide__outbox_ops linger_ops = {.progress = progress, .stuck = linger_give_up};
 
 static void input_came(tide_wait *wait, int outcome) {
   size_t dropped = 0;
@@ -122,13 +122,13 @@ static void input_came(tide_wait *wait, int outcome) {
   if (dropped > 0) self->some_came = true;
   if (outcome == TIDE_EEOF && is_sending(self)) return;
   if (outcome != TIDE_PENDING && outcome != TIDE_ELIMIT) { /* also where it is held */
-    finish(self);
+    linger_finish(self);
     return;
   }
   bool taken = !is_sending(self) && tide__sys_untaken(self->own.fd) == 0;
   if (taken) self->dropped += dropped;
   if (!is_sending(self)) set_at_stake(self, self->some_came);
-  if (self->dropped >= DROP_MOST || wait_for_input(self) != TIDE_OK) finish(self);
+  if (self->dropped >= DROP_MOST || wait_for_input(self) != TIDE_OK) linger_finish(self);
 }
 
 static const tide_wait_ops input_ops = {
@@ -153,7 +153,7 @@ void tide__linger(tide_loop *loop, int fd, tide__outbox *self) {
   if (error == TIDE_OK && self->channel == TIDE__SOCKET_CHANNEL) error = wait_for_input(self);
   bool patient = error == TIDE_OK && !tide__outbox_is_stuck(self);
   if (patient) error = tide__outbox_watch(self);
-  if (error != TIDE_OK || !patient) give_up(self);
+  if (error != TIDE_OK || !patient) linger_give_up(self);
 }
 
 void tide__part(tide_loop *loop, int fd, bool wrote) {
@@ -178,7 +178,7 @@ void tide__part(tide_loop *loop, int fd, bool wrote) {
 
 void tide__linger_drop_all(tide__shared *shared) {
   tide_list *all = &shared->lingering;
-  while (!tide_list_empty(all)) finish(tide_container(all->next, tide__outbox, link));
+  while (!tide_list_empty(all)) linger_finish(tide_container(all->next, tide__outbox, link));
 }
 
 size_t tide_loop_lingering(const tide_loop *loop) {
@@ -204,7 +204,7 @@ static void leave_the_rest(tide__shared *shared) {
   for (tide_list *link = shared->lingering.next, *next; link != &shared->lingering; link = next) {
     tide__outbox *outbox = tide_container(link, tide__outbox, link);
     next = link->next;
-    if (!outbox->held && !outbox->at_stake) finish(outbox);
+    if (!outbox->held && !outbox->at_stake) linger_finish(outbox);
   }
 }
 

@@ -75,19 +75,19 @@ static tide_listener *listener_of(const tide_wait *wait) {
   return tide_container(wait->source, tide_listener, fd);
 }
 
-static void leave(tide_wait *wait) {
+static void accept_leave(tide_wait *wait) {
   tide_listener *listener = listener_of(wait);
   listener->drained = !tide_listener_paused(listener);
   listener->acceptor = NULL;
   tide__fd_leave(wait);
 }
 
-static void forget(tide_wait *wait, int outcome) {
+static void accept_forget(tide_wait *wait, int outcome) {
   if (outcome == TIDE_OK) listener_of(wait)->acceptor = NULL;
 }
 
 static const tide_wait_ops accept_ops = {
-    .name = "Listener.accept", .abandon = leave, .reject = forget};
+    .name = "Listener.accept", .abandon = accept_leave, .reject = accept_forget};
 
 /* Connections that failed before they were accepted are no failure of the listener's. */
 static bool concerns_one_connection(int error) {
@@ -114,7 +114,7 @@ static bool concerns_resources(int error) {
 }
 
 /* TIDE_OK; TIDE_PENDING: there is nobody; TIDE_OS(...), also of resources. */
-static int take(tide_listener *listener, int *fd) {
+static int accept_take(tide_listener *listener, int *fd) {
   if (listener->drained && !listener->fd.missed) return TIDE_PENDING;
   *fd = tide__sys_accept(listener->fd.fd);
   listener->drained = listener->fd.missed = false;
@@ -122,8 +122,8 @@ static int take(tide_listener *listener, int *fd) {
   return *fd == -EAGAIN || concerns_one_connection(*fd) ? TIDE_PENDING : TIDE_OS(-*fd);
 }
 
-/* Where `take` gave nothing: watches for the next connection or, where there was none to be had for
- * want of descriptors, takes a rest. */
+/* Where `accept_take` gave nothing: watches for the next connection or, where there was none to be
+ * had for want of descriptors, takes a rest. */
 static int watch(tide_listener *listener, tide_wait *wait, int result) {
   if (result != TIDE_PENDING) return tide__fd_rest(&listener->fd, wait, TIDE_READABLE, PAUSE);
   listener->drained = false; /* once the wait has ended well */
@@ -135,7 +135,7 @@ static bool is_to_watch(int result, int fd) {
 }
 
 static int try_accept(tide_listener *listener, tide_task *task, int *fd) {
-  int result = take(listener, fd);
+  int result = accept_take(listener, fd);
   if (!is_to_watch(result, *fd)) return result;
   int error = watch(listener, &task->wait, result);
   return error == TIDE_OK ? tide__task_park(task) : error;
@@ -155,7 +155,7 @@ int tide_listener_accept(tide_listener *listener, tide_task *task, int *fd) {
 static void leave_case(tide_wait *wait) {
   tide_listener *listener = listener_of(wait);
   listener->chooser = NULL;
-  leave(&listener->watch);
+  accept_leave(&listener->watch);
 }
 
 /* Closed behind the connection that was accepted, where nobody will see it. */
@@ -163,12 +163,12 @@ static void drop(tide_wait *wait, int outcome) {
   if (outcome == TIDE_OK) tide__sys_close((int)wait->value.integer);
 }
 
-static int attempt(tide_case *self) {
+static int accept_attempt(tide_case *self) {
   int fd = -EAGAIN;
   tide_listener *listener = listener_of(&self->wait);
   if (listener->fd.fd < 0) return TIDE_ECLOSED;
   if (listener->acceptor != NULL || listener->chooser != NULL) return TIDE_EBUSY;
-  int result = take(listener, &fd);
+  int result = accept_take(listener, &fd);
   self->wait.value.integer = is_to_watch(result, fd) ? result : fd;
   return is_to_watch(result, fd) ? TIDE_PENDING : result;
 }
@@ -181,7 +181,7 @@ static void accept_for_case(tide_wait *watching, int outcome) {
     tide__task_interrupt(chooser->task, outcome);
     return;
   }
-  int result = take(listener, &fd);
+  int result = accept_take(listener, &fd);
   if (is_to_watch(result, fd)) {
     result = watch(listener, watching, result);
     if (result == TIDE_OK) return;
@@ -192,9 +192,9 @@ static void accept_for_case(tide_wait *watching, int outcome) {
 }
 
 static const tide_wait_ops watch_ops = {
-    .name = "Listener.accept", .abandon = leave, .ended = accept_for_case};
+    .name = "Listener.accept", .abandon = accept_leave, .ended = accept_for_case};
 
-static int park_case(tide_case *self) {
+static int accept_park(tide_case *self) {
   tide_listener *listener = listener_of(&self->wait);
   if (listener->chooser != NULL) return TIDE_EBUSY; /* another case of the same select */
   listener->watch = (tide_wait){.ops = &watch_ops, .source = &listener->fd};
@@ -205,7 +205,8 @@ static int park_case(tide_case *self) {
 
 static const tide_wait_ops case_wait = {
     .name = "Listener.accept", .abandon = leave_case, .reject = drop};
-static const tide_case_ops case_ops = {.wait = &case_wait, .attempt = attempt, .park = park_case};
+static const tide_case_ops case_ops = {
+    .wait = &case_wait, .attempt = accept_attempt, .park = accept_park};
 
 void tide_case_accept(tide_case *self, tide_listener *listener) {
   *self = (tide_case){.ops = &case_ops, .wait.source = &listener->fd};

@@ -16,18 +16,19 @@ static tide_stream *stream_of(const tide_wait *wait) {
   return tide_container(wait->source, tide_stream, fd);
 }
 
-static void leave(tide_wait *wait) {
+static void read_leave(tide_wait *wait) {
   tide_stream *stream = stream_of(wait);
   tide__fd_leave(wait);
   stream->reader = NULL;
   stream->drained = true;
 }
 
-static void forget(tide_wait *wait, int outcome) {
+static void read_forget(tide_wait *wait, int outcome) {
   if (outcome == TIDE_OK) stream_of(wait)->reader = NULL;
 }
 
-static const tide_wait_ops read_ops = {.name = "Stream.read", .abandon = leave, .reject = forget};
+static const tide_wait_ops read_ops = {
+    .name = "Stream.read", .abandon = read_leave, .reject = read_forget};
 
 /* Memory. */
 
@@ -85,7 +86,7 @@ static int fill(tide_stream *stream, tide_task *task, size_t want) {
   return TIDE_OK;
 }
 
-static int park(tide_stream *stream, tide_task *task) {
+static int read_park(tide_stream *stream, tide_task *task) {
   int error = own(stream);
   if (error != TIDE_OK) return error;
   stream->drained = false; /* once the wait has ended well */
@@ -99,10 +100,10 @@ static int more(tide_stream *stream, tide_task *task, size_t want) {
     return error != TIDE_OK ? error : tide__wait_skip(task);
   }
   int result = fill(stream, task, want);
-  return result == TIDE_PENDING ? park(stream, task) : result;
+  return result == TIDE_PENDING ? read_park(stream, task) : result;
 }
 
-static int enter(tide_stream *stream, tide_task *task, tide_slice *out) {
+static int read_enter(tide_stream *stream, tide_task *task, tide_slice *out) {
   *out = (tide_slice){.data = "", .length = 0};
   int result = tide__recall_enter(&stream->fd, &stream->reader, task, &read_ops);
   if (result == TIDE_OK && tide_buffer_size(&stream->input) == 0)
@@ -110,7 +111,7 @@ static int enter(tide_stream *stream, tide_task *task, tide_slice *out) {
   return result;
 }
 
-static tide_slice take(tide_stream *stream, size_t length) {
+static tide_slice read_take(tide_stream *stream, size_t length) {
   tide_slice slice = {.data = "", .length = length};
   if (length > 0) slice.data = tide_buffer_bytes(&stream->input);
   tide_buffer_consume(&stream->input, length);
@@ -118,7 +119,7 @@ static tide_slice take(tide_stream *stream, size_t length) {
   return slice;
 }
 
-static int finish(tide_stream *stream, tide_task *task, int result) {
+static int read_finish(tide_stream *stream, tide_task *task, int result) {
   int error = own(stream);
   if (error != TIDE_OK && result != TIDE_OK) result = error; /* else the next call tells */
   return tide__recall_leave(&stream->reader, task, result);
@@ -127,25 +128,25 @@ static int finish(tide_stream *stream, tide_task *task, int result) {
 /* The four calls. */
 
 int tide_stream_read(tide_stream *stream, tide_task *task, size_t max, tide_slice *out) {
-  int result = enter(stream, task, out);
+  int result = read_enter(stream, task, out);
   if (result != TIDE_OK || max == 0) return result;
   /* who asks for little will ask again: read ahead */
   size_t want = max < TIDE__READ_ROOM ? TIDE__SCRATCH : max;
   if (tide_stream_buffered(stream) == 0) result = more(stream, task, want);
-  if (result == TIDE_OK) *out = take(stream, within(max, 0, tide_stream_buffered(stream)));
-  return finish(stream, task, result);
+  if (result == TIDE_OK) *out = read_take(stream, within(max, 0, tide_stream_buffered(stream)));
+  return read_finish(stream, task, result);
 }
 
 int tide_stream_read_exactly(tide_stream *stream, tide_task *task, size_t count, tide_slice *out) {
-  int result = enter(stream, task, out);
+  int result = read_enter(stream, task, out);
   if (result != TIDE_OK) return result;
   while (result == TIDE_OK && tide_stream_buffered(stream) < count) {
     size_t missing = count - tide_stream_buffered(stream);
     result = more(stream, task, missing < TIDE__READ_ROOM ? TIDE__SCRATCH : missing);
   }
-  if (result == TIDE_OK) *out = take(stream, count);
-  if (result == TIDE_EEOF) *out = take(stream, tide_stream_buffered(stream));
-  return finish(stream, task, result);
+  if (result == TIDE_OK) *out = read_take(stream, count);
+  if (result == TIDE_EEOF) *out = read_take(stream, tide_stream_buffered(stream));
+  return read_finish(stream, task, result);
 }
 
 /* A number that tells separators apart: for up to seven bytes the bytes, else a hash of them. */
@@ -178,26 +179,26 @@ static size_t find(tide_stream *stream, tide_slice separator) {
 
 int tide_stream_read_until(tide_stream *stream, tide_task *task, tide_slice separator, size_t max,
                            tide_slice *out) {
-  int result = enter(stream, task, out);
+  int result = read_enter(stream, task, out);
   if (result != TIDE_OK) return result;
   if (separator.length == 0) return TIDE_OS(EINVAL);
   size_t at;
   while ((at = find(stream, separator)) == NOWHERE && result == TIDE_OK)
     result = tide_stream_buffered(stream) >= max ? TIDE_ELIMIT : more(stream, task, TIDE__SCRATCH);
   if (at != NOWHERE) result = at + separator.length > max ? TIDE_ELIMIT : TIDE_OK;
-  if (result == TIDE_OK) *out = take(stream, at + separator.length);
-  if (result == TIDE_EEOF) *out = take(stream, tide_stream_buffered(stream));
-  return finish(stream, task, result);
+  if (result == TIDE_OK) *out = read_take(stream, at + separator.length);
+  if (result == TIDE_EEOF) *out = read_take(stream, tide_stream_buffered(stream));
+  return read_finish(stream, task, result);
 }
 
 int tide_stream_read_all(tide_stream *stream, tide_task *task, size_t max, tide_slice *out) {
-  int result = enter(stream, task, out);
+  int result = read_enter(stream, task, out);
   if (result != TIDE_OK) return result;
   while (result == TIDE_OK)
     result = tide_stream_buffered(stream) > max ? TIDE_ELIMIT : more(stream, task, TIDE__SCRATCH);
   if (result == TIDE_EEOF) {
-    *out = take(stream, tide_stream_buffered(stream));
+    *out = read_take(stream, tide_stream_buffered(stream));
     result = TIDE_OK;
   }
-  return finish(stream, task, result);
+  return read_finish(stream, task, result);
 }

@@ -38,7 +38,7 @@ static void pass_on(tide_stream *stream) {
   tide__wait_end(next, TIDE_OK);
 }
 
-static void leave(tide_wait *wait) {
+static void write_leave(tide_wait *wait) {
   tide_stream *stream = stream_of(wait);
   if (stream->writer != wait->task) {
     step_out(stream, wait);
@@ -48,15 +48,17 @@ static void leave(tide_wait *wait) {
   pass_on(stream);
 }
 
-static void forget(tide_wait *wait, int outcome) {
+static void write_forget(tide_wait *wait, int outcome) {
   if (outcome == TIDE_OK) pass_on(stream_of(wait));
 }
 
-static const tide_wait_ops write_ops = {.name = "Stream.write", .abandon = leave, .reject = forget};
-static const tide_wait_ops flush_ops = {.name = "Stream.flush", .abandon = leave, .reject = forget};
+static const tide_wait_ops write_ops = {
+    .name = "Stream.write", .abandon = write_leave, .reject = write_forget};
+static const tide_wait_ops flush_ops = {
+    .name = "Stream.flush", .abandon = write_leave, .reject = write_forget};
 
 /* TIDE_OK: the task has the turn, until finish; else this is to be returned. */
-static int enter(tide_stream *stream, tide_task *task, const tide_wait_ops *ops) {
+static int write_enter(tide_stream *stream, tide_task *task, const tide_wait_ops *ops) {
   bool mine = stream->writer == task;
   if (!tide__wait_enter(task, ops, &stream->fd)) {
     if (mine) pass_on(stream);
@@ -71,13 +73,13 @@ static int enter(tide_stream *stream, tide_task *task, const tide_wait_ops *ops)
   return tide__wait_skip(task);
 }
 
-static int finish(tide_stream *stream, int result) {
+static int write_finish(tide_stream *stream, int result) {
   if (result != TIDE_PENDING) pass_on(stream);
   return result;
 }
 
 /* Until there are at most `mark` unsent bytes. */
-static int park(tide_stream *stream, tide_task *task, size_t mark) {
+static int write_park(tide_stream *stream, tide_task *task, size_t mark) {
   stream->output->writer = &task->wait;
   stream->output->mark = mark;
   return tide__task_park(task);
@@ -167,21 +169,23 @@ static int write_now_or_wait(tide_stream *stream, tide_task *task, const struct 
                              size_t count) {
   if (stream->write_error != TIDE_OK) return stream->write_error;
   if (stream->write_closed) return TIDE_ECLOSED;
-  if (tide_stream_unsent(stream) > stream->high_mark) return park(stream, task, stream->low_mark);
+  if (tide_stream_unsent(stream) > stream->high_mark)
+    return write_park(stream, task, stream->low_mark);
   return accept_all(stream, task, parts, count);
 }
 
 int tide_stream_write(tide_stream *stream, tide_task *task, const struct iovec *parts,
                       size_t count) {
-  int result = enter(stream, task, &write_ops);
+  int result = write_enter(stream, task, &write_ops);
   if (result != TIDE_OK) return result;
-  return finish(stream, write_now_or_wait(stream, task, parts, count));
+  return write_finish(stream, write_now_or_wait(stream, task, parts, count));
 }
 
 int tide_stream_flush(tide_stream *stream, tide_task *task) {
-  int result = enter(stream, task, &flush_ops);
+  int result = write_enter(stream, task, &flush_ops);
   if (result != TIDE_OK) return result;
-  return finish(stream, stream->output != NULL ? park(stream, task, 0) : stream->write_error);
+  return write_finish(stream,
+                      stream->output != NULL ? write_park(stream, task, 0) : stream->write_error);
 }
 
 int tide_stream_close_write(tide_stream *stream) {

@@ -10,13 +10,13 @@ void tide_barrier_init(tide_barrier *barrier, size_t parties) {
   tide_list_init(&barrier->waiters);
 }
 
-static void leave(tide_wait *wait) {
+static void barrier_leave(tide_wait *wait) {
   tide_barrier *barrier = wait->source;
   barrier->waiting--;
   tide_list_remove(&wait->in.link);
 }
 
-static const tide_wait_ops barrier_ops = {.name = "Barrier.wait", .abandon = leave};
+static const tide_wait_ops barrier_ops = {.name = "Barrier.wait", .abandon = barrier_leave};
 
 /* Everybody came: the places are numbered now, so that whoever left in between has none. */
 static void open(tide_barrier *barrier) {

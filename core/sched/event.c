@@ -26,18 +26,19 @@ int tide_event_wait(tide_event *event, tide_task *task) {
 
 /* As a case of select. */
 
-static int attempt(tide_case *self) {
+static int event_attempt(tide_case *self) {
   const tide_event *event = self->wait.source;
   return event->is_set ? TIDE_OK : TIDE_PENDING;
 }
 
-static int park(tide_case *self) {
+static int event_park(tide_case *self) {
   tide_event *event = self->wait.source;
   tide_list_append(&event->waiters, &self->wait.in.link);
   return TIDE_OK;
 }
 
-static const tide_case_ops case_ops = {.wait = &event_ops, .attempt = attempt, .park = park};
+static const tide_case_ops case_ops = {
+    .wait = &event_ops, .attempt = event_attempt, .park = event_park};
 
 void tide_case_event(tide_case *self, tide_event *event) {
   *self = (tide_case){.ops = &case_ops, .wait.source = event};

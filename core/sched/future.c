@@ -26,7 +26,7 @@ bool tide_future_cancel(tide_future *future) {
   return true;
 }
 
-static void forward(tide_wait *wait);
+static void await_forward(tide_wait *wait);
 
 /* A future that is no task stays as it is, whoever waits for it. */
 static bool hand_on(tide_wait *wait, int outcome) {
@@ -43,18 +43,18 @@ static tide_task *awaited(tide_wait *wait, const tide_task *last) {
 }
 
 static const tide_wait_ops await_ops = {
-    .name = "await", .abandon = tide__wait_unlink, .cancel = hand_on, .forward = forward};
+    .name = "await", .abandon = tide__wait_unlink, .cancel = hand_on, .forward = await_forward};
 
 static const tide_wait_ops given_up_ops = {
     .name = "await",
     .abandon = tide__wait_unlink,
     .cancel = hand_on,
-    .forward = forward,
+    .forward = await_forward,
     .given_up = yes,
     .awaits = awaited,
 };
 
-static void forward(tide_wait *wait) {
+static void await_forward(tide_wait *wait) {
   if (tide__future_give_up(wait->source, wait))
     wait->ops = &given_up_ops;
   else
@@ -85,7 +85,7 @@ tide_future *tide_task_awaits(const tide_task *task) {
 
 /* As a case of select. */
 
-static int attempt(tide_case *self) {
+static int await_attempt(tide_case *self) {
   tide_future *future = self->wait.source;
   if (future == &self->wait.task->future) return TIDE_EINVALID_STATE;
   if (!tide_future_ended(future)) return TIDE_PENDING;
@@ -93,14 +93,14 @@ static int attempt(tide_case *self) {
   return TIDE_OK;
 }
 
-static int park(tide_case *self) {
+static int await_park(tide_case *self) {
   tide_future *future = self->wait.source;
   tide_list_append(&future->waiters, &self->wait.in.link);
   return TIDE_OK;
 }
 
 static const tide_case_ops case_ops = {
-    .wait = &shielded_await_ops, .attempt = attempt, .park = park};
+    .wait = &shielded_await_ops, .attempt = await_attempt, .park = await_park};
 
 void tide_case_future(tide_case *self, tide_future *future) {
   *self = (tide_case){.ops = &case_ops, .wait.source = future};

@@ -50,7 +50,7 @@ static bool inside(const tide_group *group, const tide_task *task) {
 }
 
 /* Each is woken when so few are live as it waits for. */
-static int park(tide_group *group, tide_task *task, uint32_t few) {
+static int group_park(tide_group *group, tide_task *task, uint32_t few) {
   if (task != group->scope.task && inside(group, task))
     return tide__wait_over(task, TIDE_EINVALID_STATE);
   if (few > group->enough) group->enough = few;
@@ -79,7 +79,7 @@ int tide_group_wait(tide_group *group, tide_task *task) {
   task->wait.ops = &idle_ops;
   task->wait.source = group;
   if (group->live == 0) return tide__wait_skip(task);
-  int result = park(group, task, 0);
+  int result = group_park(group, task, 0);
   if (result == TIDE_PENDING && tide_scope_cancelled(&task->own)) tide__look_for_circle(task);
   return result;
 }
@@ -87,7 +87,7 @@ int tide_group_wait(tide_group *group, tide_task *task) {
 int tide_group_wait_few(tide_group *group, tide_task *task, uint32_t few) {
   int result = tide__wait_try(task, &few_ops, group);
   if (result != TIDE_OK || group->live <= few) return result;
-  return park(group, task, few);
+  return group_park(group, task, few);
 }
 
 static void move(tide_group *from, tide_group *to, tide_task *child) {
@@ -135,12 +135,12 @@ void tide__group_hold(tide_group *group) { group->held++; }
 
 void tide__group_unhold(tide_group *group) { group->held--; }
 
-static void give_up(tide_wait *wait) {
+static void admission_leave(tide_wait *wait) {
   tide_list_remove(&wait->in.link);
   tide__group_unhold(wait->source);
 }
 
-static const tide_wait_ops admission_ops = {.name = "TaskGroup.spawn", .abandon = give_up};
+static const tide_wait_ops admission_ops = {.name = "TaskGroup.spawn", .abandon = admission_leave};
 
 /* The task counts as live already. */
 void tide__group_admit(tide_group *group, tide_task *task) {
@@ -185,20 +185,21 @@ void tide_group_adopt(tide_group *group, tide_task *child) {
 
 /* As a case of select. */
 
-static int attempt(tide_case *self) {
+static int group_attempt(tide_case *self) {
   const tide_group *group = self->wait.source;
   if (group->live == 0) return TIDE_OK;
   return inside(group, self->wait.task) ? TIDE_EINVALID_STATE : TIDE_PENDING;
 }
 
-static int park_case(tide_case *self) {
+static int group_park_case(tide_case *self) {
   tide_group *group = self->wait.source;
   self->wait.value.number = 0;
   tide_list_append(&group->idle, &self->wait.in.link);
   return TIDE_OK;
 }
 
-static const tide_case_ops case_ops = {.wait = &few_ops, .attempt = attempt, .park = park_case};
+static const tide_case_ops case_ops = {
+    .wait = &few_ops, .attempt = group_attempt, .park = group_park_case};
 
 void tide_case_group(tide_case *self, tide_group *group) {
   *self = (tide_case){.ops = &case_ops, .wait.source = group};

@@ -8,7 +8,7 @@ static tide_time time_of(const tide_interval *self, uint64_t tick) {
   return tide_time_add(self->began, tick * self->period);
 }
 
-static int next(tide_iter *iter, tide_task *task, int outcome, tide_item *item) {
+static int interval_next(tide_iter *iter, tide_task *task, int outcome, tide_item *item) {
   tide_interval *self = tide_container(iter, tide_interval, iter);
   if (outcome == TIDE_PENDING) {
     uint64_t passed = (tide_loop_after(task->loop, 0) - self->began) / self->period;
@@ -20,7 +20,7 @@ static int next(tide_iter *iter, tide_task *task, int outcome, tide_item *item) 
 }
 
 void tide_interval_init(tide_interval *interval, tide_loop *loop, tide_time period) {
-  static const tide_iter_ops ops = {.name = "interval", .next = next};
+  static const tide_iter_ops ops = {.name = "interval", .next = interval_next};
   *interval = (tide_interval){.began = tide_loop_after(loop, 0), .period = period};
   tide_iter_init(&interval->iter, &ops);
 }

@@ -11,7 +11,7 @@ void tide_iter_init(tide_iter *iter, const tide_iter_ops *ops) {
   tide_scope_init(&iter->place, 0);
 }
 
-static void enter(tide_iter *iter, tide_task *task, uint32_t flags) {
+static void iter_enter(tide_iter *iter, tide_task *task, uint32_t flags) {
   tide_scope_init(&iter->place, TIDE_SCOPE_ITER | flags);
   tide_scope_enter(&iter->place, task);
 }
@@ -37,7 +37,7 @@ static bool asked(const tide_iter *iter, const tide_task *task) {
 
 /* Whether a step may begin: TIDE_OK; TIDE_PENDING, where the task is cancelled, or has had enough
  * for one turn; TIDE_EBUSY; TIDE_EEOF. */
-static int begin(tide_iter *iter, tide_task *task) {
+static int iter_begin(tide_iter *iter, tide_task *task) {
   if (iter->place.task != NULL) return TIDE_EBUSY;
   if (!tide__wait_enter(task, &step_ops, iter)) return TIDE_PENDING;
   if (iter->over) return tide__wait_over(task, TIDE_EEOF);
@@ -59,13 +59,13 @@ static int ask(tide_iter *iter, tide_task *task, int outcome, tide_item *item) {
 int tide_iter_next(tide_iter *iter, tide_task *task, tide_item *item) {
   int outcome = go_on(iter, task, false), result = TIDE_OK;
   if (outcome == TIDE_PENDING || !asked(iter, task)) {
-    result = outcome < TIDE_OK ? outcome : begin(iter, task);
+    result = outcome < TIDE_OK ? outcome : iter_begin(iter, task);
     outcome = TIDE_PENDING;
   }
   if (result == TIDE_OK) result = ask(iter, task, outcome, item);
   if (result == TIDE_PENDING) {
     iter->closing = false;
-    enter(iter, task, 0);
+    iter_enter(iter, task, 0);
   }
   return result;
 }
@@ -87,7 +87,7 @@ int tide_iter_close(tide_iter *iter, tide_task *task) {
     if (iter->ops->close == NULL || task == NULL) return TIDE_OK;
   }
   iter->closing = true;
-  enter(iter, task, TIDE_SCOPE_SHIELD);
+  iter_enter(iter, task, TIDE_SCOPE_SHIELD);
   int result = iter->ops->close(iter, task, outcome);
   if (result != TIDE_PENDING) tide_iter_leave(iter, task);
   return result;

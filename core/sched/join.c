@@ -55,7 +55,7 @@ bool tide_join_take(tide_join *join, uint32_t *index) {
   return true;
 }
 
-static void leave(tide_wait *wait) {
+static void join_leave(tide_wait *wait) {
   tide_join *join = wait->source;
   join->waiter = NULL;
 }
@@ -70,19 +70,19 @@ static bool is_pending(const tide_join_member *member) {
 }
 
 /* Whether it was cancelled, and is waited for. */
-static bool give_up(const tide_join *join, const tide_join_member *member) {
+static bool join_gives_up(const tide_join *join, const tide_join_member *member) {
   if (join->force && member->future->is_task) return tide_future_cancel(member->future);
   return tide__future_give_up(member->future, &member->wait);
 }
 
 /* Gives the members up. Those for which others wait, and futures that are no tasks, are let go of;
  * the ends of the others are waited for. */
-static void forward(tide_wait *wait) {
+static void join_forward(tide_wait *wait) {
   tide_join *join = wait->source;
   join->draining = true;
   for (uint32_t i = 0; i < join->count; i++) {
     tide_join_member *member = &join->members[i];
-    if (!is_pending(member) || give_up(join, member)) continue;
+    if (!is_pending(member) || join_gives_up(join, member)) continue;
     tide_list_remove(&member->wait.in.link);
     join->left++;
   }
@@ -100,8 +100,11 @@ static tide_task *awaits(tide_wait *wait, const tide_task *last) {
   return NULL;
 }
 
-static const tide_wait_ops wait_ops = {
-    .name = "await", .abandon = leave, .cancel = cancelled, .forward = forward, .awaits = awaits};
+static const tide_wait_ops wait_ops = {.name = "await",
+                                       .abandon = join_leave,
+                                       .cancel = cancelled,
+                                       .forward = join_forward,
+                                       .awaits = awaits};
 
 /* In a cancelled scope: the members are given up all the same. */
 static int hand_on(tide_join *join, tide_task *task) {

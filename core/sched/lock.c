@@ -23,14 +23,14 @@ static void pass_on(tide_lock *lock) {
   if (wait != NULL) tide__park_wake(&lock->waiters, (int)wait->value.integer);
 }
 
-static void give_back(tide_wait *wait, int outcome) {
+static void lock_give_back(tide_wait *wait, int outcome) {
   if (outcome == TIDE_OK) tide_lock_release(wait->source, wait->task);
 }
 
 static const tide_wait_ops acquire_ops = {
     .name = "Lock.acquire",
     .abandon = tide__wait_unlink,
-    .reject = give_back,
+    .reject = lock_give_back,
 };
 
 int tide_lock_acquire(tide_lock *lock, tide_task *task) {
@@ -67,20 +67,21 @@ void tide__lock_regain(tide_lock *lock, tide_wait *wait, int outcome) {
 
 /* As a case of select. */
 
-static int attempt(tide_case *self) {
+static int lock_attempt(tide_case *self) {
   tide_lock *lock = self->wait.source;
   if (lock->owner == self->wait.task->id && !lock->reentrant) return TIDE_EINVALID_STATE;
   return tide_lock_try(lock, self->wait.task) ? TIDE_OK : TIDE_PENDING;
 }
 
-static int park(tide_case *self) {
+static int lock_park(tide_case *self) {
   tide_lock *lock = self->wait.source;
   self->wait.value.integer = TIDE_OK;
   tide_list_append(&lock->waiters, &self->wait.in.link);
   return TIDE_OK;
 }
 
-static const tide_case_ops case_ops = {.wait = &acquire_ops, .attempt = attempt, .park = park};
+static const tide_case_ops case_ops = {
+    .wait = &acquire_ops, .attempt = lock_attempt, .park = lock_park};
 
 void tide_case_lock(tide_case *self, tide_lock *lock) {
   *self = (tide_case){.ops = &case_ops, .wait.source = lock};

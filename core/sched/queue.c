@@ -140,7 +140,7 @@ static void insert(tide_queue *queue, uint32_t slot) {
   queue->count++;
 }
 
-static uint32_t take(tide_queue *queue) {
+static uint32_t queue_take(tide_queue *queue) {
   queue->count--;
   if (queue->order == TIDE_FIFO) {
     uint32_t slot = queue->ring[queue->head];
@@ -183,14 +183,14 @@ static void put_back(tide_wait *wait, int outcome) {
 }
 
 /* A put that came to nothing, and whose task will not give the slot back. */
-static void give_up(tide_wait *wait, int outcome) {
+static void put_reject(tide_wait *wait, int outcome) {
   if (outcome != TIDE_OK) tide_queue_free(wait->source, (uint32_t)wait->value.number);
 }
 
 static const tide_wait_ops get_ops = {
     .name = "Queue.get", .abandon = tide__wait_unlink, .reject = put_back};
 static const tide_wait_ops put_ops = {
-    .name = "Queue.put", .abandon = tide__wait_unlink, .reject = give_up};
+    .name = "Queue.put", .abandon = tide__wait_unlink, .reject = put_reject};
 static const tide_wait_ops join_ops = {.name = "Queue.join", .abandon = tide__wait_unlink};
 
 /* Whether a put needs to wait. */
@@ -233,7 +233,7 @@ int tide_queue_put(tide_queue *queue, tide_task *task, uint32_t slot, double pri
 
 int tide_queue_try_get(tide_queue *queue, uint32_t *slot) {
   if (queue->count == 0) return queue->closed ? TIDE_ECLOSED : TIDE_EQUEUE_EMPTY;
-  *slot = take(queue);
+  *slot = queue_take(queue);
   tide_wait *putter = tide__park_first(&queue->putters);
   if (putter != NULL && !tide_queue_full(queue)) {
     queue->unfinished++;
@@ -266,7 +266,7 @@ int tide_queue_join(tide_queue *queue, tide_task *task) {
 
 bool tide_queue_drop(tide_queue *queue, uint32_t *slot) {
   if (queue->count == 0) return false;
-  *slot = take(queue);
+  *slot = queue_take(queue);
   discard(queue, *slot);
   return true;
 }

@@ -26,7 +26,7 @@ static bool mark(tide_scope *scope) {
 }
 
 /* All inside the scope is done: its task, if it waits right in it, comes last. */
-static void leave(tide_scope *scope) {
+static void scope_leave(tide_scope *scope) {
   if (!(scope->flags & TIDE_SCOPE_FRESH)) return;
   scope->flags &= ~(uint32_t)TIDE_SCOPE_FRESH;
   if (scope->task != NULL && scope->task->scope == scope)
@@ -42,7 +42,8 @@ static void refresh(tide_scope *top) {
       scope = tide_container(scope->children.next, tide_scope, link);
       continue;
     }
-    for (leave(scope); scope != top && scope->link.next == &scope->parent->children; leave(scope))
+    for (scope_leave(scope); scope != top && scope->link.next == &scope->parent->children;
+         scope_leave(scope))
       scope = scope->parent;
     if (scope == top) return;
     scope = tide_container(scope->link.next, tide_scope, link);

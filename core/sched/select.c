@@ -19,10 +19,10 @@ static void leave_all(tide_select *select, const tide_case *but) {
   select->leaving = false;
 }
 
-static void leave(tide_wait *wait) { leave_all(wait->source, NULL); }
+static void select_leave(tide_wait *wait) { leave_all(wait->source, NULL); }
 
 /* The task will not see what was chosen. */
-static void reject(tide_wait *wait, int outcome) {
+static void select_reject(tide_wait *wait, int outcome) {
   const tide_select *select = wait->source;
   for (uint32_t i = 0; i < select->count; i++) {
     tide_wait *own = &select->cases[i].wait;
@@ -31,7 +31,8 @@ static void reject(tide_wait *wait, int outcome) {
   }
 }
 
-static const tide_wait_ops select_ops = {.name = "select", .abandon = leave, .reject = reject};
+static const tide_wait_ops select_ops = {
+    .name = "select", .abandon = select_leave, .reject = select_reject};
 
 void tide__select_end(tide_wait *wait, int outcome) {
   tide_case *self = tide_container(wait, tide_case, wait);
