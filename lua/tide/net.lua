@@ -15,7 +15,8 @@ local begins, counts = tide.begins, tide.counts
 --
 -- Any call may fail where memory is short, that of a `__close` too. So nobody is ever to be woken by Lua
 -- code that runs at the end of a task: who waits for connections to end, or for the server, waits for
--- their tasks, whose ends the core tells without memory.
+-- their tasks, whose ends the core tells without memory. And what has begun is noted in fields that
+-- there are already, before the next call: a stream until a task owns it, a task until it is in `tasks`.
 local Server = { __name = "Server" }
 Server.__index = Server
 net.Server = tide.add_class(Server)
@@ -58,16 +59,21 @@ end
 
 -- The tasks of the connections that have not ended, but for those that close the server if `spare`.
 local function connections_of(server, spare)
-  local list = {}
+  local list, newest = {}, server.newest
   for task in pairs(server.tasks) do
     if not task:done() and not (spare and server.closers[task]) then list[#list + 1] = task end
   end
+  if newest and not newest:done() then list[#list + 1] = newest end
   return list
 end
 
+-- Needs no memory.
 local function cancel_connections(server, spare)
   if not spare then server.cancelled = true end
-  for _, task in ipairs(connections_of(server, spare)) do task:cancel(REASON) end
+  for task in pairs(server.tasks) do
+    if not (spare and server.closers[task]) then task:cancel(REASON) end
+  end
+  if server.newest then server.newest:cancel(REASON) end
 end
 
 -- ---- the acceptor
@@ -79,21 +85,20 @@ local Ending = {}
 function Ending:__close()
   local server = self.server
   server.listener:close()
+  if server.accepted then server.accepted:close() end
   if server.closing then return end
   server.closing = true
   cancel_connections(server)
 end
 
--- A connection that is not known to its server does not go on.
-local Unregistered = { __close = function(self) if self.task then self.task:cancel(REASON) end end }
-
--- A group that was cancelled or closed takes no more children: then the server is closed.
-local function begin_connection(server, stream, seat)
-  local ok, task = raw_pcall(spawn_owning, 2, server.group, serve_connection, stream, seat, server)
+-- Of the stream in `accepted`. A group that was cancelled or closed takes no more children: then the
+-- server is closed.
+local function begin_connection(server, seat)
+  local ok, task = raw_pcall(spawn_owning, 2, server.group, serve_connection, server.accepted, seat, server)
   if ok then
-    local failed <close> = setmetatable({ task = task }, Unregistered)
+    server.accepted, server.newest = false, task
     server.tasks[task] = true
-    failed.task = nil
+    server.newest = false
   elseif server.group and is(task, "closed") then
     server.closing = true
   else
@@ -108,12 +113,12 @@ local function accept_all(ending)
   while not server.closing do
     local seat = seats and seats:acquire()
     local ok, stream = raw_pcall(listener.accept, listener)
-    if not server.closing then
-      if not ok then error(stream, 0) end
-      begin_connection(server, stream, seat)
-    elseif ok then
-      stream:close()
+    if ok then
+      server.accepted = stream
+    elseif not server.closing then
+      error(stream, 0)
     end
+    if not server.closing then begin_connection(server, seat) end
   end
 end
 
@@ -235,6 +240,8 @@ tide.set_hook("serve", function(handler, listener, max_connections, on_error, gr
     tasks = new_set(), -- of connections
     closers = new_set(), -- of those tasks: they close the server themselves
     waiting = new_set(), -- scopes in which closers wait for the others
+    accepted = false, -- a stream that no task owns yet
+    newest = false, -- a connection's task that is not in `tasks` yet
     dropped = 0, -- connections whose client has gone
     closing = false, -- no more are accepted
     cancelled = false, -- none are to begin

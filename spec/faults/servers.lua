@@ -67,6 +67,23 @@ define("waited_for", function()
   waiting:await()
 end)
 
+-- Clients that only listen hear of the server's end, also where it is accepting that fails.
+define("listened_to", function()
+  local server <close> = net.serve(function() tide.sleep(math.huge) end, "127.0.0.1", 0)
+  local connected = 0
+  tide.TaskGroup(function(g)
+    for _ = 1, 3 do
+      g:spawn(function()
+        local stream <close> = net.connect(server:address())
+        connected = connected + 1
+        pcall(stream.read, stream)
+      end)
+    end
+    while connected < 3 do tide.sleep(0.001) end
+    server:close()
+  end)
+end)
+
 -- A handler closes the server, with another connection open; where that fails, it tries again.
 define("closed_by_handler", function()
   local server
