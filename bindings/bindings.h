@@ -511,6 +511,7 @@ void tl_owner_close(lua_State *L, tl_task *task);
 void tl_owner_open(lua_State *L, tl_runtime *rt);
 
 /* task.c */
+/* Before it is cancelled. Where there is no memory it is cancelled without a reason. */
 void tl_reason_set(lua_State *L, tl_runtime *rt, const tide_scope *scope, int index);
 void tl_reason_push(lua_State *L, const tl_runtime *rt, const tide_task *task); /* or nil */
 void tl_reason_clear(lua_State *L, tl_runtime *rt, const tide_scope *scope);

@@ -165,13 +165,15 @@ static int report_left(lua_State *L) {
   return 0;
 }
 
-/* Calls it in protected mode with the value on top, which is popped. */
-static void call(lua_State *L, lua_CFunction function) {
+/* Calls it in protected mode with the value on top, which is popped. False: it says that it failed.
+ */
+static bool call(lua_State *L, lua_CFunction function) {
   lua_pushcfunction(L, function);
   lua_insert(L, -2);
-  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
   fprintf(stderr, "tide: a task failed, and reporting it failed too\n");
   lua_pop(L, 1);
+  return false;
 }
 
 void tl_report_failed(tide_defer *defer) {
@@ -185,7 +187,7 @@ void tl_report_failed(tide_defer *defer) {
     tl_task *task = lua_touserdata(L, -1);
     rt->failed = task->next_failed;
     task->next_failed = 0;
-    call(L, report_task);
+    if (!call(L, report_task)) tl_told(&task->task.future);
     task->slot = 0;
     tl_slot_free(rt, slot);
   }

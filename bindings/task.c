@@ -47,14 +47,24 @@ static int sleep_(lua_State *L) {
 
 /* Reasons of cancellation. */
 
+/* In protected mode: keeps the reason at 2 for the scope at 1. */
+static int keep_reason(lua_State *L) {
+  tl_table_push(L, tl_runtime_find(L), TL_REASONS);
+  lua_insert(L, 2);
+  lua_rawsetp(L, 2, lua_touserdata(L, 1));
+  return 0;
+}
+
 void tl_reason_set(lua_State *L, tl_runtime *rt, const tide_scope *scope, int index) {
   if (lua_isnoneornil(L, index) || (scope->flags & TIDE_SCOPE_CALLED)) return;
+  index = lua_absindex(L, index);
+  lua_pushcfunction(L, keep_reason);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)scope);
   lua_pushvalue(L, index);
-  tl_table_push(L, rt, TL_REASONS);
-  lua_insert(L, -2);
-  lua_rawsetp(L, -2, scope);
-  lua_pop(L, 1);
-  rt->reason_count++;
+  if (lua_pcall(L, 2, 0, 0) == LUA_OK)
+    rt->reason_count++;
+  else
+    lua_pop(L, 1);
 }
 
 void tl_reason_clear(lua_State *L, tl_runtime *rt, const tide_scope *scope) {

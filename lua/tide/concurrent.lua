@@ -149,41 +149,55 @@ function tide.wait(list)
   return done, pending
 end
 
--- The to-be-closed value of a race: `first` has won, if the race came so far; the errors in `seen`
--- were taken notice of.
+-- A race, which is to be closed when it is left: `first` has won, if it came so far; the errors in
+-- `seen` were taken notice of. What closing needs is there before anything begins.
 local Race = {}
-
--- Cancels and awaits the other tasks, whoever else waits for them; Futures stay as they are. What they
--- failed with is reported. A killed task cannot wait.
-function Race:__close()
-  local losers = {}
-  for i, future in ipairs(self.futures) do
-    if i ~= self.first and type_of(future) == "Task" then
-      future:cancel("lost the race")
-      if self.seen[i] == nil then losers[#losers + 1] = future end
-    end
-  end
-  if is_yieldable() then
-    shield_call(function()
-      for _, task in ipairs(losers) do
-        while not task:done() do self.members:next() end
-      end
-    end)
-  end
-  self.members:close()
-end
 
 local function new_race(list, name)
   local entries = checked(list, name, "")
   if #entries == 0 then check.fail(1, name, "nothing to race", 3) end
-  local futures = start(entries)
-  return setmetatable({ futures = futures, members = join(futures, true, true), first = nil, seen = {} }, Race)
+  local self = setmetatable({
+    futures = entries, -- the entries, in whose place those come that are begun
+    members = false, -- the join of them, once all have begun
+    first = false,
+    seen = {},
+  }, Race)
+  function self.wait_for_losers()
+    for i, future in ipairs(self.futures) do
+      while self:has_lost(i, future) and not future:done() do self.members:next() end
+    end
+  end
+  return self
 end
+
+-- Begins all. By then the race is a to-be-closed variable: where that fails none is left behind.
+local function begin_race(self)
+  start(self.futures)
+  self.members = join(self.futures, true, true)
+end
+
+-- Whether that is a task which is to be cancelled and awaited. Futures stay as they are.
+function Race:has_lost(i, future)
+  return i ~= self.first and self.seen[i] == nil and type_of(future) == "Task"
+end
+
+-- Cancels and awaits the other tasks, whoever else waits for them. What they failed with is reported. A
+-- killed task cannot wait.
+function Race:__close()
+  for i, future in ipairs(self.futures) do
+    if self:has_lost(i, future) then future:cancel("lost the race") end
+  end
+  if not self.members then return end
+  if is_yieldable() then shield_call(self.wait_for_losers) end
+  self.members:close()
+end
+Race.__index = Race
 
 -- tide.race{f1, t2, ...} (waits) -> index, results of the first to finish
 function tide.race(list)
   begins()
   local race <close> = new_race(list, "race")
+  begin_race(race)
   local first = race.members:next()
   race.first = first
   return first, race.futures[first]:result()
@@ -194,6 +208,7 @@ end
 function tide.first_success(list)
   begins()
   local race <close> = new_race(list, "first_success")
+  begin_race(race)
   for _ = 1, #race.futures do
     local i, given_up = race.members:next()
     if given_up then

@@ -60,8 +60,14 @@ function scenarios.many_at_a_time()
   assert(results.n == 3 and results[3] == 3)
 end
 
+-- When the time of the innermost timeout is over, if there is one.
+local function deadline()
+  local left = tide.time_left()
+  return left and tide.time() + left
+end
+
 function scenarios.tried_again()
-  local calls, closed = 0, 0
+  local calls, closed, before = 0, 0, deadline()
   do
     local _ <close> = tide.defer(function() closed = closed + 1 end)
     assert(tide.retry(function()
@@ -71,6 +77,22 @@ function scenarios.tried_again()
     end, { times = 9 }) == "done")
   end
   assert(closed == 1)
+  assert(deadline() == before or math.abs(deadline() - before) < 0.001) -- no other timeout is left open
+  assert(tide.first_success { error, function() sleep(0) return 1 end, function() sleep(1) end } == 2)
+end
+
+-- Whatever becomes of the race, none of its tasks is left behind.
+function scenarios.raced()
+  local before = #tide.all_tasks()
+  for _, race in ipairs { tide.race, tide.first_success } do
+    local ok, err = pcall(race, {
+      function() sleep(1000) end,
+      function() sleep(0) return 1 end,
+      function() sleep(1000) end,
+    })
+    while #tide.all_tasks() > before do sleep(0.1) end
+    if not ok then error(err, 0) end
+  end
 end
 
 function scenarios.callbacks()
