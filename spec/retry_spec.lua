@@ -65,6 +65,22 @@ describe("tide.retry", function()
     assert.are.same({ 2.0, 2.0, 2.0 }, pauses(f))
   end))
 
+  it("sleeps no longer than a minute, or than it is told", run(function()
+    local function pauses_with(opts)
+      local f = flaky(99, "oops")
+      opts.jitter = false
+      pcall(tide.retry, f, opts)
+      return pauses(f)
+    end
+    assert.are.same({ 25.0, 50.0, 60.0, 60.0 }, pauses_with { times = 5, delay = 25 })
+    assert.are.same({ 1.0, 2.0, 3.5, 3.5 }, pauses_with { times = 5, delay = 1, max_delay = 3.5 })
+    assert.are.same({ 2.0, 2.0 }, pauses_with { times = 3, delay = 5, max_delay = 2 })
+    assert.are.same({ 100.0, 100.0 }, pauses_with { times = 3, delay = 100 }) -- who asks for more gets it
+    assert.are.same({ 50.0, 100.0, 200.0 }, pauses_with { times = 4, delay = 50, max_delay = math.huge })
+    assert.are.same({ 0.0, 0.0 }, pauses_with { times = 3, delay = 5, max_delay = 0 })
+    assert.are.equal(60.0, pauses_with { times = 66, delay = 1, factor = 1e300 }[65]) -- not infinity, nor NaN
+  end))
+
   it("sleeps by chance down to half as long", run(function()
     local least, most = math.huge, 0
     for _ = 1, 100 do
@@ -108,7 +124,7 @@ describe("tide.retry", function()
 
   it("refuses wrong arguments", run(function()
     fails("bad argument #1 to 'retry' (function expected, got nil)", tide.retry)
-    for field, value in pairs { times = 0, delay = -1, factor = 0.5, jitter = 1, on = 5 } do
+    for field, value in pairs { times = 0, delay = -1, factor = 0.5, max_delay = -1, jitter = 1, on = 5 } do
       fails(("bad argument #2 to 'retry' (field '%s' must be"):format(field), tide.retry, print, { [field] = value })
     end
     fails("field 'on' must be a kind, a list of kinds or a function", tide.retry, print, { on = { 1 } })
