@@ -243,8 +243,8 @@ describe("the program tide", function()
   end)
 
   describe("on a signal", function()
-    -- Starts code, sends a signal when it has printed a line, the next when it has printed another.
-    -- status, output
+    -- Starts code, sends a signal when it has printed a line, the next when it has printed another and has got the
+    -- one before: two that are pending at once are one. status, output
     local function signalled(code, ...)
       local out <close> = script ""
       local status_file <close> = script ""
@@ -253,6 +253,7 @@ describe("the program tide", function()
       os.execute(([[T=%s O=%s
         printed() { # LINES: until there are as many, or the program has ended
           while [ "$(wc -l <$O)" -lt "$1" ] && kill -0 $P 2>/dev/null; do sleep 0.01; done
+          while grep -q '^ShdPnd:.*[1-9a-f]' /proc/$P/status 2>/dev/null; do sleep 0.01; done
         }
         $T -e %s >$O 2>&1 & P=$!
         %s
