@@ -1,5 +1,10 @@
 /* barrier.c: Barrier. */
-#include "bindings.h"
+#include "class.h"
+#include "parts.h"
+#include "runtime.h"
+#include "task.h"
+#include "value.h"
+#include "wait.h"
 
 static tide_barrier *check_barrier(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_BARRIER); }
 

@@ -7,7 +7,23 @@
  *
  * Nothing that could allocate is done on the box: it would raise where nobody catches, and the
  * collector would run finalizers on it. */
+#include "class.h"
+#include "close.h"
+#include "debug.h"
+#include "error.h"
+#include "future.h"
+#include "group.h"
+#include "local.h"
+#include "nesting.h"
+#include "protect.h"
+#include "reason.h"
 #include "report.h"
+#include "runtime.h"
+#include "scope.h"
+#include "slots.h"
+#include "task.h"
+#include "traceback.h"
+#include "value.h"
 
 enum {
   LIVE = 1, /* on the box */

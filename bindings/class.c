@@ -3,30 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bindings.h"
-
-void tl_pack(lua_State *L, int first) {
-  int count = lua_gettop(L) - first + 1;
-  lua_createtable(L, count, 1);
-  lua_insert(L, first);
-  for (int i = count; i >= 1; i--) lua_rawseti(L, first, i);
-  lua_pushinteger(L, count);
-  lua_setfield(L, first, "n");
-}
-
-void tl_set_integer(lua_State *L, const char *name, lua_Integer value) {
-  lua_pushinteger(L, value);
-  lua_setfield(L, -2, name);
-}
-
-void tl_set_boolean(lua_State *L, const char *name, bool value) {
-  lua_pushboolean(L, value);
-  lua_setfield(L, -2, name);
-}
-
-void tl_set_waiters(lua_State *L, const char *name, const tide_list *waiters) {
-  tl_set_integer(L, name, (lua_Integer)tide_list_length(waiters));
-}
+#include "class.h"
+#include "parts.h"
+#include "runtime.h"
+#include "value.h"
 
 void tl_functions(lua_State *L, tl_runtime *rt, const luaL_Reg *functions) {
   lua_pushlightuserdata(L, rt);
@@ -153,30 +133,6 @@ void tl_constructor(lua_State *L, tl_runtime *rt, const char *name, tl_class cla
   lua_setfield(L, -2, name);
 }
 
-tide_time tl_check_time(lua_State *L, int index) {
-  double seconds = luaL_checknumber(L, index);
-  luaL_argcheck(L, seconds == seconds, index, "must not be NaN");
-  return tide_time_from_seconds(seconds);
-}
-
-static bool is_callable(lua_State *L, int index) {
-  if (lua_isfunction(L, index)) return true;
-  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL) return false;
-  lua_pop(L, 1);
-  return true;
-}
-
-void tl_check_callable(lua_State *L, int index) {
-  if (TL_UNLIKELY(!is_callable(L, index))) luaL_typeerror(L, index, "function");
-}
-
-size_t tl_check_count(lua_State *L, int index, size_t least) {
-  lua_Integer count = luaL_checkinteger(L, index);
-  luaL_argcheck(L, count >= 0 && (size_t)count >= least, index,
-                least == 0 ? "must not be negative" : "must be at least 1");
-  return (size_t)count;
-}
-
 /* tide.type(x) -> "Task", "Queue" ... | nil for what is not an object of tide */
 static int type(lua_State *L) {
   luaL_checkany(L, 1);
@@ -216,7 +172,7 @@ static int add_class(lua_State *L) {
 
 /* tide.is_callable(value) -> boolean */
 static int test_callable(lua_State *L) {
-  lua_pushboolean(L, is_callable(L, 1));
+  lua_pushboolean(L, tl_is_callable(L, 1));
   return 1;
 }
 
@@ -235,65 +191,4 @@ void tl_class_open(lua_State *L, tl_runtime *rt) {
                                        {"type_name", type_name},
                                        {NULL, NULL}};
   tl_functions(L, rt, functions);
-}
-
-/* Whether the table on top, which is popped, has the function below it; its name, then. */
-static bool find_name(lua_State *L, char *buffer, size_t size) {
-  int table = lua_gettop(L);
-  bool found = false;
-  if (lua_istable(L, table)) {
-    for (lua_pushnil(L); !found && lua_next(L, table) != 0; lua_pop(L, 1)) {
-      found = lua_rawequal(L, -1, table - 1) && lua_type(L, -2) == LUA_TSTRING;
-      if (found) snprintf(buffer, size, "%s", lua_tostring(L, -2));
-    }
-  }
-  lua_settop(L, table - 1);
-  return found;
-}
-
-/* Whether the function on top, which stays, is in the module of that name; its name there. */
-static bool find_in_module(lua_State *L, const char *module, char *buffer, size_t size) {
-  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_getfield(L, -1, module);
-  lua_remove(L, -2);
-  return find_name(L, buffer, size);
-}
-
-/* For functions that were called through pcall, say: looks among the methods of the first argument,
- * then in the modules. */
-static const char *search_name(lua_State *L, lua_Debug *ar, char *buffer, size_t size) {
-  int top = lua_gettop(L);
-  if (!lua_checkstack(L, 8)) return NULL;
-  lua_getinfo(L, "f", ar);
-  bool found = top >= 1 && luaL_getmetafield(L, 1, "__index") != LUA_TNIL;
-  if (found) found = find_name(L, buffer, size);
-  found = found || find_in_module(L, "tide", buffer, size) ||
-          find_in_module(L, "tide.net", buffer, size);
-  lua_settop(L, top);
-  return found ? buffer : NULL;
-}
-
-/* Finds the outermost of the functions that run and that tide's own Lua has called. */
-static void find_entry(lua_State *L, lua_Debug *entry) {
-  lua_Debug caller;
-  for (int level = 1; lua_getstack(L, level, &caller); level++, *entry = caller)
-    if (!lua_getinfo(L, "S", &caller) || !tl_place_is_tides(&caller)) break;
-}
-
-/* A loop's "for iterator" is its word, not ours. */
-static bool is_named(const lua_Debug *ar) {
-  return ar->name != NULL && strcmp(ar->namewhat, "for iterator") != 0;
-}
-
-const char *tl_function_name(lua_State *L, char *buffer, size_t size) {
-  lua_Debug running, entry;
-  if (!lua_getstack(L, 0, &running)) return NULL;
-  entry = running;
-  find_entry(L, &entry);
-  if (lua_getinfo(L, "n", &entry) && is_named(&entry)) {
-    snprintf(buffer, size, "%s", entry.name);
-    return buffer;
-  }
-  const char *name = search_name(L, &entry, buffer, size);
-  return name != NULL ? name : search_name(L, &running, buffer, size);
 }

@@ -6,7 +6,17 @@
  * gone. What lies in its place on the stack is then called for an error in a `<close>`, and later
  * in whatever uses the coroutine again. So a coroutine is resumed once before, not to go on, but to
  * be suspended again in a protected call without a handler. */
+#include "close.h"
+#include "coroutine.h"
+#include "culprit.h"
+#include "generator.h"
+#include "interrupt.h"
+#include "nesting.h"
+#include "protect.h"
 #include "report.h"
+#include "runtime.h"
+#include "task.h"
+#include "traceback.h"
 
 enum {
   DEPTH = 180,     /* of closings inside each other: Lua 5.4.4 has no limit of its own here */

@@ -1,5 +1,12 @@
 /* condition.c: Condition. Its lock is its user value. */
-#include "bindings.h"
+#include "class.h"
+#include "error.h"
+#include "lock.h"
+#include "parts.h"
+#include "runtime.h"
+#include "task.h"
+#include "value.h"
+#include "wait.h"
 
 static tide_condition *check_condition(lua_State *L) {
   return tl_check(L, tl_rt(L), 1, TL_CONDITION);

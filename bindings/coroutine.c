@@ -3,7 +3,20 @@
  * A coroutine that waits (as part of a task) has tl_marker's address on top of its stack. resume
  * and wrap see it, suspend their own coroutine in the same manner, and resume inward when the
  * scheduler has resumed them. */
-#include "report.h"
+#include "coroutine.h"
+#include "class.h"
+#include "close.h"
+#include "culprit.h"
+#include "error.h"
+#include "generator.h"
+#include "interrupt.h"
+#include "local.h"
+#include "nesting.h"
+#include "parts.h"
+#include "runtime.h"
+#include "task.h"
+#include "traceback.h"
+#include "wait.h"
 
 static bool waits(lua_State *co) {
   return lua_status(co) == LUA_YIELD && lua_gettop(co) > 0 &&
@@ -233,7 +246,7 @@ void tl_coroutine_check_yield(lua_State *L, const tl_runtime *rt) {
 /* What yield returns is what resume was given; unless the coroutine is being closed. */
 static int yielded(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  if (TL_UNLIKELY(tl_is_closing((const tl_runtime *)ctx))) return tl_close_rest(L);
+  if (TL_UNLIKELY(tl_is_closing(((const tl_runtime *)ctx)->nesting))) return tl_close_rest(L);
   return lua_gettop(L);
 }
 

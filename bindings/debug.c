@@ -6,7 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "class.h"
+#include "debug.h"
+#include "options.h"
+#include "parts.h"
+#include "place.h"
 #include "report.h"
+#include "runtime.h"
+#include "slots.h"
+#include "task.h"
 
 enum {
   HOOK_INTERVAL = 10000, /* instructions between looks at the clock: some 50 us */

@@ -1,5 +1,10 @@
 /* event.c: Event. */
-#include "bindings.h"
+#include "class.h"
+#include "parts.h"
+#include "runtime.h"
+#include "task.h"
+#include "value.h"
+#include "wait.h"
 
 static tide_event *check_event(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_EVENT); }
 

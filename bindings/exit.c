@@ -2,7 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report.h"
+#include "class.h"
+#include "close.h"
+#include "interrupt.h"
+#include "parts.h"
+#include "run.h"
+#include "runtime.h"
+#include "task.h"
 #include "tide_lua.h"
 
 static int check_status(lua_State *L, int index) {

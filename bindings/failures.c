@@ -5,7 +5,12 @@
  * raises, the record is also in TL_FAILURES, at the group's address: so that it is found where the
  * group is left in another way (its task was killed, or ended with the group open). */
 #include "failures.h"
+#include "class.h"
+#include "error.h"
+#include "group.h"
 #include "report.h"
+#include "runtime.h"
+#include "traceback.h"
 
 enum {
   ERRORS = 1,          /* of a record: the list of errors */

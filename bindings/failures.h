@@ -3,7 +3,10 @@
 #ifndef TL_FAILURES_H
 #define TL_FAILURES_H
 
-#include "bindings.h"
+#include <lua.h>
+#include <stdbool.h>
+
+typedef struct tl_runtime tl_runtime;
 
 /* User values of a group. */
 enum {
@@ -32,8 +35,5 @@ void tl_failures_told(lua_State *L, const tl_runtime *rt, int index);
 /* Reports what the group at this address has failed with and nobody was told. */
 void tl_failures_report(lua_State *L, tl_runtime *rt, const void *group);
 void tl_failures_report_left(lua_State *L, tl_runtime *rt); /* of all groups that are not open */
-
-/* group.c: of the group at this address. */
-bool tl_group_was_left(const void *group);
 
 #endif

@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "error.h"
 #include "report.h"
+#include "runtime.h"
 
 static const char break_hint[] =
     "\nhint: Lua before 5.4.5 miscompiles `break` out of a loop with a closing value whose body "

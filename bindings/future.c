@@ -1,5 +1,14 @@
 /* future.c: Futures, and the reading half that Tasks and Futures share. */
+#include "future.h"
+#include "class.h"
+#include "error.h"
+#include "parts.h"
+#include "reason.h"
 #include "report.h"
+#include "runtime.h"
+#include "task.h"
+#include "value.h"
+#include "wait.h"
 
 _Static_assert(offsetof(tl_task, task.future) == 0 && offsetof(tl_future, future) == 0,
                "a Task and a Future begin with the core's future");

@@ -3,7 +3,16 @@
  * The body runs in a coroutine of its own, inside whichever task takes the next value: its waits
  * are that task's. It is closed by making `yield` raise: so what it has open is closed on its way
  * out, and may wait. tide.iter makes the object that users see of the two functions made here. */
-#include "report.h"
+#include "generator.h"
+#include "class.h"
+#include "close.h"
+#include "coroutine.h"
+#include "error.h"
+#include "nesting.h"
+#include "parts.h"
+#include "runtime.h"
+#include "traceback.h"
+#include "value.h"
 
 typedef enum { FRESH, SUSPENDED, INSIDE, CLOSING, DONE } stage;
 
@@ -44,7 +53,7 @@ static int yielded(lua_State *L, int status, lua_KContext ctx) {
   tl_generator *self = generator_of(L);
   (void)status;
   (void)ctx;
-  if (TL_UNLIKELY(tl_is_closing(self->rt))) return tl_close_rest(L);
+  if (TL_UNLIKELY(tl_is_closing(self->rt->nesting))) return tl_close_rest(L);
   if (self->thrown) {
     self->thrown = false;
     return lua_error(L); /* what was given */

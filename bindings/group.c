@@ -1,5 +1,20 @@
 /* group.c: TaskGroup. */
+#include "group.h"
+#include "class.h"
+#include "debug.h"
+#include "error.h"
 #include "failures.h"
+#include "options.h"
+#include "parts.h"
+#include "place.h"
+#include "protect.h"
+#include "reason.h"
+#include "runtime.h"
+#include "scope.h"
+#include "task.h"
+#include "traceback.h"
+#include "value.h"
+#include "wait.h"
 
 typedef struct tl_group {
   tide_group group; /* first */

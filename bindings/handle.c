@@ -2,7 +2,17 @@
  * the core whose one step calls a function. */
 #include <stdio.h>
 
+#include "class.h"
+#include "error.h"
+#include "future.h"
+#include "interrupt.h"
+#include "parts.h"
 #include "report.h"
+#include "run.h"
+#include "runtime.h"
+#include "slots.h"
+#include "traceback.h"
+#include "value.h"
 
 typedef struct tl_handle {
   tide_task task; /* first */

@@ -1,6 +1,11 @@
 /* interrupt.c: interrupting code that does not wait, from a signal handler. The handler can only
  * leave a hook in the coroutine that runs; the hook raises the error. */
-#include "bindings.h"
+#include "interrupt.h"
+#include "error.h"
+#include "nesting.h"
+#include "reason.h"
+#include "runtime.h"
+#include "task.h"
 #include "tide_lua.h"
 
 int tl_unwind(lua_State *L, tl_runtime *rt, const char *reason) {

@@ -2,8 +2,14 @@
  *
  * tide.iter makes an Iter of the object, out of its functions: a step without arguments, and close.
  */
+#include "class.h"
+#include "error.h"
 #include "owned.h"
+#include "parts.h"
+#include "runtime.h"
+#include "task.h"
 #include "tide_lua.h"
+#include "wait.h"
 
 typedef struct tl_iter {
   tl_runtime *rt;        /* whose */

@@ -1,8 +1,14 @@
 /* join.c: several Tasks and Futures as they end: what gather, wait, race and as_completed are made
  * of (tide.concurrent). */
 #include "join.h"
-
+#include "class.h"
+#include "error.h"
+#include "future.h"
+#include "parts.h"
 #include "report.h"
+#include "runtime.h"
+#include "task.h"
+#include "wait.h"
 
 /* User values. */
 enum {

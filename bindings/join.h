@@ -2,7 +2,10 @@
 #ifndef TL_JOIN_H
 #define TL_JOIN_H
 
-#include "bindings.h"
+#include <lua.h>
+#include <stdbool.h>
+
+typedef struct tl_runtime tl_runtime;
 
 /* Whether the C function that runs is called by a generic `for`. */
 bool tl_loop_calls(lua_State *L);

@@ -3,7 +3,9 @@
  * Who has resumed it leaves them, as the end of their blocks would have: it awaits the children of
  * a TaskGroup, and gets the error that comes of it. Its stack meanwhile: the scope in which it
  * resumed, results, their number, the scope that is being left, and the error or nil. */
-#include "bindings.h"
+#include "coroutine.h"
+#include "runtime.h"
+#include "task.h"
 
 /* Pushes the object whose scope that is, from the stack of the coroutine that failed, or a child of
  * the group's; or nil. */

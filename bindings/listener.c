@@ -1,5 +1,13 @@
 /* listener.c: Listener. */
+#include "class.h"
+#include "error.h"
 #include "net.h"
+#include "owned.h"
+#include "parts.h"
+#include "runtime.h"
+#include "task.h"
+#include "value.h"
+#include "wait.h"
 
 static tide_listener *check_listener(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_LISTENER); }
 

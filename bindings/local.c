@@ -4,7 +4,15 @@
  * sets a value makes a new one, so a spawned task inherits by having the same. A coroutine inherits
  * in the same manner from who resumes it first. What is set outside of all tasks is for those that
  * are spawned there, under the runtime's key. */
-#include "bindings.h"
+#include "local.h"
+#include "class.h"
+#include "parts.h"
+#include "protect.h"
+#include "runtime.h"
+#include "task.h"
+#include "traceback.h"
+#include "value.h"
+#include "wait.h"
 
 enum { DEFAULT = 1 }; /* user value of a Local */
 

@@ -1,5 +1,13 @@
 /* lock.c: Lock. */
-#include "bindings.h"
+#include "lock.h"
+#include "class.h"
+#include "error.h"
+#include "parts.h"
+#include "runtime.h"
+#include "self.h"
+#include "task.h"
+#include "value.h"
+#include "wait.h"
 
 static tide_lock *check_lock(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_LOCK); }
 

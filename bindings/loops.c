@@ -3,7 +3,6 @@
  * where it was called. */
 #include <string.h>
 
-#include "bindings.h"
 #include "join.h"
 
 bool tl_loop_calls(lua_State *L) {

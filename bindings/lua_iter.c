@@ -6,8 +6,15 @@
  * (who waited for it was killed) stays there for the next step. */
 #include <string.h>
 
+#include "class.h"
+#include "error.h"
+#include "future.h"
 #include "owned.h"
+#include "parts.h"
 #include "report.h"
+#include "run.h"
+#include "runtime.h"
+#include "task.h"
 #include "tide_lua.h"
 
 enum { ITER = 1, WORKER }; /* user values of the anchor */

@@ -1,8 +1,10 @@
 /* module.c: require "tide": the C part, then the Lua part that is compiled in. */
 #include <string.h>
 
-#include "bindings.h"
+#include "class.h"
 #include "embedded.h"
+#include "parts.h"
+#include "runtime.h"
 #include "tide_lua.h"
 
 #ifndef TIDE_VERSION

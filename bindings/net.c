@@ -1,7 +1,16 @@
 /* net.c: tide.net: connect, listen, serve (whose Server is in lua/tide/net.lua), pair. */
-#include "net.h"
-
 #include <string.h>
+
+#include "class.h"
+#include "error.h"
+#include "net.h"
+#include "options.h"
+#include "owned.h"
+#include "parts.h"
+#include "runtime.h"
+#include "task.h"
+#include "value.h"
+#include "wait.h"
 
 static int raise_host(lua_State *L, const tl_runtime *rt, int error, const char *host) {
   lua_pushfstring(L, "%s: %s", host, tide_error_message(error));

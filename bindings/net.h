@@ -2,7 +2,11 @@
 #ifndef TL_NET_H
 #define TL_NET_H
 
-#include "owned.h"
+#include <lua.h>
+
+#include "tide.h"
+
+typedef struct tl_runtime tl_runtime;
 
 /* A closed Stream, on top; to be given a descriptor with tide_stream_init. */
 tide_stream *tl_stream_new(lua_State *L, tl_runtime *rt);
@@ -18,8 +22,5 @@ int tl_address_push(lua_State *L, const tide_address *address);
 
 /* Raises `error`, with the address in its message. */
 int tl_raise_address(lua_State *L, const tl_runtime *rt, int error, const tide_address *address);
-
-void tl_stream_open(lua_State *L, tl_runtime *rt);
-void tl_listener_open(lua_State *L, tl_runtime *rt);
 
 #endif

@@ -6,7 +6,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "bindings.h"
+#include "class.h"
+#include "options.h"
+#include "parts.h"
+#include "runtime.h"
 
 typedef struct entry {
   const char *name, *kind;

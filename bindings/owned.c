@@ -2,9 +2,11 @@
  *
  * Each object is in a table with weak values. A collection takes what it is about to finalize out
  * of such tables first; the end of a state does not, since it collects nothing. */
-#include "owned.h"
-
 #include <string.h>
+
+#include "class.h"
+#include "owned.h"
+#include "runtime.h"
 
 /* Whether the object is in the table still: it is no garbage. */
 static bool is_reachable(lua_State *L, const tl_runtime *rt, const void *object) {

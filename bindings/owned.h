@@ -7,7 +7,7 @@
 #ifndef TL_OWNED_H
 #define TL_OWNED_H
 
-#include "bindings.h"
+#include "class.h"
 
 /* Makes the class one whose objects own something: it gets a finalizer. `release` gives back what
  * the object owns: called once, when no task waits for it, and never before the object's memory

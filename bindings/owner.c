@@ -7,7 +7,15 @@
  * the values needs any. */
 #include <stdio.h>
 
+#include "class.h"
+#include "future.h"
+#include "group.h"
+#include "parts.h"
 #include "report.h"
+#include "run.h"
+#include "runtime.h"
+#include "task.h"
+#include "value.h"
 
 /* The first of a task's values, which are behind its group, `own` and the function. */
 static int first_value(const tl_task *task) { return task->task.future.user & TL_CHILD ? 4 : 3; }

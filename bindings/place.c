@@ -1,7 +1,11 @@
 /* place.c: where code is in the source, across the coroutines that a task is made of. */
 #include <string.h>
 
-#include "bindings.h"
+#include "coroutine.h"
+#include "nesting.h"
+#include "place.h"
+#include "runtime.h"
+#include "task.h"
 
 /* Chunks of files begin with "@". */
 bool tl_place_is_tides(const lua_Debug *ar) { return strncmp(ar->source, "=tide.", 6) == 0; }

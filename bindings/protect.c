@@ -1,5 +1,15 @@
 /* protect.c: pcall and xpcall that let cancellation through while its scope is still cancelled. */
-#include "bindings.h"
+#include "protect.h"
+#include "class.h"
+#include "error.h"
+#include "generator.h"
+#include "interrupt.h"
+#include "parts.h"
+#include "runtime.h"
+#include "task.h"
+#include "traceback.h"
+#include "value.h"
+#include "wait.h"
 
 int tl_returned(lua_State *L, int status, int before) {
   if (status != LUA_OK && status != LUA_YIELD) return status;

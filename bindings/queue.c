@@ -2,8 +2,18 @@
  * table, the queue's user value, at slot + 1. */
 #include <math.h>
 
+#include "class.h"
+#include "error.h"
+#include "options.h"
 #include "owned.h"
+#include "parts.h"
+#include "queue.h"
 #include "receipt.h"
+#include "runtime.h"
+#include "self.h"
+#include "task.h"
+#include "value.h"
+#include "wait.h"
 
 static tide_queue *check_queue(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_QUEUE); }
 

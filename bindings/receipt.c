@@ -1,6 +1,13 @@
 /* receipt.c: Queue.take, and its receipts: who takes an item keeps its slot until he says that it
  * is done, or gives it back to where it came from. */
 #include "receipt.h"
+#include "class.h"
+#include "error.h"
+#include "parts.h"
+#include "queue.h"
+#include "runtime.h"
+#include "task.h"
+#include "wait.h"
 
 enum { QUEUE = 1 }; /* the user value, which keeps the queue alive */
 

@@ -8,9 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "class.h"
+#include "debug.h"
 #include "failures.h"
+#include "future.h"
 #include "join.h"
+#include "parts.h"
 #include "report.h"
+#include "runtime.h"
+#include "slots.h"
+#include "task.h"
 
 /* In protected mode: an error's __tostring may fail. */
 static int to_text(lua_State *L) {

@@ -2,7 +2,13 @@
 #ifndef TL_REPORT_H
 #define TL_REPORT_H
 
-#include "bindings.h"
+#include <lua.h>
+
+#include "future.h"
+#include "tide.h"
+
+typedef struct tl_runtime tl_runtime;
+typedef struct tl_task tl_task;
 
 /* Reports a failure of what the text says. Raises nothing but what the collector does. */
 void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, int traceback_index);

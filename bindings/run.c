@@ -1,6 +1,16 @@
 /* run.c: tide.run, run_forever, stop, time. */
+#include "run.h"
+#include "class.h"
+#include "error.h"
+#include "future.h"
+#include "parts.h"
+#include "reason.h"
 #include "report.h"
+#include "runtime.h"
+#include "slots.h"
+#include "task.h"
 #include "tide_lua.h"
+#include "value.h"
 
 enum { DEADLOCKS_MAX = 1000 }; /* that the root task may survive */
 

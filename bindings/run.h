@@ -41,4 +41,10 @@ static inline tide_group *tl_run_home(tl_run *run, tide_loop *loop) {
   return run->outside.live == 0 ? &run->group : tl_run_home_of(run, loop);
 }
 
+/* The run is left with that status: cancels what is in it. */
+void tl_run_leave(lua_State *L, tl_runtime *rt, int status);
+
+/* Tells the task, which waits, that nothing can wake any; the error says who waits. */
+void tl_deadlock(lua_State *L, tl_runtime *rt, tl_task *task);
+
 #endif

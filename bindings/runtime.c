@@ -1,8 +1,13 @@
 /* runtime.c: what tide keeps per Lua state. */
 #include <string.h>
 
+#include "class.h"
+#include "error.h"
 #include "owned.h"
 #include "report.h"
+#include "run.h"
+#include "runtime.h"
+#include "slots.h"
 #include "tide_lua.h"
 
 static const char runtime_key = 0, allocator_key = 0; /* their addresses are registry keys */

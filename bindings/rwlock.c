@@ -1,5 +1,12 @@
 /* rwlock.c: RWLock, and the guards that its read() and write() give. */
-#include "bindings.h"
+#include "rwlock.h"
+#include "class.h"
+#include "error.h"
+#include "parts.h"
+#include "runtime.h"
+#include "task.h"
+#include "value.h"
+#include "wait.h"
 
 typedef struct tl_rwguard {
   tide_rwlock *lock; /* the user value */

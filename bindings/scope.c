@@ -1,5 +1,20 @@
 /* scope.c: timeouts, cancel scopes and shields. */
-#include "bindings.h"
+#include "scope.h"
+#include "class.h"
+#include "debug.h"
+#include "error.h"
+#include "group.h"
+#include "nesting.h"
+#include "options.h"
+#include "parts.h"
+#include "place.h"
+#include "protect.h"
+#include "reason.h"
+#include "runtime.h"
+#include "task.h"
+#include "traceback.h"
+#include "value.h"
+#include "wait.h"
 
 typedef struct tl_scope {
   tide_scope scope;       /* first */
@@ -259,7 +274,7 @@ static int scope_close(lua_State *L) {
   if (misused) return lua_error(L);
   if (timed_out && tl_error_is_cancel(L, scope->rt, 2)) return raise_timeout(L, scope->rt);
   if (misnested != TIDE_OK && lua_isnil(L, 2) &&
-      !tl_is_closing(scope->rt)) /* else: function forms */
+      !tl_is_closing(scope->rt->nesting)) /* else: function forms */
     return raise_misnested(L, scope->rt, innermost);
   return 0;
 }

@@ -1,7 +1,16 @@
 /* select.c: select over whatever can be waited for, and the two cases that are objects of their
  * own: queue:putting(value), group:ended() and tide.after(seconds). */
-#include "bindings.h"
+#include "class.h"
+#include "error.h"
+#include "future.h"
+#include "group.h"
 #include "net.h"
+#include "parts.h"
+#include "queue.h"
+#include "runtime.h"
+#include "rwlock.h"
+#include "task.h"
+#include "wait.h"
 
 enum {
   SELF = 1,  /* on the stack of select: its record, */

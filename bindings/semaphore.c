@@ -1,5 +1,11 @@
 /* semaphore.c: Semaphore and BoundedSemaphore. */
-#include "bindings.h"
+#include "class.h"
+#include "error.h"
+#include "parts.h"
+#include "runtime.h"
+#include "task.h"
+#include "value.h"
+#include "wait.h"
 
 static tide_semaphore *check_semaphore(lua_State *L) {
   return tl_check(L, tl_rt(L), 1, TL_SEMAPHORE);

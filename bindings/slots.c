@@ -1,9 +1,10 @@
 /* slots.c: slots, and moving what is in them when many have become free. */
-#include "slots.h"
-
 #include <limits.h>
 
-#include "bindings.h"
+#include "class.h"
+#include "runtime.h"
+#include "slots.h"
+#include "task.h"
 
 enum { FIRST_CAPACITY = 16, KEPT = 512 }; /* at least so many slots are never given back */
 

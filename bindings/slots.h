@@ -3,7 +3,12 @@
 #ifndef TL_SLOTS_H
 #define TL_SLOTS_H
 
+#include <lua.h>
+
 #include "tide.h"
+
+typedef struct tl_runtime tl_runtime;
+typedef struct tl_task tl_task;
 
 typedef struct tl_slots {
   int *free;           /* numbers of free slots */
@@ -17,5 +22,21 @@ void tl_slots_init(tl_slots *slots);
 void tl_slots_term(tl_slots *slots, const tide_loop *loop);
 
 static inline int tl_slots_used(const tl_slots *slots) { return slots->capacity - slots->count; }
+
+int tl_slot_find(lua_State *L, tl_runtime *rt); /* the next tl_slot_take's; [-0, +0, m] */
+void tl_slot_take(lua_State *L,
+                  tl_runtime *rt); /* anchors the value on top, pops it; [-1, +0, -] */
+void tl_slot_free(tl_runtime *rt, int slot);
+void tl_slot_push(lua_State *L, const tl_runtime *rt, int slot); /* what it holds; [-0, +1, -] */
+
+/* Pushes what the next slot after *slot, 0 at first, holds: a task or a handle; [-0, +(0|1), -].
+ * False past the last. Tasks may start and end meanwhile. */
+bool tl_live_push(lua_State *L, const tl_runtime *rt, int *slot);
+
+/* The same for tasks that have not ended; NULL past the last. */
+tl_task *tl_live_task_push(lua_State *L, const tl_runtime *rt, int *slot);
+
+/* handle.c: the callback is in that slot now. */
+void tl_handle_move(void *handle, int slot);
 
 #endif

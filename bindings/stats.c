@@ -1,5 +1,9 @@
 /* stats.c: tide.stats: what the runtime holds at the moment, and what it has done. */
-#include "bindings.h"
+#include "class.h"
+#include "parts.h"
+#include "runtime.h"
+#include "slots.h"
+#include "value.h"
 
 /* tide.stats() -> {tasks=, handles=, ready=, timers=, watching=, pool=, turns=, resumes=,
  * longest_slice=}. O(ready tasks). */

@@ -2,7 +2,17 @@
 #include <math.h>
 #include <sys/uio.h>
 
+#include "class.h"
+#include "error.h"
 #include "net.h"
+#include "options.h"
+#include "owned.h"
+#include "parts.h"
+#include "runtime.h"
+#include "self.h"
+#include "task.h"
+#include "value.h"
+#include "wait.h"
 
 enum {
   READ_SIZE = 64 * 1024,   /* of read() without a size */

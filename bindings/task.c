@@ -1,7 +1,18 @@
 /* task.c: Task, spawn and sleep. What runs inside is in body.c. */
 #include <string.h>
 
-#include "bindings.h"
+#include "class.h"
+#include "error.h"
+#include "future.h"
+#include "parts.h"
+#include "place.h"
+#include "reason.h"
+#include "run.h"
+#include "runtime.h"
+#include "slots.h"
+#include "task.h"
+#include "value.h"
+#include "wait.h"
 
 /* tide.spawn(fn, ...) -> Task */
 static int spawn(lua_State *L) {
@@ -43,39 +54,6 @@ static int sleep_(lua_State *L) {
   luaL_argcheck(L, seconds > 0, 1, "must not be negative or NaN");
   tide_time when = tide_loop_after(rt->loop, tide_time_from_seconds(seconds));
   return tl_finish(L, rt, tide_task_sleep_until(&task->task, when), (lua_KContext)rt, slept);
-}
-
-/* Reasons of cancellation. */
-
-/* In protected mode: keeps the reason at 2 for the scope at 1. */
-static int keep_reason(lua_State *L) {
-  tl_table_push(L, tl_runtime_find(L), TL_REASONS);
-  lua_insert(L, 2);
-  lua_rawsetp(L, 2, lua_touserdata(L, 1));
-  return 0;
-}
-
-void tl_reason_set(lua_State *L, tl_runtime *rt, const tide_scope *scope, int index) {
-  if (lua_isnoneornil(L, index) || (scope->flags & TIDE_SCOPE_CALLED)) return;
-  index = lua_absindex(L, index);
-  lua_pushcfunction(L, keep_reason);
-  lua_pushlightuserdata(L, (void *)(uintptr_t)scope);
-  lua_pushvalue(L, index);
-  if (lua_pcall(L, 2, 0, 0) == LUA_OK)
-    rt->reason_count++;
-  else
-    lua_pop(L, 1);
-}
-
-void tl_reason_clear(lua_State *L, tl_runtime *rt, const tide_scope *scope) {
-  if (rt->reason_count == 0) return;
-  tl_table_push(L, rt, TL_REASONS);
-  if (lua_rawgetp(L, -1, scope) != LUA_TNIL) {
-    lua_pushnil(L);
-    lua_rawsetp(L, -3, scope);
-    rt->reason_count--;
-  }
-  lua_pop(L, 2);
 }
 
 /* Methods. */

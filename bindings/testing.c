@@ -1,7 +1,13 @@
 /* testing.c: what lua/tide/testing.lua needs of the loop. */
 #include <dirent.h>
 
-#include "bindings.h"
+#include "class.h"
+#include "parts.h"
+#include "run.h"
+#include "runtime.h"
+#include "slots.h"
+#include "task.h"
+#include "value.h"
 
 /* conditions() -> virtual, seed, threshold: how time passes and who runs first, at present */
 static int conditions(lua_State *L) {

@@ -1,5 +1,13 @@
 /* tree.c: tide.tree: a picture of all that runs, made of the core's tree of scopes. */
-#include "bindings.h"
+#include "class.h"
+#include "debug.h"
+#include "group.h"
+#include "parts.h"
+#include "place.h"
+#include "runtime.h"
+#include "scope.h"
+#include "task.h"
+#include "value.h"
 
 enum { INDEX = 1 }; /* on the stack: light userdata of a scope -> its node */
 

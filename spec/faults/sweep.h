@@ -19,7 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../bindings/bindings.h"
+#include "../../bindings/error.h"
+#include "../../bindings/runtime.h"
+#include "../../bindings/task.h"
 #include "../../bindings/tide_lua.h"
 
 enum {

@@ -1,0 +1,55 @@
+/* class.h: the classes of tide's objects: their metatables, and which of them an object has. */
+#ifndef TL_CLASS_H
+#define TL_CLASS_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stddef.h>
+
+typedef struct tl_runtime tl_runtime;
+
+typedef enum tl_class {
+  TL_TASK,
+  TL_FUTURE,
+  TL_HANDLE,
+  TL_SCOPE,
+  TL_GROUP,
+  TL_LOCK,
+  TL_RWLOCK,
+  TL_RWGUARD,
+  TL_SEMAPHORE,
+  TL_PERMITS, /* what a semaphore's acquire gives */
+  TL_EVENT,
+  TL_CONDITION,
+  TL_BARRIER,
+  TL_QUEUE,
+  TL_RECEIPT,
+  TL_JOIN,
+  TL_SELECT, /* the record of a select: no metatable */
+  TL_CASE,
+  TL_GENERATOR,
+  TL_ITER,
+  TL_LUA_ITER, /* what Lua keeps of an iterator that C has: no methods */
+  TL_LOCAL,
+  TL_STREAM,
+  TL_LISTENER,
+  TL_CONNECTOR,
+  TL_ERROR,
+  TL_CLASS_COUNT,
+} tl_class;
+
+void tl_class_new(lua_State *L, tl_runtime *rt, tl_class class, const char *name,
+                  const luaL_Reg *methods, const luaL_Reg *metamethods);
+void tl_class_push(lua_State *L, const tl_runtime *rt, tl_class class);     /* its metatable */
+void tl_functions(lua_State *L, tl_runtime *rt, const luaL_Reg *functions); /* into the top table */
+void tl_constructor(lua_State *L, tl_runtime *rt, const char *name, tl_class class,
+                    lua_CFunction call); /* module.name, for the class; the module is on top. NULL:
+                                            its objects are made in other ways */
+
+/* A new object, zeros, on top. [-0, +1, m] */
+void *tl_object_new(lua_State *L, tl_runtime *rt, tl_class class, size_t size, int user_values);
+void *tl_test(lua_State *L, const tl_runtime *rt, int index, tl_class class);  /* or NULL */
+void *tl_check(lua_State *L, const tl_runtime *rt, int index, tl_class class); /* or raises */
+void *tl_check_failed(lua_State *L, const tl_runtime *rt, int index, tl_class class);
+
+#endif

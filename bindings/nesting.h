@@ -1,0 +1,25 @@
+/* nesting.h: coroutines of the program's that run inside each other. */
+#ifndef TL_NESTING_H
+#define TL_NESTING_H
+
+#include <lua.h>
+
+#include "tide.h"
+
+/* A coroutine of the user's that runs; in the C frame of who resumed it. */
+typedef struct tl_nesting {
+  const struct tl_nesting *outer; /* of what it was resumed in, or NULL */
+  lua_State *resumer;             /* whose function resumed it, or closes it */
+  lua_State *co;                  /* which one it is */
+  const tide_scope *scope; /* the task's innermost one then: a yield must not leave others open */
+  const char *closing;     /* it is being closed, as the cleanup of what; or NULL */
+  int depth;               /* of closings inside each other */
+  bool stuck;              /* the task cannot be suspended: something further out cannot yield */
+} tl_nesting;
+
+/* Whether a <close> variable is called for that; function forms are not left then, but dropped. */
+static inline bool tl_is_closing(const tl_nesting *innermost) {
+  return innermost != NULL && innermost->closing != NULL;
+}
+
+#endif

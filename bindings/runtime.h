@@ -1,0 +1,105 @@
+/* runtime.h: what tide keeps per Lua state.
+ *
+ * Every C function of tide has the runtime as its first upvalue (a light userdata). */
+#ifndef TL_RUNTIME_H
+#define TL_RUNTIME_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "class.h"
+#include "interrupt.h"
+#include "nesting.h"
+#include "run.h"
+#include "slots.h"
+#include "tide.h"
+
+#define TL_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define TL_COLD        __attribute__((cold, noinline)) /* keeps rare code out of its callers */
+
+/* Tables of the runtime, anchored in the registry. */
+typedef enum tl_table {
+  TL_LIVE,       /* slot -> task or handle that the loop knows | false */
+  TL_POOL,       /* 1 .. pool_count: coroutines for reuse; up to pool_capacity: room for more */
+  TL_REASONS,    /* light userdata of a cancelled scope -> the reason given */
+  TL_NAMES,      /* task (weak) -> its name */
+  TL_LOCALS,     /* task (weak) -> {local -> value} */
+  TL_SITES,      /* task (weak) -> where it was spawned, in debug mode */
+  TL_TRACEBACKS, /* coroutine (weak) -> {error, traceback} of the error on its way */
+  TL_OWNED,      /* address of an object that owns something outside -> the object (weak) */
+  TL_FAILURES,   /* light userdata of a TaskGroup -> what it failed with, until somebody is told */
+  TL_UNSEEN,     /* record of a failure (weak) that somebody waited for and nobody took -> true */
+  TL_LOOPS,      /* join (weak) of an as_completed that a generic for has called -> true */
+  TL_HOOKS,      /* what is given to the C part: functions "group_message", "deadlock", "report",
+                    "debug", "loops", "iter"; the metatable "unseen" and the record "flood" of
+                    reports; "deadlock_message", the text about the last one;
+                    and metatables of the Lua part's classes -> their names */
+  TL_TABLE_COUNT,
+} tl_table;
+
+typedef struct tl_task tl_task;
+
+/* One per Lua state; a userdata in the registry. */
+typedef struct tl_runtime {
+  tide_loop *loop;  /* owned */
+  lua_State *main;  /* the state's main thread */
+  lua_State *L;     /* on whose stack the loop calls Lua: run's caller, or main */
+  tl_task *current; /* the Lua task inside its step, or NULL */
+  int awaited;      /* the error being raised is of the Task at this index of who raises it; or 0 */
+  bool rethrowing;  /* an error that was caught is being raised once more */
+  bool has_locals;  /* a Local was set: spawned tasks inherit */
+  bool debugging;   /* tide.debug(true) */
+  bool slice_told;  /* the task inside its step was reported as slow */
+  tide_time slow;   /* the span above which one is */
+  tide_time slice_began; /* when, by the real clock; only in debug mode */
+  uint32_t calls;        /* of functions that wait, by that task in this step */
+  int refused;           /* waits, in the cleanup of what is being closed */
+  bool waking;           /* it was resumed after its wait, and nobody has taken the outcome yet */
+  const tl_nesting *nesting; /* of the coroutine that runs, or NULL: it is a task's own */
+  tl_run run;                /* what is being run */
+  tl_interrupt interrupt;    /* what ends it, where it is */
+  const void *metatables[TL_CLASS_COUNT]; /* lua_topointer of each class's metatable */
+  int classes[TL_CLASS_COUNT];            /* registry references of the metatables */
+  int tables[TL_TABLE_COUNT];             /* registry references */
+  void (*release[TL_CLASS_COUNT])(tl_runtime *, void *); /* of owned.h's classes; or NULL */
+  tl_slots slots;                                        /* of TL_LIVE */
+  int handle_count;  /* callbacks in slots; the other slots in use are tasks' */
+  int pool_count;    /* coroutines in TL_POOL */
+  int pool_capacity; /* places in TL_POOL */
+  uint8_t how;       /* TL_PACKED, TL_BARE: what the body that just ended left */
+  int no_memory, foreign_yield, too_many; /* registry references of messages */
+  int select_record;          /* registry reference of a spare record of select, or false */
+  lua_State *box;             /* a stack of body.c's own; see there */
+  int box_reference;          /* registry reference of that */
+  bool opened;                /* the module has been opened, once and for all */
+  void *last[TL_CLASS_COUNT]; /* the object that was checked last, of each class, or NULL */
+  lua_State *spare;           /* the coroutine for the next task to begin, or NULL */
+  int reason_count;           /* entries in TL_REASONS */
+  int failed;                 /* slot of the first task whose failure nobody saw yet; 0 */
+  tl_task *last_failed;       /* the last of those; they are chained through next_failed */
+  tide_defer reporter;        /* reports those at the end of the turn */
+  bool left;                  /* scopes were left open by a task: their groups may have failed */
+  bool loops_wait; /* members of as_completed have failed that a loop has yet to come to */
+} tl_runtime;
+
+static inline tl_runtime *tl_rt(lua_State *L) {
+  return (tl_runtime *)lua_touserdata(L, lua_upvalueindex(1));
+}
+
+tl_runtime *tl_runtime_open(lua_State *L); /* creates it and anchors it; [-0, +0, m e] */
+/* No task runs any more, no object is usable. Harmless the second time; raises nothing. */
+void tl_runtime_end(lua_State *L, tl_runtime *rt);
+tl_runtime *tl_runtime_find(lua_State *L); /* from the registry, or NULL */
+
+/* The loop; raises `closed` in finalizers that run after the state's end has freed it. */
+tide_loop *tl_loop(lua_State *L, const tl_runtime *rt);
+
+/* Keeps the value on top, which is popped, in the registry: under `reference`, or, where that is 0,
+ * a new one. Returns which. What the runtime keeps there it keeps to the end of the state. */
+int tl_anchor(lua_State *L, int reference);
+void tl_table_push(lua_State *L, const tl_runtime *rt, tl_table table);
+void tl_table_replace(lua_State *L, tl_runtime *rt, tl_table table); /* pops it; needs no memory */
+void tl_hook_push(lua_State *L, const tl_runtime *rt, const char *name);
+void tl_hook_set(lua_State *L, const tl_runtime *rt, const char *name); /* pops it off the top */
+
+#endif

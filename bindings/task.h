@@ -1,0 +1,50 @@
+/* task.h: Lua tasks. */
+#ifndef TL_TASK_H
+#define TL_TASK_H
+
+#include <lua.h>
+
+#include "tide.h"
+
+typedef struct tl_runtime tl_runtime;
+
+/* Of a task: whether its loops may have left iterators open, and whether these are being closed. */
+enum { TL_NO_LOOPS, TL_OPEN, TL_CLOSING };
+
+typedef struct tl_task {
+  tide_task task;    /* first: the core's part */
+  tl_runtime *rt;    /* whose */
+  lua_State *co;     /* its coroutine; NULL before it begins and once it has ended */
+  int slot;          /* in TL_LIVE; 0 once it has ended */
+  int next_failed;   /* slot of the next task whose failure nobody saw yet */
+  uint16_t values;   /* [group,] function and arguments: its user values before it begins */
+  uint8_t loops;     /* TL_NO_LOOPS, TL_OPEN, TL_CLOSING */
+  uint8_t how;       /* while TL_CLOSING: of tl_runtime.how, what the body has left */
+  bool kept;         /* then: and whether it has left a value */
+  uint8_t held;      /* turns taken in a cancelled scope, in a row, that did not raise: wait.c */
+  uint8_t swallowed; /* cancellations raised since it was last in no cancelled scope: debug.c */
+  bool seen;         /* the program knows its coroutine, which is then no other task's */
+  bool traced;       /* TL_TRACEBACKS may have an entry of its coroutine */
+  uint8_t owned;     /* how many arguments it is to close and has not taken over: owner.c */
+} tl_task;
+
+/* body.c */
+tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int group_index,
+                       int function_index); /* fn and all above it; [-0, +1, m e]: the Task */
+tl_task *tl_task_of(tide_task *task);       /* NULL: it is not a Lua task */
+void tl_task_kill(lua_State *L, tl_task *task);
+bool tl_task_group_push(lua_State *L, const tl_task *child); /* false: it has none */
+bool tl_is_child_body(lua_CFunction function);   /* what the coroutine of a group's child runs */
+void tl_task_watch(tl_task *task, bool watched); /* whether debug.c is told of its steps */
+void tl_hook_reset(const tl_runtime *rt, lua_State *co); /* a coroutine's, to what all have */
+
+/* owner.c: of a task that ends without having taken over what it owns. */
+void tl_owner_close(lua_State *L, tl_task *task);
+
+/* task.c */
+void tl_task_push(lua_State *L, const tl_task *task);                 /* a live one's userdata */
+void tl_task_name_push(lua_State *L, const tl_task *task, int index); /* which is at `index` */
+const char *tl_task_status(const tl_task *task);
+void tl_task_find(lua_State *L, tl_runtime *rt, uint64_t id); /* pushes a live one, or nil */
+
+#endif

@@ -1,0 +1,50 @@
+/* value.c: checking arguments, and filling tables. */
+#include "value.h"
+#include "runtime.h"
+
+tide_time tl_check_time(lua_State *L, int index) {
+  double seconds = luaL_checknumber(L, index);
+  luaL_argcheck(L, seconds == seconds, index, "must not be NaN");
+  return tide_time_from_seconds(seconds);
+}
+
+bool tl_is_callable(lua_State *L, int index) {
+  if (lua_isfunction(L, index)) return true;
+  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL) return false;
+  lua_pop(L, 1);
+  return true;
+}
+
+void tl_check_callable(lua_State *L, int index) {
+  if (TL_UNLIKELY(!tl_is_callable(L, index))) luaL_typeerror(L, index, "function");
+}
+
+size_t tl_check_count(lua_State *L, int index, size_t least) {
+  lua_Integer count = luaL_checkinteger(L, index);
+  luaL_argcheck(L, count >= 0 && (size_t)count >= least, index,
+                least == 0 ? "must not be negative" : "must be at least 1");
+  return (size_t)count;
+}
+
+void tl_pack(lua_State *L, int first) {
+  int count = lua_gettop(L) - first + 1;
+  lua_createtable(L, count, 1);
+  lua_insert(L, first);
+  for (int i = count; i >= 1; i--) lua_rawseti(L, first, i);
+  lua_pushinteger(L, count);
+  lua_setfield(L, first, "n");
+}
+
+void tl_set_integer(lua_State *L, const char *name, lua_Integer value) {
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, name);
+}
+
+void tl_set_boolean(lua_State *L, const char *name, bool value) {
+  lua_pushboolean(L, value);
+  lua_setfield(L, -2, name);
+}
+
+void tl_set_waiters(lua_State *L, const char *name, const tide_list *waiters) {
+  tl_set_integer(L, name, (lua_Integer)tide_list_length(waiters));
+}
