@@ -3,10 +3,7 @@
  * A task gets a coroutine when it is first stepped: most of those that end without ever waiting
  * then share one, which is in the cache. Until then its function and arguments are its user values.
  * The first user value is the function, then the coroutine once the task has waited, then the
- * result. The stack of tl_runtime.box: TL_LIVE, the pool (a list of coroutines), the spare one.
- *
- * Nothing that could allocate is done on the box: it would raise where nobody catches, and the
- * collector would run finalizers on it. */
+ * result. */
 #include "class.h"
 #include "close.h"
 #include "debug.h"
@@ -15,6 +12,7 @@
 #include "group.h"
 #include "local.h"
 #include "nesting.h"
+#include "pool.h"
 #include "protect.h"
 #include "reason.h"
 #include "report.h"
@@ -25,14 +23,7 @@
 #include "traceback.h"
 #include "value.h"
 
-enum {
-  LIVE = 1, /* on the box */
-  POOL,
-  SPARE,
-  TASK,             /* the task that runs in the spare coroutine, or another while it ends */
-  POOL_MAX = 1024,  /* coroutines kept for reuse */
-  SPARE_STACK = 12, /* values for which the box and every coroutine have room in any case */
-};
+enum { SPARE_STACK = 12 }; /* values for which the box and every coroutine have room in any case */
 
 /* The body of a task's coroutine. Its stack: message handler, [group,] function, arguments.
  * What needs memory at the end happens in here, where an error has somewhere to go. */
@@ -136,60 +127,6 @@ static int close_loops(lua_State *L) {
   return loops_closed(L, lua_pcallk(L, 1, 0, 0, 0, loops_closed), 0);
 }
 
-/* Coroutines. */
-
-/* In protected mode: a new coroutine, and a place in the pool for when it is free. */
-static int new_coroutine(lua_State *L) {
-  tl_runtime *rt = lua_touserdata(L, 1);
-  lua_newthread(L);
-  if (rt->pool_capacity == POOL_MAX) return 1;
-  tl_table_push(L, rt, TL_POOL);
-  lua_pushboolean(L, 0);
-  lua_rawseti(L, -2, rt->pool_capacity + 1);
-  rt->pool_capacity++;
-  lua_pop(L, 1);
-  return 1;
-}
-
-/* The spare coroutine; where there is none, one from the pool or a new one. NULL: no memory. */
-static lua_State *take_spare(tl_runtime *rt) {
-  lua_State *box = rt->box, *L = rt->L;
-  if (rt->spare != NULL) return rt->spare;
-  if (rt->pool_count > 0) {
-    lua_rawgeti(box, POOL, rt->pool_count);
-    lua_pushboolean(box, 0); /* it may not come back */
-    lua_rawseti(box, POOL, rt->pool_count--);
-  } else {
-    lua_pushcfunction(L, new_coroutine);
-    lua_pushlightuserdata(L, rt);
-    if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
-      lua_pop(L, 1);
-      return NULL;
-    }
-    lua_xmove(L, box, 1);
-  }
-  rt->spare = lua_tothread(box, -1);
-  lua_replace(box, SPARE);
-  if (rt->debugging) tl_debug_watch(rt->spare);
-  return rt->spare;
-}
-
-/* The task waits for the first time: the coroutine it runs in is its own from now on. */
-static void keep_coroutine(tl_task *task) {
-  lua_State *box = task->rt->box;
-  lua_pushvalue(box, SPARE);
-  lua_setiuservalue(box, TASK, 1);
-  lua_settop(box, SPARE);
-  task->rt->spare = NULL;
-}
-
-/* A task that had waited has ended: on the box, with what it leaves on top. */
-static void free_coroutine(tl_runtime *rt) {
-  if (rt->pool_count >= rt->pool_capacity) return;
-  lua_getiuservalue(rt->box, -2, 1);
-  lua_rawseti(rt->box, POOL, ++rt->pool_count);
-}
-
 /* The end. Nothing here needs memory. */
 
 /* A hook that a task set is not for the next task in its coroutine; a host's own is. */
@@ -206,8 +143,9 @@ static void release_slot(tl_runtime *rt, tl_task *task) {
 /* Puts the task on the box, where the one in the spare coroutine is already; what is to be its
  * first user value comes on top, then end_task. A task that is killed ends while another runs. */
 static inline lua_State *open_box(const tl_task *task) {
-  lua_State *box = task->rt->box;
-  if (task->co == NULL || task->co != task->rt->spare) lua_rawgeti(box, LIVE, task->slot);
+  lua_State *box = task->rt->pool.box;
+  if (task->co == NULL || task->co != task->rt->pool.spare)
+    lua_rawgeti(box, TL_BOX_LIVE, task->slot);
   return box;
 }
 
@@ -238,15 +176,15 @@ TL_COLD static void leave_scopes(tl_runtime *rt) {
  * it: its failure is reported in any case. */
 static void end_task(tl_task *task, tide_future_state state, bool reusable) {
   tl_runtime *rt = task->rt;
-  lua_State *box = rt->box, *co = task->co;
+  lua_State *box = rt->pool.box, *co = task->co;
   if (co != NULL && TL_UNLIKELY(lua_gethook(co) != NULL)) tl_hook_reset(rt, co);
   if (co != NULL && TL_UNLIKELY(task->traced)) tl_traceback_clear(box, rt, co);
   bool again = reusable && !task->seen; /* the coroutine */
   bool supervised = tide_container(task->task.own.parent, tide_group, scope)->supervised;
-  if (co == rt->spare) {
-    if (!again) rt->spare = NULL;
+  if (co == rt->pool.spare) {
+    if (!again) rt->pool.spare = NULL;
   } else if (co != NULL && again) {
-    free_coroutine(rt);
+    tl_pool_take_back(&rt->pool);
   }
   if (TL_UNLIKELY(co == NULL)) drop_arguments(box, task);
   lua_setiuservalue(box, -2, 1);
@@ -324,16 +262,17 @@ static void end_broken(tl_task *task, int message) {
 /* Moves the function and what goes with it from the task's user values to the coroutine; the task
  * stays on the box. What the collector does not see may stay where it is. */
 static bool fill(tl_task *task, lua_State *co) {
-  lua_State *box = task->rt->box;
+  lua_State *box = task->rt->pool.box;
   int count = task->values;
   if (count > SPARE_STACK && (!lua_checkstack(box, count + 2) || !lua_checkstack(co, count + 2)))
     return false;
   bool keep = task->owned > 0; /* until it has taken over what it owns */
-  lua_rawgeti(box, LIVE, task->slot);
+  lua_rawgeti(box, TL_BOX_LIVE, task->slot);
   for (int i = 1; i <= count; i++) {
-    if (lua_getiuservalue(box, TASK, i) <= LUA_TNUMBER || i == 1 || TL_UNLIKELY(keep)) continue;
+    if (lua_getiuservalue(box, TL_BOX_TASK, i) <= LUA_TNUMBER || i == 1 || TL_UNLIKELY(keep))
+      continue;
     lua_pushnil(box);
-    lua_setiuservalue(box, TASK, i);
+    lua_setiuservalue(box, TL_BOX_TASK, i);
   }
   bool child = (task->task.future.user & TL_CHILD) != 0;
   lua_pushcfunction(co, child ? child_body : body);
@@ -350,12 +289,13 @@ static bool begin(tl_task *task) {
     end_cancelled(task);
     return false;
   }
-  lua_State *co = take_spare(task->rt);
+  tl_runtime *rt = task->rt;
+  lua_State *co = rt->pool.spare != NULL ? rt->pool.spare : tl_pool_refill(rt);
   if (co != NULL && fill(task, co)) {
     task->co = co;
     return true;
   }
-  end_broken(task, task->rt->no_memory);
+  end_broken(task, rt->no_memory);
   return false;
 }
 
@@ -396,7 +336,7 @@ static inline void step_one(tide_task *core) {
     status = go_on_behind(task, &results);
   rt->current = NULL;
   if (status == LUA_YIELD && core->state != TIDE_TASK_RUNNING) {
-    if (TL_UNLIKELY(co == rt->spare)) keep_coroutine(task);
+    if (TL_UNLIKELY(co == rt->pool.spare)) tl_pool_hand_over(&rt->pool);
   } else if (status == LUA_OK) {
     leave_wait(task);
     if (TL_UNLIKELY(rt->how == TL_FAILED) && task->owned > 0) close_owned(task);

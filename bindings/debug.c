@@ -150,7 +150,7 @@ void tl_debug_scope_left(const tl_runtime *rt) {
 static void set_debugging(lua_State *L, tl_runtime *rt, bool on) {
   rt->debugging = on;
   tl_debug_slice_begins(rt);
-  if (on && rt->spare != NULL) tl_debug_watch(rt->spare);
+  if (on && rt->pool.spare != NULL) tl_debug_watch(rt->pool.spare);
   tl_task *task;
   for (int slot = 0; (task = tl_live_task_push(L, rt, &slot)) != NULL; lua_pop(L, 1))
     tl_task_watch(task, on);

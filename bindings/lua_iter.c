@@ -87,7 +87,7 @@ static int wait(lua_iter *self, tide_task *task) {
 
 /* Whether the worker's first result is nil, or there is none. */
 static bool is_end(lua_iter *self) {
-  lua_State *box = self->rt->box;
+  lua_State *box = self->rt->pool.box;
   uint8_t how = self->worker->task.future.user;
   if (how & TL_EMPTY) return true;
   int top = lua_gettop(box);
@@ -230,7 +230,7 @@ static void free_(tide_iter *iter) {
   lua_iter *self = iter_of(iter);
   tide_allocator allocator = self->allocator;
   if (self->rt != NULL) {
-    lua_State *box = self->rt->box;
+    lua_State *box = self->rt->pool.box;
     if (works(self)) tide_task_cancel(&self->worker->task);
     lua_rawgeti(box, LUA_REGISTRYINDEX, self->anchor);
     tl_lua_anchor *anchor = lua_touserdata(box, -1);

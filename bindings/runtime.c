@@ -4,6 +4,7 @@
 #include "class.h"
 #include "error.h"
 #include "owned.h"
+#include "pool.h"
 #include "report.h"
 #include "run.h"
 #include "runtime.h"
@@ -95,15 +96,6 @@ static tl_runtime *find_or_make(lua_State *L) {
   return rt;
 }
 
-/* A stack of body.c's own, and where it was kept before, or 0. */
-static void new_box(lua_State *L, tl_runtime *rt) {
-  rt->box = lua_newthread(L);
-  rt->box_reference = tl_anchor(L, rt->box_reference);
-  tl_table_push(rt->box, rt, TL_LIVE);
-  tl_table_push(rt->box, rt, TL_POOL);
-  lua_pushnil(rt->box);
-}
-
 static void new_tables(lua_State *L, tl_runtime *rt) {
   new_table(L, rt, TL_LIVE, NULL);
   new_table(L, rt, TL_POOL, NULL);
@@ -131,7 +123,7 @@ tl_runtime *tl_runtime_open(lua_State *L) {
   rt->foreign_yield = tl_anchor(L, rt->foreign_yield);
   lua_pushliteral(L, "stack overflow (too many results)");
   rt->too_many = tl_anchor(L, rt->too_many);
-  new_box(L, rt);
+  tl_pool_open(L, rt);
   rt->loop = tide_loop_new(hosts_allocator(L));
   if (rt->loop == NULL) luaL_error(L, "tide: cannot create an event loop");
   tl_slots_init(&rt->slots);
@@ -165,8 +157,8 @@ void tl_table_push(lua_State *L, const tl_runtime *rt, tl_table table) {
 void tl_table_replace(lua_State *L, tl_runtime *rt, tl_table table) {
   if (table == TL_LIVE) {
     lua_pushvalue(L, -1);
-    lua_xmove(L, rt->box, 1);
-    lua_replace(rt->box, 1);
+    lua_xmove(L, rt->pool.box, 1);
+    lua_replace(rt->pool.box, TL_BOX_LIVE);
   }
   lua_rawseti(L, LUA_REGISTRYINDEX, rt->tables[table]);
 }

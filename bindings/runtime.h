@@ -10,6 +10,7 @@
 #include "class.h"
 #include "interrupt.h"
 #include "nesting.h"
+#include "pool.h"
 #include "run.h"
 #include "slots.h"
 #include "tide.h"
@@ -20,7 +21,7 @@
 /* Tables of the runtime, anchored in the registry. */
 typedef enum tl_table {
   TL_LIVE,       /* slot -> task or handle that the loop knows | false */
-  TL_POOL,       /* 1 .. pool_count: coroutines for reuse; up to pool_capacity: room for more */
+  TL_POOL,       /* 1 .. pool.count: coroutines for reuse; up to pool.capacity: room for more */
   TL_REASONS,    /* light userdata of a cancelled scope -> the reason given */
   TL_NAMES,      /* task (weak) -> its name */
   TL_LOCALS,     /* task (weak) -> {local -> value} */
@@ -63,17 +64,13 @@ typedef struct tl_runtime {
   int tables[TL_TABLE_COUNT];             /* registry references */
   void (*release[TL_CLASS_COUNT])(tl_runtime *, void *); /* of owned.h's classes; or NULL */
   tl_slots slots;                                        /* of TL_LIVE */
-  int handle_count;  /* callbacks in slots; the other slots in use are tasks' */
-  int pool_count;    /* coroutines in TL_POOL */
-  int pool_capacity; /* places in TL_POOL */
-  uint8_t how;       /* TL_PACKED, TL_BARE: what the body that just ended left */
+  int handle_count; /* callbacks in slots; the other slots in use are tasks' */
+  uint8_t how;      /* TL_PACKED, TL_BARE: what the body that just ended left */
   int no_memory, foreign_yield, too_many; /* registry references of messages */
   int select_record;          /* registry reference of a spare record of select, or false */
-  lua_State *box;             /* a stack of body.c's own; see there */
-  int box_reference;          /* registry reference of that */
+  tl_pool pool;               /* coroutines for tasks */
   bool opened;                /* the module has been opened, once and for all */
   void *last[TL_CLASS_COUNT]; /* the object that was checked last, of each class, or NULL */
-  lua_State *spare;           /* the coroutine for the next task to begin, or NULL */
   int reason_count;           /* entries in TL_REASONS */
   int failed;                 /* slot of the first task whose failure nobody saw yet; 0 */
   tl_task *last_failed;       /* the last of those; they are chained through next_failed */

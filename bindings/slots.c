@@ -2,6 +2,7 @@
 #include <limits.h>
 
 #include "class.h"
+#include "pool.h"
 #include "runtime.h"
 #include "slots.h"
 #include "task.h"
@@ -121,21 +122,21 @@ int tl_slot_find(lua_State *L, tl_runtime *rt) {
 void tl_slot_take(lua_State *L, tl_runtime *rt) {
   tl_slots *slots = &rt->slots;
   int slot = slots->free[--slots->count];
-  lua_xmove(L, rt->box, 1);
-  lua_rawseti(rt->box, 1, slot);
+  lua_xmove(L, rt->pool.box, 1);
+  lua_rawseti(rt->pool.box, TL_BOX_LIVE, slot);
 }
 
 void tl_slot_free(tl_runtime *rt, int slot) {
   tl_slots *slots = &rt->slots;
-  lua_pushboolean(rt->box, 0);
-  lua_rawseti(rt->box, 1, slot);
+  lua_pushboolean(rt->pool.box, 0);
+  lua_rawseti(rt->pool.box, TL_BOX_LIVE, slot);
   slots->free[slots->count++] = slot;
   if (TL_UNLIKELY(slots->count > slots->enough)) tide_defer_start(&slots->shrinker, rt->loop);
 }
 
 void tl_slot_push(lua_State *L, const tl_runtime *rt, int slot) {
-  lua_rawgeti(rt->box, 1, slot);
-  lua_xmove(rt->box, L, 1);
+  lua_rawgeti(rt->pool.box, TL_BOX_LIVE, slot);
+  lua_xmove(rt->pool.box, L, 1);
 }
 
 bool tl_live_push(lua_State *L, const tl_runtime *rt, int *slot) {

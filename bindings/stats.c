@@ -16,7 +16,7 @@ static int stats(lua_State *L) {
   tl_set_integer(L, "ready", now.ready);
   tl_set_integer(L, "timers", now.timers);
   tl_set_integer(L, "watching", now.watching);
-  tl_set_integer(L, "pool", rt->pool_count + (rt->spare != NULL ? 1 : 0));
+  tl_set_integer(L, "pool", rt->pool.count + (rt->pool.spare != NULL ? 1 : 0));
   tl_set_integer(L, "turns", (lua_Integer)now.turns);
   tl_set_integer(L, "resumes", (lua_Integer)now.steps);
   lua_pushnumber(L, tide_time_to_seconds(now.longest_slice));
