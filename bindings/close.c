@@ -7,6 +7,7 @@
  * in whatever uses the coroutine again. So a coroutine is resumed once before, not to go on, but to
  * be suspended again in a protected call without a handler. */
 #include "close.h"
+#include "body.h"
 #include "coroutine.h"
 #include "culprit.h"
 #include "generator.h"
@@ -15,7 +16,6 @@
 #include "protect.h"
 #include "report.h"
 #include "runtime.h"
-#include "task.h"
 #include "traceback.h"
 
 enum {

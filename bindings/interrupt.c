@@ -1,6 +1,7 @@
 /* interrupt.c: interrupting code that does not wait, from a signal handler. The handler can only
  * leave a hook in the coroutine that runs; the hook raises the error. */
 #include "interrupt.h"
+#include "end.h"
 #include "error.h"
 #include "nesting.h"
 #include "reason.h"

@@ -3,6 +3,7 @@
  * Who has resumed it leaves them, as the end of their blocks would have: it awaits the children of
  * a TaskGroup, and gets the error that comes of it. Its stack meanwhile: the scope in which it
  * resumed, results, their number, the scope that is being left, and the error or nil. */
+#include "body.h"
 #include "coroutine.h"
 #include "runtime.h"
 #include "task.h"

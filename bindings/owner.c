@@ -47,15 +47,19 @@ static void close_values(lua_State *L, int count) {
 }
 
 void tl_owner_close(lua_State *L, tl_task *task) {
+  tl_runtime *rt = task->rt;
+  tl_task *current = rt->current;
   int count = task->owned;
   task->owned = 0;
   if (!lua_checkstack(L, count + 3)) return; /* the collector closes them */
+  rt->current = task;                        /* which is in no step: closing cannot wait */
   lua_pushcfunction(L, close_all);
   tl_task_push(L, task);
   int index = lua_gettop(L);
   for (int i = 0; i < count; i++) lua_getiuservalue(L, index, first_value(task) + i);
   lua_remove(L, index);
   close_values(L, count);
+  rt->current = current;
 }
 
 static int returned(lua_State *L, int status, lua_KContext before) {

@@ -28,15 +28,14 @@ typedef struct tl_task {
   uint8_t owned;     /* how many arguments it is to close and has not taken over: owner.c */
 } tl_task;
 
-/* body.c */
+/* step.c */
 tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int group_index,
-                       int function_index); /* fn and all above it; [-0, +1, m e]: the Task */
-tl_task *tl_task_of(tide_task *task);       /* NULL: it is not a Lua task */
-void tl_task_kill(lua_State *L, tl_task *task);
-bool tl_task_group_push(lua_State *L, const tl_task *child); /* false: it has none */
-bool tl_is_child_body(lua_CFunction function);   /* what the coroutine of a group's child runs */
+                       int function_index);      /* fn and all above it; [-0, +1, m e]: the Task */
+tl_task *tl_task_of(tide_task *task);            /* NULL: it is not a Lua task */
 void tl_task_watch(tl_task *task, bool watched); /* whether debug.c is told of its steps */
-void tl_hook_reset(const tl_runtime *rt, lua_State *co); /* a coroutine's, to what all have */
+
+/* kill.c: ends a task that is not running, at once. */
+void tl_task_kill(lua_State *L, tl_task *task);
 
 /* owner.c: of a task that ends without having taken over what it owns. */
 void tl_owner_close(lua_State *L, tl_task *task);

@@ -1,0 +1,128 @@
+/* end.c: how Lua tasks end. Nothing here needs memory. */
+#include "end.h"
+#include "close.h"
+#include "debug.h"
+#include "future.h"
+#include "pool.h"
+#include "reason.h"
+#include "report.h"
+#include "runtime.h"
+#include "slots.h"
+#include "task.h"
+#include "traceback.h"
+
+/* A hook that a task set is not for the next task in its coroutine; a host's own is. */
+void tl_hook_reset(const tl_runtime *rt, lua_State *co) {
+  lua_sethook(co, lua_gethook(rt->main), lua_gethookmask(rt->main), lua_gethookcount(rt->main));
+  if (rt->debugging) tl_debug_watch(co);
+}
+
+static void release_slot(tl_runtime *rt, tl_task *task) {
+  tl_slot_free(rt, task->slot);
+  task->slot = 0;
+}
+
+/* Puts the task on the box, where the one in the spare coroutine is already; what is to be its
+ * first user value comes on top, then end_task. A task that is killed ends while another runs. */
+static inline lua_State *open_box(const tl_task *task) {
+  lua_State *box = task->rt->pool.box;
+  if (task->co == NULL || task->co != task->rt->pool.spare)
+    lua_rawgeti(box, TL_BOX_LIVE, task->slot);
+  return box;
+}
+
+/* The task, under the top of the box, never ran: what it was given goes, as with those that ran. */
+TL_COLD static void drop_arguments(lua_State *box, const tl_task *task) {
+  for (int i = 2; i <= task->values; i++) {
+    lua_pushnil(box);
+    lua_setiuservalue(box, -3, i);
+  }
+}
+
+void tl_leave_scopes(tl_runtime *rt) {
+  rt->left = true;
+  tide_defer_start(&rt->reporter, rt->loop);
+}
+
+/* Stores the value on top of the box, tells the core, lets go of what the task held. Not reusable
+ * is the coroutine of a task whose body could keep nothing, not even for the group that supervises
+ * it: its failure is reported in any case. */
+static void end_task(tl_task *task, tide_future_state state, bool reusable) {
+  tl_runtime *rt = task->rt;
+  lua_State *box = rt->pool.box, *co = task->co;
+  if (co != NULL && TL_UNLIKELY(lua_gethook(co) != NULL)) tl_hook_reset(rt, co);
+  if (co != NULL && TL_UNLIKELY(task->traced)) tl_traceback_clear(box, rt, co);
+  bool again = reusable && !task->seen; /* the coroutine */
+  bool supervised = tide_container(task->task.own.parent, tide_group, scope)->supervised;
+  if (co == rt->pool.spare) {
+    if (!again) rt->pool.spare = NULL;
+  } else if (co != NULL && again) {
+    tl_pool_take_back(&rt->pool);
+  }
+  if (TL_UNLIKELY(co == NULL)) drop_arguments(box, task);
+  lua_setiuservalue(box, -2, 1);
+  task->co = NULL;
+  if (TL_UNLIKELY(rt->reason_count > 0)) tl_reason_clear(box, rt, &task->task.own);
+  if (TL_UNLIKELY(task->task.scope != &task->task.own)) tl_leave_scopes(rt);
+  tide_task_finish(&task->task, state);
+  if (TL_UNLIKELY(state == TIDE_FUTURE_FAILED && supervised && reusable))
+    tl_told(&task->task.future); /* the group was */
+  if (TL_UNLIKELY(state == TIDE_FUTURE_FAILED && !(task->task.future.user & TL_TOLD)))
+    tl_failed(rt, task);
+  else
+    release_slot(rt, task);
+  lua_pop(box, 1);
+}
+
+void tl_end_cancelled(tl_task *task) {
+  lua_State *box = open_box(task);
+  if (task->rt->reason_count > 0)
+    tl_reason_push(box, task->rt, &task->task);
+  else
+    lua_pushnil(box);
+  end_task(task, TIDE_FUTURE_CANCELLED, true);
+}
+
+void tl_end_returned(tl_task *task, int count) {
+  tl_runtime *rt = task->rt;
+  uint8_t how = rt->how;
+  tide_future_state state = TIDE_FUTURE_DONE;
+  lua_State *box = open_box(task);
+  if (count == 0) {
+    task->task.future.user |= TL_EMPTY;
+    lua_pushnil(box);
+  } else {
+    lua_xmove(task->co, box, 1);
+  }
+  if (TL_UNLIKELY(how != 0)) {
+    rt->how = 0;
+    if (how == TL_STOPPED)
+      state = TIDE_FUTURE_CANCELLED;
+    else if (how == TL_FAILED)
+      state = TIDE_FUTURE_FAILED;
+    else
+      task->task.future.user |= how;
+  }
+  end_task(task, state, true);
+}
+
+void tl_end_broken(tl_task *task, int message) {
+  lua_State *co = task->co;
+  task->rt->how = 0;
+  task->task.future.user |= TL_BARE;
+  if (co != NULL) tl_coroutine_reset(task->rt->L, task->rt, co, "the cleanup of a broken task");
+  tl_leave_wait(task);
+  if (TL_UNLIKELY(task->owned > 0)) tl_owner_close(task->rt->L, task);
+  lua_State *box = open_box(task);
+  if (message == LUA_NOREF)
+    lua_xmove(co, box, 1);
+  else
+    lua_rawgeti(box, LUA_REGISTRYINDEX, message);
+  end_task(task, TIDE_FUTURE_FAILED, false);
+}
+
+void tl_end_failed(lua_State *L, tl_task *task, bool kept) {
+  lua_xmove(L, open_box(task), 1);
+  if (!kept) task->task.future.user |= TL_BARE;
+  end_task(task, TIDE_FUTURE_FAILED, kept);
+}
