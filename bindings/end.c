@@ -57,7 +57,7 @@ static void end_task(tl_task *task, tide_future_state state, bool reusable) {
   if (co == rt->pool.spare) {
     if (!again) rt->pool.spare = NULL;
   } else if (co != NULL && again) {
-    tl_pool_take_back(&rt->pool);
+    tl_pool_take_back(rt);
   }
   if (TL_UNLIKELY(co == NULL)) drop_arguments(box, task);
   lua_setiuservalue(box, -2, 1);

@@ -3,7 +3,28 @@
 #include "debug.h"
 #include "runtime.h"
 
-enum { POOL_MAX = 1024 }; /* coroutines kept for reuse */
+enum {
+  POOL_MAX = 1024, /* coroutines kept for reuse */
+  POOL_KEPT = 16,  /* of those, also where nobody has needed any for a while */
+};
+
+static void watch(tl_runtime *rt) {
+  tl_pool *pool = &rt->pool;
+  if (tide_idle_begun(&pool->shrinker)) return;
+  pool->unused = pool->count;
+  tide_idle_touch(&pool->shrinker, rt->loop);
+}
+
+/* Lets go of the coroutines that nobody has needed since it was touched. */
+static void shrink(tide_idle *shrinker) {
+  tl_runtime *rt = tide_container(shrinker, tl_runtime, pool.shrinker);
+  tl_pool *pool = &rt->pool;
+  for (; pool->unused > POOL_KEPT; pool->unused--) {
+    lua_pushboolean(pool->box, 0);
+    lua_rawseti(pool->box, TL_BOX_POOL, pool->count--);
+  }
+  if (pool->count > POOL_KEPT) watch(rt);
+}
 
 /* In an attempt to open that failed there may have been a box. */
 void tl_pool_open(lua_State *L, tl_runtime *rt) {
@@ -13,7 +34,10 @@ void tl_pool_open(lua_State *L, tl_runtime *rt) {
   tl_table_push(pool->box, rt, TL_LIVE);
   tl_table_push(pool->box, rt, TL_POOL);
   lua_pushnil(pool->box);
+  tide_idle_init(&pool->shrinker, shrink);
 }
+
+void tl_pool_end(tl_pool *pool) { tide_idle_cancel(&pool->shrinker); }
 
 /* In protected mode: a new coroutine, and a place in the pool for when it is free. */
 static int new_coroutine(lua_State *L) {
@@ -35,6 +59,7 @@ lua_State *tl_pool_refill(tl_runtime *rt) {
     lua_rawgeti(box, TL_BOX_POOL, pool->count);
     lua_pushboolean(box, 0); /* it may not come back */
     lua_rawseti(box, TL_BOX_POOL, pool->count--);
+    if (pool->count < pool->unused) pool->unused = pool->count;
   } else {
     lua_pushcfunction(L, new_coroutine);
     lua_pushlightuserdata(L, rt);
@@ -58,8 +83,10 @@ void tl_pool_hand_over(tl_pool *pool) {
   pool->spare = NULL;
 }
 
-void tl_pool_take_back(tl_pool *pool) {
+void tl_pool_take_back(tl_runtime *rt) {
+  tl_pool *pool = &rt->pool;
   if (pool->count >= pool->capacity) return;
   lua_getiuservalue(pool->box, -2, 1);
   lua_rawseti(pool->box, TL_BOX_POOL, ++pool->count);
+  if (TL_UNLIKELY(pool->count > POOL_KEPT)) watch(rt);
 }

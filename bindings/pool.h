@@ -4,16 +4,20 @@
 
 #include <lua.h>
 
+#include "tide.h"
+
 typedef struct tl_runtime tl_runtime;
 
 /* The box is a stack of the runtime's own. Nothing that could allocate is done on it: it would
  * raise where nobody catches, and the collector would run finalizers on it. */
 typedef struct tl_pool {
-  lua_State *box;   /* a coroutine that never runs; what is on its stack: below */
-  int reference;    /* to the box, in the registry */
-  lua_State *spare; /* the coroutine for the next task to begin, or NULL */
-  int count;        /* coroutines in TL_POOL */
-  int capacity;     /* places in TL_POOL */
+  lua_State *box;     /* a coroutine that never runs; what is on its stack: below */
+  int reference;      /* to the box, in the registry */
+  lua_State *spare;   /* the coroutine for the next task to begin, or NULL */
+  int count;          /* coroutines in TL_POOL */
+  int capacity;       /* places in TL_POOL */
+  int unused;         /* coroutines that nobody has taken since `shrinker` was touched */
+  tide_idle shrinker; /* lets go of those */
 } tl_pool;
 
 /* On the box. */
@@ -34,6 +38,8 @@ lua_State *tl_pool_refill(tl_runtime *rt);
 void tl_pool_hand_over(tl_pool *pool);
 
 /* The task below the top of the box has ended: its coroutine may be used again. */
-void tl_pool_take_back(tl_pool *pool);
+void tl_pool_take_back(tl_runtime *rt);
+
+void tl_pool_end(tl_pool *pool); /* nobody needs them again */
 
 #endif

@@ -139,6 +139,7 @@ static void begin(lua_State *L, tl_runtime *rt) {
 }
 
 static void end(tl_runtime *rt) {
+  tide_loop_rest(rt->loop);
   rt->run.running = rt->run.forever = false;
   rt->run.root = NULL;
   rt->L = rt->main;

@@ -55,7 +55,8 @@ static void detach_all(lua_State *L, tl_runtime *rt) {
   detach(&rt->run.drainer.task);
   detach(&rt->run.leaver.task);
   tide_defer_cancel(&rt->reporter);
-  tide_defer_cancel(&rt->slots.shrinker);
+  tide_idle_cancel(&rt->slots.shrinker);
+  tl_pool_end(&rt->pool);
 }
 
 void tl_runtime_end(lua_State *L, tl_runtime *rt) {
@@ -67,7 +68,6 @@ void tl_runtime_end(lua_State *L, tl_runtime *rt) {
     rt->last[class] = NULL;
   }
   tide_loop_send_all(rt->loop); /* of streams that were collected, or that nobody closed */
-  tide_defer_cancel(&rt->slots.shrinker);
   tl_slots_term(&rt->slots, rt->loop);
   tide_loop_free(rt->loop);
   rt->loop = NULL;

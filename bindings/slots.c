@@ -9,7 +9,7 @@
 
 enum { FIRST_CAPACITY = 16, KEPT = 512 }; /* at least so many slots are never given back */
 
-/* Shrinking moves slots, so it is done where nobody counts on a number: at the end of a turn. */
+/* Shrinking moves slots, so it is done where nobody counts on a number: at the end of a poll. */
 
 static void set_slot(lua_State *L, tl_runtime *rt, int index, int slot) {
   tl_task *task = tl_test(L, rt, index, TL_TASK);
@@ -46,9 +46,9 @@ static int shrink(lua_State *L) {
   tl_runtime *rt = lua_touserdata(L, 1);
   tl_slots *slots = &rt->slots;
   const tide_allocator *allocator = tide_loop_allocator(rt->loop);
-  int capacity = fitting_capacity(slots), old = slots->capacity;
+  int capacity = fitting_capacity(slots);
   lua_createtable(L, capacity, 0); /* may collect, and a finalizer spawn */
-  set_capacity(slots, old);
+  int old = slots->capacity;
   if (capacity >= old || tl_slots_used(slots) > capacity / 2) return 0;
   int *free = tide_alloc(allocator, (size_t)capacity * sizeof *free);
   if (free == NULL) return luaL_error(L, "not enough memory");
@@ -67,11 +67,10 @@ static int shrink(lua_State *L) {
 }
 
 /* Failures that are to be reported yet are known by their slots. */
-static void run_shrinker(tide_defer *defer) {
-  tl_runtime *rt = tide_container(defer, tl_runtime, slots.shrinker);
+static void run_shrinker(tide_idle *shrinker) {
+  tl_runtime *rt = tide_container(shrinker, tl_runtime, slots.shrinker);
   lua_State *L = rt->L;
   if (rt->failed != 0 || !lua_checkstack(L, LUA_MINSTACK)) return;
-  rt->slots.enough = INT_MAX; /* until it has shrunk, or grown: else each turn would try anew */
   lua_pushcfunction(L, shrink);
   lua_pushlightuserdata(L, rt);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
@@ -79,10 +78,11 @@ static void run_shrinker(tide_defer *defer) {
 
 void tl_slots_init(tl_slots *slots) {
   *slots = (tl_slots){.enough = INT_MAX};
-  tide_defer_init(&slots->shrinker, run_shrinker);
+  tide_idle_init(&slots->shrinker, run_shrinker);
 }
 
 void tl_slots_term(tl_slots *slots, const tide_loop *loop) {
+  tide_idle_cancel(&slots->shrinker);
   tide_free(tide_loop_allocator(loop), slots->free, (size_t)slots->capacity * sizeof *slots->free);
   *slots = (tl_slots){.enough = INT_MAX};
 }
@@ -126,12 +126,16 @@ void tl_slot_take(lua_State *L, tl_runtime *rt) {
   lua_rawseti(rt->pool.box, TL_BOX_LIVE, slot);
 }
 
+TL_COLD static void too_many(tl_runtime *rt) {
+  if (!tide_idle_begun(&rt->slots.shrinker)) tide_idle_touch(&rt->slots.shrinker, rt->loop);
+}
+
 void tl_slot_free(tl_runtime *rt, int slot) {
   tl_slots *slots = &rt->slots;
   lua_pushboolean(rt->pool.box, 0);
   lua_rawseti(rt->pool.box, TL_BOX_LIVE, slot);
   slots->free[slots->count++] = slot;
-  if (TL_UNLIKELY(slots->count > slots->enough)) tide_defer_start(&slots->shrinker, rt->loop);
+  if (TL_UNLIKELY(slots->count > slots->enough)) too_many(rt);
 }
 
 void tl_slot_push(lua_State *L, const tl_runtime *rt, int slot) {

@@ -11,11 +11,11 @@ typedef struct tl_runtime tl_runtime;
 typedef struct tl_task tl_task;
 
 typedef struct tl_slots {
-  int *free;           /* numbers of free slots */
-  int count;           /* how many */
-  int capacity;        /* the number of slots there are, and room in `free` */
-  int enough;          /* free slots, beyond which the table is too large */
-  tide_defer shrinker; /* makes it smaller when the turn is over */
+  int *free;          /* numbers of free slots */
+  int count;          /* how many */
+  int capacity;       /* the number of slots there are, and room in `free` */
+  int enough;         /* free slots, beyond which the table is too large */
+  tide_idle shrinker; /* makes it smaller when that has been so for a while */
 } tl_slots;
 
 void tl_slots_init(tl_slots *slots);

@@ -34,15 +34,17 @@ static tide_stream *begin(lua_State *L, tl_runtime **rt) {
   return TL_UNLIKELY(tl_begin(L, *rt) == NULL) ? NULL : tl_self_cached(L, *rt, TL_STREAM);
 }
 
-static int push_slice(lua_State *L, const tide_slice *slice) {
+static int push_slice(lua_State *L, const tide_stream *self, const tide_slice *slice) {
   lua_pushlstring(L, slice->data, slice->length);
+  tide_stream_done(self);
   return 1;
 }
 
 /* Raises `eof`; what came before the end is err.partial. Copied first: making the error may collect
  * garbage, and a finalizer may close the stream. */
-static int raise_eof(lua_State *L, const tl_runtime *rt, const tide_slice *partial) {
-  push_slice(L, partial);
+static int raise_eof(lua_State *L, const tl_runtime *rt, const tide_stream *self,
+                     const tide_slice *partial) {
+  push_slice(L, self, partial);
   tl_error_push(L, rt, TIDE_EEOF, NULL);
   lua_rotate(L, -2, 1);
   lua_setfield(L, -2, "partial");
@@ -94,7 +96,7 @@ static int nothing_or(lua_State *L, tl_runtime *rt, int result) {
 static int read_at_most(lua_State *L, tl_runtime *rt, void *self, size_t max) {
   tide_slice slice;
   int result = tide_stream_read(self, &rt->current->task, max, &slice);
-  return result == TIDE_OK ? push_slice(L, &slice) : nothing_or(L, rt, result);
+  return result == TIDE_OK ? push_slice(L, self, &slice) : nothing_or(L, rt, result);
 }
 
 static int try_read(lua_State *L, tl_runtime *rt, void *self) {
@@ -102,17 +104,18 @@ static int try_read(lua_State *L, tl_runtime *rt, void *self) {
 }
 
 /* What came, or `eof` with what came before the end. */
-static int slice_or_eof(lua_State *L, tl_runtime *rt, int result, const tide_slice *slice) {
-  if (result == TIDE_OK) return push_slice(L, slice);
+static int slice_or_eof(lua_State *L, tl_runtime *rt, const tide_stream *self, int result,
+                        const tide_slice *slice) {
+  if (result == TIDE_OK) return push_slice(L, self, slice);
   if (result == TIDE_PENDING) return TL_AGAIN;
-  return result == TIDE_EEOF ? raise_eof(L, rt, slice) : raise_failure(L, rt, result);
+  return result == TIDE_EEOF ? raise_eof(L, rt, self, slice) : raise_failure(L, rt, result);
 }
 
 static int try_read_exactly(lua_State *L, tl_runtime *rt, void *self) {
   tide_slice slice;
   size_t count = tl_check_count(L, 2, 0);
   int result = tide_stream_read_exactly(self, &rt->current->task, count, &slice);
-  return slice_or_eof(L, rt, result, &slice);
+  return slice_or_eof(L, rt, self, result, &slice);
 }
 
 static int until(tl_runtime *rt, void *self, const tide_slice *separator, size_t max,
@@ -124,15 +127,16 @@ static int try_read_until(lua_State *L, tl_runtime *rt, void *self) {
   tide_slice slice, separator;
   separator.data = lua_tolstring(L, 2, &separator.length);
   size_t max = (size_t)lua_tointeger(L, 3);
-  return slice_or_eof(L, rt, until(rt, self, &separator, max, &slice), &slice);
+  return slice_or_eof(L, rt, self, until(rt, self, &separator, max, &slice), &slice);
 }
 
 /* Pushes a line without its end. */
-static int push_line(lua_State *L, const tide_slice *slice) {
+static int push_line(lua_State *L, const tide_stream *self, const tide_slice *slice) {
   size_t length = slice->length;
   if (length > 0 && slice->data[length - 1] == '\n') length--;
   if (length > 0 && length < slice->length && slice->data[length - 1] == '\r') length--;
   lua_pushlstring(L, slice->data, length);
+  tide_stream_done(self);
   return 1;
 }
 
@@ -141,7 +145,7 @@ static int line_at_most(lua_State *L, tl_runtime *rt, void *self, size_t max) {
   const tide_slice newline = {.data = "\n", .length = 1};
   int result = until(rt, self, &newline, max, &slice);
   bool line = result == TIDE_OK || (result == TIDE_EEOF && slice.length > 0);
-  return line ? push_line(L, &slice) : nothing_or(L, rt, result);
+  return line ? push_line(L, self, &slice) : nothing_or(L, rt, result);
 }
 
 static int try_read_line(lua_State *L, tl_runtime *rt, void *self) {
@@ -152,7 +156,7 @@ static int try_read_all(lua_State *L, tl_runtime *rt, void *self) {
   tide_slice slice;
   size_t max = (size_t)lua_tointeger(L, 2);
   int result = tide_stream_read_all(self, &rt->current->task, max, &slice);
-  return slice_or_eof(L, rt, result, &slice);
+  return slice_or_eof(L, rt, self, result, &slice);
 }
 
 /* Iterators: the step's first argument is the stream; the limit is the second upvalue. */

@@ -215,5 +215,4 @@ void tide_loop_send_all(tide_loop *loop) {
   while (error == TIDE_OK && is_anything_sent(shared))
     error = loop->turning ? tide__loop_poll(loop) : tide_loop_turn(loop, true);
   leave_the_rest(shared);
-  if (!loop->turning) tide__scratch_free(shared, loop);
 }

@@ -24,6 +24,8 @@ enum {
 };
 #endif
 
+typedef struct tide_stream tide_stream;
+
 /* What the streams of one loop share. */
 typedef struct tide__shared {
   tide__attachment attachment; /* in the loop's list */
@@ -31,6 +33,9 @@ typedef struct tide__shared {
   tide_list lingering;         /* outboxes of closed ones */
   size_t lingering_count;      /* how many of those have something that must arrive */
   char *scratch;               /* TIDE__SCRATCH bytes where reads go first, or NULL */
+  const tide_stream *lender;   /* what it told of those may still be looked at, or NULL */
+  tide_idle unused;            /* gives them back */
+  tide_loop *loop;             /* whose this is */
 } tide__shared;
 
 /* The loop's record: made when first asked for, NULL where memory is short; or NULL where nobody
@@ -38,15 +43,16 @@ typedef struct tide__shared {
 tide__shared *tide__shared_of(tide_loop *loop);
 tide__shared *tide__shared_find(const tide_loop *loop);
 
-/* Room for reads, whose content is nobody's for long; NULL where memory is short. */
-char *tide__scratch_of(tide_loop *loop);
-void tide__scratch_free(tide__shared *shared, tide_loop *loop); /* no slice may be in use */
+/* Room for a read by `lender`, whose content is nobody's for long; NULL where memory is short. */
+char *tide__scratch_of(tide_loop *loop, const tide_stream *lender);
+
+/* No slice of it is in use any more: of that stream's, or, for NULL, of any. */
+void tide__scratch_back(const tide_loop *loop, const tide_stream *lender);
 
 /* linger.c: lets go of all descriptors that linger. */
 void tide__linger_drop_all(tide__shared *shared);
 
 /* stream_write.c: who writes, or waits for a turn, gets TIDE_ECLOSED. */
-typedef struct tide_stream tide_stream;
 void tide__stream_end_turns(tide_stream *stream);
 
 /* fd.c: descriptor waits under names of their own, with or without a task. */

@@ -45,6 +45,7 @@ void tide_stream_close(tide_stream *stream) {
   tide__outbox *outbox = take_output(stream);
   tide_fd_term(&stream->fd);
   tide__recall_close(&stream->reader);
+  tide_stream_done(stream);
   tide_buffer_term(&stream->input, &loop->allocator);
   if (outbox != NULL)
     tide__linger(loop, fd, outbox);
@@ -56,6 +57,8 @@ void tide_stream_close(tide_stream *stream) {
   else
     tide__part(loop, fd, stream->wrote);
 }
+
+void tide_stream_done(const tide_stream *stream) { tide__scratch_back(stream->fd.loop, stream); }
 
 void tide_stream_set_marks(tide_stream *stream, uint32_t low, uint32_t high) {
   stream->low_mark = low;

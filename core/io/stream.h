@@ -70,8 +70,8 @@ TIDE_API size_t tide_loop_lingering(const tide_loop *loop);
 
 /* For who is about to free the loop, or to leave it alone: turns it (inside a turn: only polls)
  * until what was written to streams, open and closed ones, is sent, as long as their other ends
- * take some of it: a stream of which nothing was taken for five seconds is given up. Outside a turn
- * it also gives back the memory that reads share: no slice is valid any more. */
+ * take some of it: a stream of which nothing was taken for five seconds is given up. Ready tasks
+ * are stepped meanwhile, where it turns. */
 TIDE_API void tide_loop_send_all(tide_loop *loop);
 
 /* Reading. What a slice tells is valid until the next reading call on any stream of the loop, or
@@ -79,6 +79,11 @@ TIDE_API void tide_loop_send_all(tide_loop *loop);
  *
  * Errors of all: TIDE_ECLOSED, TIDE_EBUSY, TIDE_OS(...); TIDE_ENOMEM, after which, where bytes
  * were lost, the stream cannot be read any more. With these the bytes stay buffered. */
+
+/* What slices have told of the stream's bytes is not looked at any more. Not needed for anything
+ * but memory: a loop gives 64 KiB back, once nothing was read for a second, where no slice is
+ * valid. */
+TIDE_API void tide_stream_done(const tide_stream *stream);
 
 /* (waits) What there is, at least one byte and at most `max` (limited to 64 KiB where nothing was
  * buffered). TIDE_EEOF: the end. */

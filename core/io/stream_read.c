@@ -55,7 +55,7 @@ static int make_room(tide_stream *stream, size_t want, size_t *room) {
   tide_buffer *input = &stream->input;
   *room = within(want, TIDE__READ_ROOM, TIDE__SCRATCH);
   if (tide_buffer_size(input) == 0) {
-    char *scratch = tide__scratch_of(stream->fd.loop);
+    char *scratch = tide__scratch_of(stream->fd.loop, stream);
     if (scratch == NULL) return TIDE_ENOMEM;
     tide_buffer_term(input, memory(stream));
     tide_buffer_borrow(input, scratch, 0);
@@ -120,6 +120,7 @@ static tide_slice read_take(tide_stream *stream, size_t length) {
 }
 
 static int read_finish(tide_stream *stream, tide_task *task, int result) {
+  if (result == TIDE_PENDING) tide__scratch_back(stream->fd.loop, NULL);
   int error = own(stream);
   if (error != TIDE_OK && result != TIDE_OK) result = error; /* else the next call tells */
   return tide__recall_leave(&stream->reader, task, result);

@@ -55,6 +55,7 @@ tide_loop *tide_loop_new(const tide_allocator *allocator) {
   tide_list_init(&loop->ready);
   tide_list_init(&loop->batch);
   tide_list_init(&loop->deferred);
+  tide_list_init(&loop->idle);
   tide_list_init(&loop->attachments);
   tide_group_init(&loop->background, loop, 0, false);
   tide__alarm_init(&whole->exact, loop);
@@ -310,6 +311,8 @@ static void set_exact_alarm(tide_loop *loop, tide_time when) {
 static void poll_blocking(tide_loop *loop) {
   tide_time when = loop->polled + LONGEST_POLL;
   if (loop->timers.count > 0) when = loop->timers.entries[0].key - loop->ahead;
+  if (!loop->virtual_clock && tide__idle_due(loop) - loop->ahead < when)
+    when = tide__idle_due(loop) - loop->ahead;
   if (when > loop->checked) set_exact_alarm(loop, when);
   poll_for(loop, when > loop->polled ? when - loop->polled : 0);
 }
@@ -371,6 +374,7 @@ static int poll(tide_loop *loop, bool block) {
   loop->polled = loop->checked = tide_clock_monotonic();
   if (!loop->virtual_clock) loop->now = loop->polled + loop->ahead;
   tide__timers_fire(loop, loop->now);
+  if (!tide_list_empty(&loop->idle)) tide__idle_run(loop);
   return error;
 }
 

@@ -19,6 +19,7 @@ typedef struct tide_task tide_task;
 typedef struct tide_group tide_group;
 typedef struct tide_future tide_future;
 typedef struct tide_defer tide_defer;
+typedef struct tide_idle tide_idle;
 
 /* A new loop with an epoll (or other libev) backend of its own. `allocator` NULL: the C library's.
  * NULL where memory or descriptors are short. */
@@ -147,6 +148,25 @@ struct tide_defer {
 TIDE_API void tide_defer_init(tide_defer *defer, void (*run)(tide_defer *defer));
 TIDE_API void tide_defer_start(tide_defer *defer, tide_loop *loop); /* harmless when started */
 TIDE_API void tide_defer_cancel(tide_defer *defer);                 /* harmless when not */
+
+/* Something to be done once nobody has touched it for a second by the loop's clock, at the end of a
+ * poll: memory that nobody uses any more is given back so. It is no reason to wait, nor to go on: a
+ * loop that ends, or is not turned, leaves it. */
+struct tide_idle {
+  tide_list link;               /* in the loop's list while it is to be done */
+  tide_time touched;            /* when that was */
+  void (*run)(tide_idle *idle); /* must not raise or block; may touch it anew */
+};
+
+TIDE_API void tide_idle_init(tide_idle *idle, void (*run)(tide_idle *idle));
+TIDE_API void tide_idle_touch(tide_idle *idle, tide_loop *loop); /* begins the second, or anew */
+TIDE_API void tide_idle_cancel(tide_idle *idle);                 /* harmless when not begun */
+
+/* For who is about to leave the loop alone, outside of its turns: does at once what waits for its
+ * second to be over. */
+TIDE_API void tide_loop_rest(tide_loop *loop);
+
+static inline bool tide_idle_begun(const tide_idle *idle) { return !tide_list_empty(&idle->link); }
 
 /* Interest in a descriptor; the storage of a watcher, whose inside only loop.c knows. */
 typedef union tide_watcher {

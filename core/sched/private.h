@@ -47,6 +47,7 @@ struct tide_loop {
   tide_list ready;         /* tasks to run in the next turn, through wait.in.link */
   tide_list batch;         /* tasks still to run in this turn */
   tide_list deferred;      /* tide_defer: what is to be done when this turn ends */
+  tide_list idle;          /* tide_idle, from the one that was touched first */
   tide_heap timers;        /* all deadlines */
   tide_group background;   /* tasks that belong to no other group */
   tide_list attachments;   /* what other layers keep for this loop; freed from the last on */
@@ -69,6 +70,11 @@ int tide__loop_poll(tide_loop *loop);
 /* loop.c: as tide_watcher_set, but the watcher is no reason to wait: those who wait for it hold the
  * loop themselves. */
 void tide__watcher_set(tide_watcher *watcher, tide_loop *loop, int events);
+
+/* idle.c: does what has become due, of what was touched; and when, by the loop's clock, the next
+ * is. */
+void tide__idle_run(tide_loop *loop);
+tide_time tide__idle_due(const tide_loop *loop);
 
 /* timer.c: fires all that is due at `until`. */
 void tide__timers_fire(tide_loop *loop, tide_time until);

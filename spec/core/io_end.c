@@ -311,24 +311,6 @@ static void send_all_may_be_called_in_a_step(void) {
   close_there(&w);
 }
 
-static void send_all_gives_back_what_reads_share(void) {
-  world w;
-  tide_slice got;
-  open_unix(&w);
-  actor a = {.world = &w};
-  tide_task_init(&a.task, w.loop, &actor_ops);
-  size_t before = w.memory.in_use;
-  send_there(10);
-  ours.fd.missed = true;
-  CHECK_EQ(tide_stream_read(&ours, &a.task, 10, &got), TIDE_OK);
-  CHECK_EQ(got.length, 10);
-  CHECK(w.memory.in_use >= before + TIDE__SCRATCH);
-  tide_loop_send_all(w.loop);
-  CHECK(w.memory.in_use < before + 200);
-  tide_stream_close(&ours);
-  close_there(&w);
-}
-
 static void nothing_is_sent_where_nothing_was_written(void) {
   world w;
   open_tcp(&w);
@@ -355,7 +337,6 @@ int main(void) {
   RUN(send_all_sends_what_open_streams_have);
   RUN(send_all_gives_up_after_five_seconds_and_so_does_close_then);
   RUN(send_all_may_be_called_in_a_step);
-  RUN(send_all_gives_back_what_reads_share);
   RUN(nothing_is_sent_where_nothing_was_written);
   free(large);
   return check_summary();

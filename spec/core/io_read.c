@@ -582,6 +582,76 @@ static void an_idle_stream_holds_no_memory(void) {
   close_pair(&w);
 }
 
+/* What reads share is given back once nothing was read for a second; not while anybody may still
+ * look at what he was told. */
+
+static void sleeper(actor *self) {
+  BEGIN;
+  TRY(sleep_ms(self, (unsigned)self->i));
+  END;
+}
+
+static void sleep_through(world *w, unsigned ms) {
+  actor *self = spawn(w, "sleeper", sleeper);
+  self->i = (int)ms;
+  CHECK_EQ(tide_loop_run(w->loop, &self->task.future), TIDE_OK);
+}
+
+static size_t shared_bytes(world *w) {
+  const tide__shared *shared = tide__shared_find(w->loop);
+  return shared != NULL && shared->scratch != NULL ? TIDE__SCRATCH : 0;
+}
+
+static void what_reads_share_is_given_back_when_nobody_reads(void) {
+  world w;
+  open_pair(&w);
+  tide_loop_set_autojump_threshold(w.loop, 1000000);
+  ask_for(SOME, 100);
+  actor *r = read_times(&w, 2);
+  raw_send(&theirs, "x");
+  turns(&w, 8);
+  CHECK_LOG(&w, "r 'x'");
+  CHECK_EQ(r->task.state, TIDE_TASK_WAITING);
+  CHECK_EQ(shared_bytes(&w), TIDE__SCRATCH);
+  sleep_through(&w, 999);
+  CHECK_EQ(shared_bytes(&w), TIDE__SCRATCH);
+  sleep_through(&w, 2);
+  CHECK_EQ(shared_bytes(&w), 0);
+  raw_send(&theirs, "y");
+  settle(&w);
+  CHECK_LOG(&w, "r 'y'");
+  close_pair(&w);
+}
+
+static void holder(actor *self) {
+  static tide_slice got;
+  BEGIN;
+  CALL_OR_END(tide_stream_read(&ours, &self->task, 100, &got));
+  TRY(sleep_ms(self, 5000));
+  say(self, "still %s", text_of(got));
+  if (self->i > 0) tide_stream_done(&ours);
+  TRY(sleep_ms(self, 5000));
+  END;
+}
+
+static void what_was_told_stays_until_it_is_done_with(void) {
+  for (int done = 0; done < 2; done++) {
+    world w;
+    open_pair(&w);
+    raw_send(&theirs, "told");
+    ours.fd.missed = true;
+    spawn(&w, "h", holder)->i = done;
+    settle(&w);
+    CHECK_LOG(&w, "h still told");
+    CHECK_EQ(shared_bytes(&w), done ? 0 : TIDE__SCRATCH);
+    tide_stream_close(&ours);
+    sleep_through(&w, 2000);
+    CHECK_EQ(shared_bytes(&w), 0);
+    tide_stream_close(&theirs);
+    io_close(&w);
+  }
+}
+
 /* /dev/zero: there is always more. */
 static void a_flood_lets_others_run(void) {
   enum { FLOOD = 32 << 20 };
@@ -644,6 +714,8 @@ int main(void) {
   RUN(cancelling_loses_no_byte);
   RUN(shortages_lose_no_byte_unnoticed);
   RUN(an_idle_stream_holds_no_memory);
+  RUN(what_reads_share_is_given_back_when_nobody_reads);
+  RUN(what_was_told_stays_until_it_is_done_with);
   RUN(a_flood_lets_others_run);
   return check_summary();
 }

@@ -386,6 +386,94 @@ static void deferred_work_may_start_more_and_be_called_off(void) {
   world_close(&w);
 }
 
+/* What is done when it was not touched for a second. */
+
+typedef struct spare {
+  tide_idle idle;
+  world *w;
+  const char *name;
+  bool again; /* touches it anew */
+} spare;
+
+static void give_back(tide_idle *idle) {
+  spare *self = tide_container(idle, spare, idle);
+  actor a = {.world = self->w, .name = self->name};
+  say(&a, "given back");
+  if (self->again) tide_idle_touch(idle, self->w->loop);
+  self->again = false;
+}
+
+static void spare_touch(spare *self, world *w, const char *name) {
+  *self = (spare){.w = w, .name = name};
+  tide_idle_init(&self->idle, give_back);
+  tide_idle_touch(&self->idle, w->loop);
+}
+
+static void sleep_through(world *w, int ms) {
+  spawn(w, "sleeper", sleeper)->i = ms;
+  settle(w);
+  w->log[strlen(w->log) - strlen("sleeper slept")] = '\0';
+}
+
+static void what_nobody_touches_for_a_second_is_given_back(void) {
+  world w;
+  spare x, y, z;
+  open_world(&w);
+  spare_touch(&x, &w, "x");
+  spare_touch(&y, &w, "y");
+  spare_touch(&z, &w, "z");
+  sleep_through(&w, 600);
+  CHECK_LOG(&w, "");
+  tide_idle_touch(&x.idle, w.loop);
+  tide_idle_cancel(&z.idle);
+  tide_idle_cancel(&z.idle);
+  CHECK(tide_idle_begun(&x.idle) && !tide_idle_begun(&z.idle));
+  sleep_through(&w, 500);
+  CHECK_LOG(&w, "y given back, ");
+  x.again = true;
+  sleep_through(&w, 500);
+  CHECK_LOG(&w, "x given back, ");
+  sleep_through(&w, 999);
+  CHECK_LOG(&w, "");
+  sleep_through(&w, 1);
+  CHECK_LOG(&w, "x given back, ");
+  CHECK(!tide_idle_begun(&x.idle));
+  world_close(&w);
+}
+
+static void who_leaves_the_loop_alone_gives_it_back_at_once(void) {
+  world w;
+  spare x, y;
+  open_world(&w);
+  spare_touch(&x, &w, "x");
+  spare_touch(&y, &w, "y");
+  x.again = true;
+  tide_loop_rest(w.loop);
+  CHECK_LOG(&w, "x given back, y given back");
+  tide_loop_rest(w.loop);
+  tide_loop_rest(w.loop);
+  CHECK_LOG(&w, "x given back");
+  spare_touch(&x, &w, "x");
+  world_close(&w); /* and who frees it does not */
+}
+
+/* It ends the poll that waits for something else, once, and is no reason to wait. */
+static void giving_back_keeps_nobody(void) {
+  world w;
+  spare x;
+  world_open_real(&w);
+  spare_touch(&x, &w, "x");
+  CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_EDEADLOCK);
+  CHECK_EQ(tide_loop_deadline(w.loop), TIDE_NEVER);
+  actor *a = spawn(&w, "a", sleeper);
+  a->i = 1500;
+  int turns = 0;
+  for (; !actor_ended(a); turns++) tide_loop_turn(w.loop, true);
+  CHECK_LOG(&w, "x given back, a slept");
+  CHECK(turns <= 6);
+  world_close(&w);
+}
+
 /* Owners that step many tasks in one go. */
 
 static const tide_task_ops batch_ops;
@@ -1013,6 +1101,9 @@ int main(void) {
   RUN(a_seed_may_be_taken_up_where_it_was_left);
   RUN(deferred_work_is_done_once_when_the_turn_ends);
   RUN(deferred_work_may_start_more_and_be_called_off);
+  RUN(what_nobody_touches_for_a_second_is_given_back);
+  RUN(who_leaves_the_loop_alone_gives_it_back_at_once);
+  RUN(giving_back_keeps_nobody);
   RUN(one_call_may_step_the_whole_turn_in_order);
   RUN(in_a_run_one_call_may_go_over_turns);
   RUN(in_a_run_one_call_does_not_go_beyond_its_end);

@@ -55,6 +55,33 @@ static void so_are_those_of_items_in_queues_of_each_kind(void) {
   }
 }
 
+/* Not at the end of each turn: who needs as many again and again has them. */
+static void while_a_loop_goes_on_it_is_given_back_a_second_later(void) {
+  static const char script[] = "local n = ...\n"
+                               "return tide.run(function()\n"
+                               "  for i = 1, n do tide.spawn(tide.sleep, 0.001) end\n"
+                               "  tide.sleep(0.1)\n"
+                               "  local most = tide.stats().pool\n"
+                               "  for i = 1, 3 do tide.sleep(1) end\n"
+                               "  collectgarbage() collectgarbage()\n"
+                               "  return most, tide.stats().pool, collectgarbage 'count'\n"
+                               "end)";
+  host h;
+  host_open(&h);
+  double held[2];
+  for (int i = 0; i < 2; i++) {
+    CHECK_EQ(luaL_loadstring(h.L, script), LUA_OK);
+    lua_pushinteger(h.L, i == 0 ? 20 : 50000);
+    CHECK_EQ(lua_pcall(h.L, 1, 3, 0), LUA_OK);
+    if (i == 1) CHECK(lua_tointeger(h.L, -3) > 1000);
+    CHECK(lua_tointeger(h.L, -2) < 30);
+    held[i] = lua_tonumber(h.L, -1);
+    lua_settop(h.L, 0);
+  }
+  CHECK(held[1] < held[0] + 64);
+  host_close(&h);
+}
+
 /* Those that go on are still known by all that tide knows them by. */
 static void what_goes_on_moves_and_is_found(void) {
   host h;
@@ -65,15 +92,15 @@ static void what_goes_on_moves_and_is_found(void) {
           "  for i = 1, 20000 do\n"
           "    if i % 1000 == 0 then\n"
           "      kept[#kept + 1] = tide.spawn(q.get, q):set_name('kept ' .. i)\n"
-          "      handles[#handles + 1] = tide.call_later(1, function() called = called + 1 end)\n"
+          "      handles[#handles + 1] = tide.call_later(3, function() called = called + 1 end)\n"
           "    else\n"
           "      tide.spawn(tide.sleep, 0)\n"
           "    end\n"
           "  end\n"
-          "  tide.sleep(0.1)\n"
+          "  tide.sleep(2)\n"
           "  assert(#tide.all_tasks() == 21 and tide.stats().handles == 20)\n"
           "  kept[1]:cancel() kept[2]:kill() handles[1]:cancel()\n"
-          "  tide.sleep(1)\n"
+          "  tide.sleep(3)\n"
           "  assert(called == 19)\n"
           "  for i = 3, 20 do\n"
           "    q:put(i)\n"
@@ -88,6 +115,7 @@ int main(void) {
   RUN(the_places_of_tasks_that_have_ended_are_given_back);
   RUN(so_are_those_of_callbacks);
   RUN(so_are_those_of_items_in_queues_of_each_kind);
+  RUN(while_a_loop_goes_on_it_is_given_back_a_second_later);
   RUN(what_goes_on_moves_and_is_found);
   return check_summary();
 }
