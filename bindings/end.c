@@ -39,11 +39,6 @@ TL_COLD static void drop_arguments(lua_State *box, const tl_task *task) {
   }
 }
 
-void tl_leave_scopes(tl_runtime *rt) {
-  rt->left = true;
-  tide_defer_start(&rt->reporter, rt->loop);
-}
-
 /* Stores the value on top of the box, tells the core, lets go of what the task held. Not reusable
  * is the coroutine of a task whose body could keep nothing, not even for the group that supervises
  * it: its failure is reported in any case. */
@@ -63,7 +58,7 @@ static void end_task(tl_task *task, tide_future_state state, bool reusable) {
   lua_setiuservalue(box, -2, 1);
   task->co = NULL;
   if (TL_UNLIKELY(rt->reason_count > 0)) tl_reason_clear(box, rt, &task->task.own);
-  if (TL_UNLIKELY(task->task.scope != &task->task.own)) tl_leave_scopes(rt);
+  if (TL_UNLIKELY(task->task.scope != &task->task.own)) tl_report_left(rt);
   tide_task_finish(&task->task, state);
   if (TL_UNLIKELY(state == TIDE_FUTURE_FAILED && supervised && reusable))
     tl_told(&task->task.future); /* the group was */

@@ -25,9 +25,6 @@ static inline void tl_leave_wait(tl_task *task) {
   if (TL_UNLIKELY(task->task.state != TIDE_TASK_RUNNING)) tide_task_detach(&task->task);
 }
 
-/* One ends with scopes open; what groups among them have failed with is to be reported. */
-TL_COLD void tl_leave_scopes(tl_runtime *rt);
-
 /* The hook of a coroutine that another task may use is what all have. */
 void tl_hook_reset(const tl_runtime *rt, lua_State *co);
 

@@ -9,6 +9,7 @@
 #include "place.h"
 #include "protect.h"
 #include "reason.h"
+#include "report.h"
 #include "runtime.h"
 #include "scope.h"
 #include "task.h"
@@ -139,8 +140,7 @@ static int left(lua_State *L, bool *caught) {
   if (group->alone) return tl_failures_raise_body(L, rt, 1, 2);
   lua_Integer failures = count_failures(L, group);
   if (failures > 0 && !lua_isyieldable(L)) { /* of a task that is killed: who would get them? */
-    rt->left = true;
-    tide_defer_start(&rt->reporter, rt->loop);
+    tl_report_left(rt);
     return 0;
   }
   if (failures > 0) return tl_failures_raise(L, rt, 1, group->own);

@@ -4,6 +4,7 @@
 #include "end.h"
 #include "future.h"
 #include "group.h"
+#include "report.h"
 #include "runtime.h"
 #include "task.h"
 
@@ -50,7 +51,7 @@ void tl_task_kill(lua_State *L, tl_task *task) {
     else
       lua_settop(task->co, 0);
     tl_leave_wait(task);
-    if (task->task.scope != &task->task.own) tl_leave_scopes(rt);
+    if (task->task.scope != &task->task.own) tl_report_left(rt);
     while (task->task.scope != &task->task.own) tide_scope_exit(task->task.scope);
   }
   rt->current = killer;

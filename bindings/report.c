@@ -142,12 +142,18 @@ static int report_task(lua_State *L) {
 /* The failed tasks of a turn are chained, by slots, until its end. */
 
 void tl_failed(tl_runtime *rt, tl_task *task) {
-  if (rt->failed == 0)
-    rt->failed = task->slot;
+  tl_reports *reports = &rt->reports;
+  if (reports->first == 0)
+    reports->first = task->slot;
   else
-    rt->last_failed->next_failed = task->slot;
-  rt->last_failed = task;
-  tide_defer_start(&rt->reporter, rt->loop);
+    reports->last->next_failed = task->slot;
+  reports->last = task;
+  tide_defer_start(&reports->at_end, rt->loop);
+}
+
+void tl_report_left(tl_runtime *rt) {
+  rt->reports.left = true;
+  tide_defer_start(&rt->reports.at_end, rt->loop);
 }
 
 void tl_report_left_alone(lua_State *L, tl_runtime *rt, int index) {
@@ -163,12 +169,12 @@ void tl_report_left_alone(lua_State *L, tl_runtime *rt, int index) {
 /* In protected mode: what was left in other ways than by an error. */
 static int report_left(lua_State *L) {
   tl_runtime *rt = tl_runtime_find(L);
-  if (rt->left) {
-    rt->left = false;
+  if (rt->reports.left) {
+    rt->reports.left = false;
     tl_failures_report_left(L, rt);
   }
-  rt->loops_wait = false;
-  rt->loops_wait = tl_join_loops(L, rt);
+  rt->reports.loops_wait = false;
+  rt->reports.loops_wait = tl_join_loops(L, rt);
   return 0;
 }
 
@@ -183,22 +189,29 @@ static bool call(lua_State *L, lua_CFunction function) {
   return false;
 }
 
-void tl_report_failed(tide_defer *defer) {
-  tl_runtime *rt = tide_container(defer, tl_runtime, reporter);
+static void report_all(tide_defer *defer) {
+  tl_runtime *rt = tide_container(defer, tl_runtime, reports.at_end);
   lua_State *L = rt->L;
   lua_pushnil(L);
   call(L, report_left);
-  while (rt->failed != 0) {
-    int slot = rt->failed;
+  while (rt->reports.first != 0) {
+    int slot = rt->reports.first;
     tl_slot_push(L, rt, slot);
     tl_task *task = lua_touserdata(L, -1);
-    rt->failed = task->next_failed;
+    rt->reports.first = task->next_failed;
     task->next_failed = 0;
     if (!call(L, report_task)) tl_told(&task->task.future);
     task->slot = 0;
     tl_slot_free(rt, slot);
   }
 }
+
+void tl_reports_init(tl_reports *reports) {
+  *reports = (tl_reports){.first = 0};
+  tide_defer_init(&reports->at_end, report_all);
+}
+
+void tl_reports_end(tl_reports *reports) { tide_defer_cancel(&reports->at_end); }
 
 /* The end of a run. */
 

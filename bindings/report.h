@@ -10,6 +10,18 @@
 typedef struct tl_runtime tl_runtime;
 typedef struct tl_task tl_task;
 
+/* What is to be reported at the end of the turn. */
+typedef struct tl_reports {
+  tide_defer at_end; /* of the turn: reports it */
+  int first;         /* slot of the first task whose failure nobody saw yet; 0 */
+  tl_task *last;     /* the last of those; they are chained through next_failed */
+  bool left;         /* scopes were left open: their groups may have failed */
+  bool loops_wait;   /* members of as_completed have failed that a loop has yet to come to */
+} tl_reports;
+
+void tl_reports_init(tl_reports *reports);
+void tl_reports_end(tl_reports *reports); /* nothing is reported any more */
+
 /* Reports a failure of what the text says. Raises nothing but what the collector does. */
 void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, int traceback_index);
 const char *tl_text_of(lua_State *L); /* of the error on top, in whose place it stays */
@@ -19,7 +31,9 @@ static inline void tl_told(tide_future *future) { future->user |= TL_TOLD; }
 
 /* The task, in its slot, has failed: at the end of the turn it is seen who knows. */
 void tl_failed(tl_runtime *rt, tl_task *task);
-void tl_report_failed(tide_defer *defer);
+
+/* Scopes were left open; what groups among them have failed with is to be reported. */
+void tl_report_left(tl_runtime *rt);
 
 /* Nobody who waited for the failed Task at `index` is going to look at it: it is reported at the
  * end of the turn, if nobody else has by then. */

@@ -54,7 +54,7 @@ static void detach_all(lua_State *L, tl_runtime *rt) {
   for (int slot = 0; tl_live_push(L, rt, &slot); lua_pop(L, 1)) detach(lua_touserdata(L, -1));
   detach(&rt->run.drainer.task);
   detach(&rt->run.leaver.task);
-  tide_defer_cancel(&rt->reporter);
+  tl_reports_end(&rt->reports);
   tide_idle_cancel(&rt->slots.shrinker);
   tl_pool_end(&rt->pool);
 }
@@ -127,7 +127,7 @@ tl_runtime *tl_runtime_open(lua_State *L) {
   rt->loop = tide_loop_new(hosts_allocator(L));
   if (rt->loop == NULL) luaL_error(L, "tide: cannot create an event loop");
   tl_slots_init(&rt->slots);
-  tide_defer_init(&rt->reporter, tl_report_failed);
+  tl_reports_init(&rt->reports);
   tl_run_init(&rt->run, rt->loop);
   return rt;
 }

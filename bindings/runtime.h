@@ -11,6 +11,7 @@
 #include "interrupt.h"
 #include "nesting.h"
 #include "pool.h"
+#include "report.h"
 #include "run.h"
 #include "slots.h"
 #include "tide.h"
@@ -72,11 +73,7 @@ typedef struct tl_runtime {
   bool opened;                /* the module has been opened, once and for all */
   void *last[TL_CLASS_COUNT]; /* the object that was checked last, of each class, or NULL */
   int reason_count;           /* entries in TL_REASONS */
-  int failed;                 /* slot of the first task whose failure nobody saw yet; 0 */
-  tl_task *last_failed;       /* the last of those; they are chained through next_failed */
-  tide_defer reporter;        /* reports those at the end of the turn */
-  bool left;                  /* scopes were left open by a task: their groups may have failed */
-  bool loops_wait; /* members of as_completed have failed that a loop has yet to come to */
+  tl_reports reports;         /* what is to be reported at the end of the turn */
 } tl_runtime;
 
 static inline tl_runtime *tl_rt(lua_State *L) {

@@ -10,6 +10,7 @@
 #include "place.h"
 #include "protect.h"
 #include "reason.h"
+#include "report.h"
 #include "runtime.h"
 #include "task.h"
 #include "traceback.h"
@@ -99,8 +100,7 @@ bool tl_scope_misused(lua_State *L, tl_runtime *rt, int index, const tide_scope 
   lua_replace(L, index);
   lua_pop(L, 2);
   while (task->scope != outer) tide_scope_exit(task->scope);
-  rt->left = true;
-  tide_defer_start(&rt->reporter, rt->loop);
+  tl_report_left(rt);
   return true;
 }
 

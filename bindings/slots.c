@@ -70,7 +70,7 @@ static int shrink(lua_State *L) {
 static void run_shrinker(tide_idle *shrinker) {
   tl_runtime *rt = tide_container(shrinker, tl_runtime, slots.shrinker);
   lua_State *L = rt->L;
-  if (rt->failed != 0 || !lua_checkstack(L, LUA_MINSTACK)) return;
+  if (rt->reports.first != 0 || !lua_checkstack(L, LUA_MINSTACK)) return;
   lua_pushcfunction(L, shrink);
   lua_pushlightuserdata(L, rt);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);

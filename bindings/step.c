@@ -120,7 +120,7 @@ static void step(tide_task *task, int outcome) {
   (void)outcome;
   do {
     step_one(task);
-    if (TL_UNLIKELY(rt->loops_wait)) tide_defer_start(&rt->reporter, loop);
+    if (TL_UNLIKELY(rt->reports.loops_wait)) tide_defer_start(&rt->reports.at_end, loop);
   } while ((task = tide_task_next(loop, &task_ops)) != NULL);
   rt->nesting = nesting;
 }

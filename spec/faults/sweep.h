@@ -205,7 +205,7 @@ static inline void check_runtime(lua_State *L) {
   const tl_run *run = &rt->run;
   unsigned live = tide_loop_background(rt->loop)->live + run->group.live + run->outside.live;
   if (tl_slots_used(&rt->slots) != 0) point_failed("%d slots are left", tl_slots_used(&rt->slots));
-  if (rt->failed != 0) point_failed("a failure was not reported");
+  if (rt->reports.first != 0) point_failed("a failure was not reported");
   if (rt->reason_count != 0) point_failed("%d reasons are left", rt->reason_count);
   if (live != 0 || run->watchers.live != 0) point_failed("tasks are counted as live");
   if (rt->current != NULL || rt->nesting != NULL || run->running || run->root != NULL)
