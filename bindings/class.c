@@ -33,12 +33,19 @@ void tl_class_new(lua_State *L, tl_runtime *rt, tl_class class, const char *name
   make_extensible(L);
   lua_setfield(L, -2, "__index");
   if (metamethods != NULL) tl_functions(L, rt, metamethods);
-  rt->metatables[class] = lua_topointer(L, -1);
-  rt->classes[class] = tl_anchor(L, rt->classes[class]);
+  rt->classes.metatables[class] = lua_topointer(L, -1);
+  rt->classes.references[class] = tl_anchor(L, rt->classes.references[class]);
+}
+
+void tl_classes_end(tl_classes *classes) {
+  for (int class = 0; class < TL_CLASS_COUNT; class ++) {
+    classes->metatables[class] = classes; /* none has this address */
+    classes->last[class] = NULL;
+  }
 }
 
 void tl_class_push(lua_State *L, const tl_runtime *rt, tl_class class) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->classes[class]);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->classes.references[class]);
 }
 
 void *tl_object_new(lua_State *L, tl_runtime *rt, tl_class class, size_t size, int user_values) {
@@ -54,7 +61,7 @@ void *tl_test(lua_State *L, const tl_runtime *rt, int index, tl_class class) {
   if (object == NULL || !lua_getmetatable(L, index)) return NULL;
   const void *metatable = lua_topointer(L, -1);
   lua_pop(L, 1);
-  return metatable == rt->metatables[class] ? object : NULL;
+  return metatable == rt->classes.metatables[class] ? object : NULL;
 }
 
 static const char *class_name(lua_State *L, const tl_runtime *rt, tl_class class) {
@@ -143,7 +150,7 @@ static int type(lua_State *L) {
   }
   const void *metatable = lua_topointer(L, -1);
   for (int class = 0; class < TL_CLASS_COUNT; class ++) {
-    if (metatable != rt->metatables[class]) continue;
+    if (metatable != rt->classes.metatables[class]) continue;
     lua_getfield(L, -1, "__name");
     return 1;
   }

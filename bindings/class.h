@@ -38,6 +38,15 @@ typedef enum tl_class {
   TL_CLASS_COUNT,
 } tl_class;
 
+typedef struct tl_classes {
+  const void *metatables[TL_CLASS_COUNT]; /* lua_topointer of each class's metatable */
+  int references[TL_CLASS_COUNT];         /* to the metatables, in the registry */
+  void *last[TL_CLASS_COUNT];             /* the object that was checked last, or NULL */
+  void (*release[TL_CLASS_COUNT])(tl_runtime *, void *); /* of owned.h's classes; or NULL */
+} tl_classes;
+
+void tl_classes_end(tl_classes *classes); /* no object is usable any more */
+
 void tl_class_new(lua_State *L, tl_runtime *rt, tl_class class, const char *name,
                   const luaL_Reg *methods, const luaL_Reg *metamethods);
 void tl_class_push(lua_State *L, const tl_runtime *rt, tl_class class);     /* its metatable */

@@ -77,7 +77,7 @@ int tl_raise(lua_State *L, const tl_runtime *rt, int error) {
 
 bool tl_is_error(lua_State *L, const tl_runtime *rt, int index) {
   if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return false;
-  bool is = lua_topointer(L, -1) == rt->metatables[TL_ERROR];
+  bool is = lua_topointer(L, -1) == rt->classes.metatables[TL_ERROR];
   lua_pop(L, 1);
   return is;
 }

@@ -18,8 +18,10 @@ static tide_future *test_future(lua_State *L, const tl_runtime *rt, int index) {
   tide_future *future = lua_touserdata(L, index);
   if (future == NULL || !lua_getmetatable(L, index)) return NULL;
   const void *metatable = lua_topointer(L, -1);
-  return metatable == rt->metatables[TL_TASK] || metatable == rt->metatables[TL_FUTURE] ? future
-                                                                                        : NULL;
+  return metatable == rt->classes.metatables[TL_TASK] ||
+                 metatable == rt->classes.metatables[TL_FUTURE]
+             ? future
+             : NULL;
 }
 
 tide_future *tl_check_future(lua_State *L, const tl_runtime *rt, int index) {

@@ -119,7 +119,7 @@ static int number_of(lua_State *L, const tl_runtime *rt, int index) {
   if (lua_type(L, index) == LUA_TSTRING)
     return strcmp(lua_tostring(L, index), "not enough memory") == 0 ? TIDE_ENOMEM : TIDE_EFAILED;
   if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return TIDE_EFAILED;
-  if (lua_topointer(L, -1) != rt->metatables[TL_ERROR]) return TIDE_EFAILED;
+  if (lua_topointer(L, -1) != rt->classes.metatables[TL_ERROR]) return TIDE_EFAILED;
   lua_pushliteral(L, "errno");
   lua_rawget(L, index);
   lua_pushliteral(L, "kind");

@@ -17,8 +17,8 @@ static bool is_reachable(lua_State *L, const tl_runtime *rt, const void *object)
 }
 
 static void release(tl_runtime *rt, tl_class class, void *object) {
-  rt->last[class] = NULL;
-  rt->release[class](rt, object);
+  rt->classes.last[class] = NULL;
+  rt->classes.release[class](rt, object);
 }
 
 /* The finalizer of a class, the second upvalue. What is reachable is left alone: the state is being
@@ -33,7 +33,7 @@ static int collect(lua_State *L) {
 
 void tl_owned_class(lua_State *L, tl_runtime *rt, tl_class class,
                     void (*release_one)(tl_runtime *rt, void *object)) {
-  rt->release[class] = release_one;
+  rt->classes.release[class] = release_one;
   tl_class_push(L, rt, class);
   lua_pushlightuserdata(L, rt);
   lua_pushinteger(L, class);
@@ -60,7 +60,7 @@ void tl_owned_release_all(lua_State *L, tl_runtime *rt) {
   for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
     void *object = lua_touserdata(L, -1);
     for (tl_class class = 0; class < TL_CLASS_COUNT; class ++)
-      if (rt->release[class] != NULL && tl_test(L, rt, -1, class) != NULL)
+      if (rt->classes.release[class] != NULL && tl_test(L, rt, -1, class) != NULL)
         release(rt, class, object);
   }
   lua_pop(L, 1);

@@ -63,10 +63,7 @@ void tl_runtime_end(lua_State *L, tl_runtime *rt) {
   if (rt->loop == NULL) return;
   detach_all(L, rt);
   tl_owned_release_all(L, rt);
-  for (int class = 0; class < TL_CLASS_COUNT; class ++) {
-    rt->metatables[class] = &rt->loop; /* none has this address */
-    rt->last[class] = NULL;
-  }
+  tl_classes_end(&rt->classes);
   tide_loop_send_all(rt->loop); /* of streams that were collected, or that nobody closed */
   tl_slots_term(&rt->slots, rt->loop);
   tide_loop_free(rt->loop);

@@ -60,20 +60,17 @@ typedef struct tl_runtime {
   const tl_nesting *nesting; /* of the coroutine that runs, or NULL: it is a task's own */
   tl_run run;                /* what is being run */
   tl_interrupt interrupt;    /* what ends it, where it is */
-  const void *metatables[TL_CLASS_COUNT]; /* lua_topointer of each class's metatable */
-  int classes[TL_CLASS_COUNT];            /* registry references of the metatables */
-  int tables[TL_TABLE_COUNT];             /* registry references */
-  void (*release[TL_CLASS_COUNT])(tl_runtime *, void *); /* of owned.h's classes; or NULL */
-  tl_slots slots;                                        /* of TL_LIVE */
-  int handle_count; /* callbacks in slots; the other slots in use are tasks' */
-  uint8_t how;      /* TL_PACKED, TL_BARE: what the body that just ended left */
+  tl_classes classes;
+  int tables[TL_TABLE_COUNT]; /* registry references */
+  tl_slots slots;             /* of TL_LIVE */
+  int handle_count;           /* callbacks in slots; the other slots in use are tasks' */
+  uint8_t how;                /* TL_PACKED, TL_BARE: what the body that just ended left */
   int no_memory, foreign_yield, too_many; /* registry references of messages */
-  int select_record;          /* registry reference of a spare record of select, or false */
-  tl_pool pool;               /* coroutines for tasks */
-  bool opened;                /* the module has been opened, once and for all */
-  void *last[TL_CLASS_COUNT]; /* the object that was checked last, of each class, or NULL */
-  int reason_count;           /* entries in TL_REASONS */
-  tl_reports reports;         /* what is to be reported at the end of the turn */
+  int select_record;  /* registry reference of a spare record of select, or false */
+  tl_pool pool;       /* coroutines for tasks */
+  bool opened;        /* the module has been opened, once and for all */
+  int reason_count;   /* entries in TL_REASONS */
+  tl_reports reports; /* what is to be reported at the end of the turn */
 } tl_runtime;
 
 static inline tl_runtime *tl_rt(lua_State *L) {

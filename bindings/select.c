@@ -115,9 +115,9 @@ static tl_class class_of(lua_State *L, const tl_runtime *rt, int index) {
                                      TL_LOCK, TL_SEMAPHORE, TL_RWGUARD, TL_QUEUE};
   if (lua_touserdata(L, index) == NULL || !lua_getmetatable(L, index)) return TL_SELECT;
   const void *metatable = lua_topointer(L, -1);
-  if (metatable == rt->metatables[TL_QUEUE]) return TL_QUEUE;
+  if (metatable == rt->classes.metatables[TL_QUEUE]) return TL_QUEUE;
   for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
-    if (metatable == rt->metatables[classes[i]]) return classes[i];
+    if (metatable == rt->classes.metatables[classes[i]]) return classes[i];
   return TL_SELECT;
 }
 

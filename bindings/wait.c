@@ -165,7 +165,7 @@ static int call_again(lua_State *L, int status, lua_KContext ctx) {
     recall->abandoned(L);
   tl_resumed(L, rt, status);
   void *self = lua_touserdata(L, 1);
-  rt->last[recall->class] = self; /* its next method is likely to be called now */
+  rt->classes.last[recall->class] = self; /* its next method is likely to be called now */
   return tl_call(L, rt, recall, self);
 }
 
