@@ -14,7 +14,7 @@
 
 static int pack_results(lua_State *L, int first) {
   tl_pack(L, first);
-  tl_runtime_find(L)->how = TL_PACKED;
+  tl_runtime_find(L)->step.how = TL_PACKED;
   return 1;
 }
 
@@ -23,7 +23,7 @@ int tl_body_keep_failure(lua_State *L, lua_State *co) {
   tl_scope_misused(L, rt, lua_gettop(L), &rt->current->task.own);
   if (tl_error_was_asked(L, rt, -1, &rt->current->task.own)) {
     lua_getfield(L, -1, "reason");
-    rt->how = TL_STOPPED;
+    rt->step.how = TL_STOPPED;
     return 1;
   }
   lua_createtable(L, 2, 0);
@@ -31,7 +31,7 @@ int tl_body_keep_failure(lua_State *L, lua_State *co) {
   lua_rawseti(L, -2, 1);
   tl_traceback_take_from(L, rt, co, -2);
   lua_rawseti(L, -2, 2);
-  rt->how = TL_FAILED;
+  rt->step.how = TL_FAILED;
   return 1;
 }
 
@@ -55,7 +55,7 @@ static int told_on_error(lua_State *L, int status, lua_KContext record) {
     tl_group_add_failure(L, rt, 2);
   }
   lua_settop(L, (int)record);
-  rt->how = TL_FAILED;
+  rt->step.how = TL_FAILED;
   return 1;
 }
 
@@ -64,7 +64,7 @@ static int told_on_error(lua_State *L, int status, lua_KContext record) {
 static int tell_on_error(lua_State *L) {
   tl_runtime *rt = tl_runtime_find(L);
   int record = lua_gettop(L) - 3;
-  rt->how = 0;
+  rt->step.how = 0;
   lua_pushvalue(L, record + 1);
   tl_task_push(L, rt->current);
   lua_pushvalue(L, record + 2);
@@ -77,7 +77,7 @@ static int child_ended(lua_State *L, int status, lua_KContext before) {
   int count = body_ended(L, status, before);
   if (single && (status == LUA_OK || status == LUA_YIELD)) return count;
   const tl_runtime *rt = tl_runtime_find(L);
-  if (rt->how != TL_FAILED) return count;
+  if (rt->step.how != TL_FAILED) return count;
   lua_rawgeti(L, -1, 1);
   lua_rawgeti(L, -2, 2);
   if (tl_group_on_error_push(L, rt, 2)) return tell_on_error(L);

@@ -7,7 +7,7 @@
 
 typedef struct tl_task tl_task;
 
-/* Return 0 or 1 values, which the task is to end with; tl_runtime.how says what it is. On the
+/* Return 0 or 1 values, which the task is to end with; tl_step.how says what it is. On the
  * stack: message handler, function, arguments; for a child, the handler, its group, ... */
 int tl_body(lua_State *L);
 int tl_child_body(lua_State *L);

@@ -48,12 +48,12 @@ static bool can_rest(const tl_runtime *rt, lua_State *co) {
 }
 
 static void drop_handler(lua_State *L, tl_runtime *rt, lua_State *co) {
-  bool waking = rt->waking;
+  bool waking = rt->step.waking;
   int results;
   if (!lua_checkstack(co, LUA_MINSTACK)) return;
-  rt->waking = false;
+  rt->step.waking = false;
   for (int i = 0; i < TRIES && can_rest(rt, co); i++) lua_resume(co, L, 0, &results);
-  rt->waking = waking;
+  rt->step.waking = waking;
 }
 
 /* A <close> that waits for ever, although each wait is refused, is ended by errors in each of its
@@ -64,20 +64,19 @@ static void end_cleanup(lua_State *L, lua_Debug *ar) {
     luaL_error(L, "a <close> that goes on waiting where it cannot was ended");
   if (lua_getstack(L, 1, &further)) return;
   lua_sethook(L, NULL, 0, 0);
-  tl_runtime_find(L)->refused = 0;
+  tl_nesting *closing = tl_innermost_closing(tl_runtime_find(L)->nesting);
+  if (closing != NULL) closing->refused = 0;
 }
 
 void tl_close_refused(lua_State *L) {
-  tl_runtime *rt = tl_runtime_find(L);
-  if (++rt->refused < PATIENCE) return;
-  const tl_nesting *nesting = rt->nesting;
-  while (nesting->closing == NULL) nesting = nesting->outer;
+  tl_nesting *closing = tl_innermost_closing(tl_runtime_find(L)->nesting);
+  if (++closing->refused < PATIENCE) return;
   lua_sethook(L, end_cleanup, LUA_MASKCALL | LUA_MASKCOUNT, 1);
-  lua_sethook(nesting->co, end_cleanup, LUA_MASKCALL | LUA_MASKCOUNT, 1);
+  lua_sethook(closing->co, end_cleanup, LUA_MASKCALL | LUA_MASKCOUNT, 1);
 }
 
 int tl_coroutine_reset(lua_State *L, tl_runtime *rt, lua_State *co, const char *what) {
-  const tl_nesting *outer = rt->nesting;
+  tl_nesting *outer = rt->nesting;
   tl_nesting nesting = {
       .outer = outer,
       .resumer = L,
@@ -91,13 +90,10 @@ int tl_coroutine_reset(lua_State *L, tl_runtime *rt, lua_State *co, const char *
     lua_pushliteral(co, "C stack overflow: too many coroutines are closed inside each other");
     return LUA_ERRRUN;
   }
-  int refused = rt->refused;
   rt->nesting = &nesting;
-  rt->refused = 0;
   drop_handler(L, rt, co);
   int status = lua_resetthread(co);
   if (lua_gethook(co) == end_cleanup) lua_sethook(co, NULL, 0, 0);
-  rt->refused = refused;
   rt->nesting = outer;
   return status;
 }

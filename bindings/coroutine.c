@@ -58,7 +58,7 @@ lua_KContext tl_coroutine_scope(const tl_runtime *rt) {
 static int resume(lua_State *L, lua_State *co, int arguments, lua_KContext scope, int *results,
                   bool *waiting) {
   tl_runtime *rt = tl_rt(L);
-  const tl_nesting *outer = rt->nesting;
+  tl_nesting *outer = rt->nesting;
   tl_nesting nesting = {
       .outer = outer,
       .resumer = L,
@@ -120,7 +120,7 @@ static int start(lua_State *L, lua_State *co, int arguments, lua_KContext scope,
 /* The scheduler resumed L: resumes inward, where the outcome is waited for. */
 int tl_coroutine_go_on(lua_State *L, lua_State *co, lua_KContext scope, bool *waiting) {
   tl_runtime *rt = tl_rt(L);
-  if (!rt->waking) tl_not_woken(L, rt);
+  if (!rt->step.waking) tl_not_woken(L, rt);
   lua_pop(L, 1); /* this coroutine's marker; that of co is its continuation's */
   return tl_coroutine_resume(L, co, 0, scope, waiting);
 }

@@ -48,7 +48,7 @@ static void tell(lua_State *L, const tl_runtime *rt) {
 static void push_slow(lua_State *L, const tl_runtime *rt, const tl_task *task, int index) {
   char span[32];
   snprintf(span, sizeof span, "%.0f",
-           (double)(tide_clock_monotonic() - rt->slice_began) /
+           (double)(tide_clock_monotonic() - rt->debug.began) /
                1e6); /* lua_pushfstring rounds not */
   tl_task_name_push(L, task, index);
   lua_pushfstring(L, "task '%s' has run for %s ms without waiting", lua_tostring(L, -1), span);
@@ -56,17 +56,17 @@ static void push_slow(lua_State *L, const tl_runtime *rt, const tl_task *task, i
 }
 
 static bool is_slow(const tl_runtime *rt) {
-  return !rt->slice_told && tide_clock_monotonic() - rt->slice_began > rt->slow;
+  return !rt->debug.told && tide_clock_monotonic() - rt->debug.began > rt->debug.slow;
 }
 
 static void hook(lua_State *L, lua_Debug *ar) {
   (void)ar;
   tl_runtime *rt = tl_runtime_find(L);
-  if (!rt->debugging) {
+  if (!rt->debug.on) {
     lua_sethook(L, NULL, 0, 0);
   } else if (rt->current != NULL && is_slow(rt)) {
     int top = lua_gettop(L);
-    rt->slice_told = true;
+    rt->debug.told = true;
     tl_task_push(L, rt->current);
     push_slow(L, rt, rt->current, top + 1);
     tl_trace_running_push(L, rt, 0);
@@ -80,8 +80,8 @@ void tl_debug_watch(lua_State *co) {
 }
 
 void tl_debug_slice_begins(tl_runtime *rt) {
-  rt->slice_began = tide_clock_monotonic();
-  rt->slice_told = false;
+  rt->debug.began = tide_clock_monotonic();
+  rt->debug.told = false;
 }
 
 /* In protected mode: tells of the task at 1, whose step has ended. */
@@ -97,7 +97,7 @@ static int tell_slow(lua_State *L) {
 }
 
 void tl_debug_slice_ended(lua_State *L, const tl_runtime *rt, int index) {
-  if (!rt->debugging || !is_slow(rt)) return;
+  if (!rt->debug.on || !is_slow(rt)) return;
   lua_pushcfunction(L, tell_slow);
   lua_pushvalue(L, index);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* no memory to tell */
@@ -148,7 +148,7 @@ void tl_debug_scope_left(const tl_runtime *rt) {
 /* The switch. */
 
 static void set_debugging(lua_State *L, tl_runtime *rt, bool on) {
-  rt->debugging = on;
+  rt->debug.on = on;
   tl_debug_slice_begins(rt);
   if (on && rt->pool.spare != NULL) tl_debug_watch(rt->pool.spare);
   tl_task *task;
@@ -159,14 +159,14 @@ static void set_debugging(lua_State *L, tl_runtime *rt, bool on) {
 /* The options at 1. */
 static void set_options(lua_State *L, tl_runtime *rt) {
   int slow = tl_options(L, 1, "slow:span report:function");
-  rt->slow = lua_isnil(L, slow) ? SLOW : tide_time_from_seconds(lua_tonumber(L, slow));
+  rt->debug.slow = lua_isnil(L, slow) ? SLOW : tide_time_from_seconds(lua_tonumber(L, slow));
   tl_hook_set(L, rt, "debug");
 }
 
 /* tide.debug([on | {slow=0.05, report=fn}]) -> boolean: whether it was on */
 static int debug(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
-  bool was = rt->debugging;
+  bool was = rt->debug.on;
   tl_loop(L, rt);
   lua_settop(L, 1);
   if (lua_istable(L, 1)) {
@@ -183,7 +183,7 @@ static int debug(lua_State *L) {
 void tl_debug_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg functions[] = {{"debug", debug}, {NULL, NULL}};
   const char *wanted = getenv("TIDE_DEBUG");
-  rt->slow = SLOW;
+  rt->debug.slow = SLOW;
   if (wanted != NULL && wanted[0] != '\0' && strcmp(wanted, "0") != 0) set_debugging(L, rt, true);
   tl_functions(L, rt, functions);
 }

@@ -4,7 +4,16 @@
 
 #include <lua.h>
 
+#include "tide.h"
+
 typedef struct tl_runtime tl_runtime;
+
+typedef struct tl_debug {
+  bool on;         /* tide.debug(true) */
+  bool told;       /* the task inside its step was reported as slow */
+  tide_time slow;  /* the span above which one is */
+  tide_time began; /* its step, by the real clock; only while this is on */
+} tl_debug;
 
 void tl_debug_watch(lua_State *co); /* a coroutine that a task is going to run in */
 void tl_debug_slice_begins(tl_runtime *rt);

@@ -14,7 +14,7 @@
 /* A hook that a task set is not for the next task in its coroutine; a host's own is. */
 void tl_hook_reset(const tl_runtime *rt, lua_State *co) {
   lua_sethook(co, lua_gethook(rt->main), lua_gethookmask(rt->main), lua_gethookcount(rt->main));
-  if (rt->debugging) tl_debug_watch(co);
+  if (rt->debug.on) tl_debug_watch(co);
 }
 
 static void release_slot(tl_runtime *rt, tl_task *task) {
@@ -80,7 +80,7 @@ void tl_end_cancelled(tl_task *task) {
 
 void tl_end_returned(tl_task *task, int count) {
   tl_runtime *rt = task->rt;
-  uint8_t how = rt->how;
+  uint8_t how = rt->step.how;
   tide_future_state state = TIDE_FUTURE_DONE;
   lua_State *box = open_box(task);
   if (count == 0) {
@@ -90,7 +90,7 @@ void tl_end_returned(tl_task *task, int count) {
     lua_xmove(task->co, box, 1);
   }
   if (TL_UNLIKELY(how != 0)) {
-    rt->how = 0;
+    rt->step.how = 0;
     if (how == TL_STOPPED)
       state = TIDE_FUTURE_CANCELLED;
     else if (how == TL_FAILED)
@@ -103,7 +103,7 @@ void tl_end_returned(tl_task *task, int count) {
 
 void tl_end_broken(tl_task *task, int message) {
   lua_State *co = task->co;
-  task->rt->how = 0;
+  task->rt->step.how = 0;
   task->task.future.user |= TL_BARE;
   if (co != NULL) tl_coroutine_reset(task->rt->L, task->rt, co, "the cleanup of a broken task");
   tl_leave_wait(task);

@@ -58,6 +58,18 @@ void tl_error_push(lua_State *L, const tl_runtime *rt, int error, const char *me
   lua_setmetatable(L, -2);
 }
 
+static void keep_message(lua_State *L, int *reference, const char *message) {
+  lua_pushstring(L, message);
+  *reference = tl_anchor(L, *reference);
+}
+
+void tl_messages_open(lua_State *L, tl_messages *messages) {
+  keep_message(L, &messages->no_memory, "not enough memory");
+  keep_message(L, &messages->foreign_yield,
+               "a task was suspended by a yield that is not one of tide's");
+  keep_message(L, &messages->too_many, "stack overflow (too many results)");
+}
+
 int tl_raise_message(lua_State *L, const tl_runtime *rt, int error, const char *message) {
   if (error == TIDE_ENOMEM) return luaL_error(L, "not enough memory");
   tl_error_push(L, rt, error, message);

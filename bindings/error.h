@@ -8,6 +8,15 @@
 
 typedef struct tl_runtime tl_runtime;
 
+/* Messages that are kept in the registry, where there may be no memory to make them: references. */
+typedef struct tl_messages {
+  int no_memory;
+  int foreign_yield; /* of a task that yielded to nobody */
+  int too_many;      /* results for the stack */
+} tl_messages;
+
+void tl_messages_open(lua_State *L, tl_messages *messages);
+
 void tl_error_push(lua_State *L, const tl_runtime *rt, int error, const char *message);
 int tl_raise(lua_State *L, const tl_runtime *rt, int error);
 int tl_raise_message(lua_State *L, const tl_runtime *rt, int error, const char *message);

@@ -75,7 +75,7 @@ int tl_result_push(lua_State *L, tl_runtime *rt, tide_future *future, int index)
     break;
   case TIDE_FUTURE_FAILED:
     tl_told(future);
-    rt->awaited = lua_absindex(L, index);
+    rt->raised.awaited = lua_absindex(L, index);
     tl_failure_push(L, future, index);
     return lua_error(L);
   case TIDE_FUTURE_CANCELLED:

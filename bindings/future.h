@@ -14,8 +14,8 @@ enum {
   TL_BARE = 2,      /* failed: the user value is the error itself, not a record */
   TL_NAMED = 4,     /* it has an entry in TL_NAMES */
   TL_EMPTY = 8,     /* no result at all */
-  TL_FAILED = 16,   /* only in tl_runtime.how: a record {error, traceback} */
-  TL_STOPPED = 128, /* only in tl_runtime.how: cancelled; the value is the reason */
+  TL_FAILED = 16,   /* only in tl_step.how: a record {error, traceback} */
+  TL_STOPPED = 128, /* only in tl_step.how: cancelled; the value is the reason */
   TL_TOLD = 128,    /* failed: somebody got the failure (report.h) */
   TL_BEGUN = 32,    /* a task that was stepped */
   TL_CHILD = 64,    /* a task whose first value is its group, the second its function */

@@ -136,7 +136,7 @@ static int left(lua_State *L, bool *caught) {
   *caught = false;
   tl_reason_clear(L, rt, &group->group.scope);
   tide_group_exit(&group->group);
-  if (TL_UNLIKELY(rt->debugging)) tl_debug_scope_left(rt);
+  if (TL_UNLIKELY(rt->debug.on)) tl_debug_scope_left(rt);
   if (group->alone) return tl_failures_raise_body(L, rt, 1, 2);
   lua_Integer failures = count_failures(L, group);
   if (failures > 0 && !lua_isyieldable(L)) { /* of a task that is killed: who would get them? */

@@ -22,7 +22,7 @@ typedef struct tl_handle {
 
 static void free_slot(tl_runtime *rt, int slot) {
   tl_slot_free(rt, slot);
-  rt->handle_count--;
+  rt->slots.handles--;
 }
 
 void tl_handle_move(void *handle, int slot) { ((tl_handle *)handle)->slot = slot; }
@@ -97,7 +97,7 @@ static tl_handle *new_handle(lua_State *L, tl_runtime *rt, int index) {
   handle->slot = tl_slot_find(L, rt);
   lua_pushvalue(L, -1);
   tl_slot_take(L, rt);
-  rt->handle_count++;
+  rt->slots.handles++;
   return handle;
 }
 

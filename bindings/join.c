@@ -90,7 +90,7 @@ static int next_ended(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   tl_runtime *rt = tl_rt(L);
   tide_join *join = lua_touserdata(L, 1);
-  bool given_up = rt->waking && rt->current->task.outcome == TIDE_ECANCELLED;
+  bool given_up = rt->step.waking && rt->current->task.outcome == TIDE_ECANCELLED;
   if (given_up && take_failed(join, &index)) { /* a failure is told before a cancellation */
     tl_woken(L, rt);
     lua_pushinteger(L, (lua_Integer)index + 1);

@@ -16,7 +16,7 @@ static int keep_leaving(lua_State *L) {
   lua_State *where = tl_error_leaving_push(L, rt, task->co);
   if (where == NULL) return 0;
   tl_body_keep_failure(L, where);
-  if (rt->how != TL_FAILED) return 0;
+  if (rt->step.how != TL_FAILED) return 0;
   if (tl_task_group_push(L, task)) {
     lua_rawgeti(L, -2, 1);
     lua_rawgeti(L, -3, 2);
@@ -30,7 +30,7 @@ void tl_task_kill(lua_State *L, tl_task *task) {
   tl_runtime *rt = task->rt;
   tl_task *killer = rt->current;
   lua_State *stack = rt->L;
-  uint8_t how = rt->how; /* of a body that has just ended, where a finalizer kills */
+  uint8_t how = rt->step.how; /* of a body that has just ended, where a finalizer kills */
   tide_task_detach(&task->task);
   rt->current = task; /* for the <close> variables, which run now and cannot wait */
   rt->L = L;
@@ -42,7 +42,7 @@ void tl_task_kill(lua_State *L, tl_task *task) {
       kept = lua_pcall(L, 0, 1, 0) == LUA_OK;
       failed = !lua_isnil(L, -1);
       if (!failed) lua_pop(L, 1);
-      rt->how = 0;
+      rt->step.how = 0;
     }
     tl_close_nested(L, rt, task->co);
     tl_close_coroutine(L, rt, task->co, TL_KILLED);
@@ -60,5 +60,5 @@ void tl_task_kill(lua_State *L, tl_task *task) {
     tl_end_failed(L, task, kept);
   else
     tl_end_cancelled(task);
-  rt->how = how;
+  rt->step.how = how;
 }

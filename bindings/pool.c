@@ -71,7 +71,7 @@ lua_State *tl_pool_refill(tl_runtime *rt) {
   }
   pool->spare = lua_tothread(box, -1);
   lua_replace(box, TL_BOX_SPARE);
-  if (rt->debugging) tl_debug_watch(pool->spare);
+  if (rt->debug.on) tl_debug_watch(pool->spare);
   return pool->spare;
 }
 

@@ -15,7 +15,7 @@ int tl_returned(lua_State *L, int status, int before) {
   if (status != LUA_OK && status != LUA_YIELD) return status;
   if (lua_checkstack(L, LUA_MINSTACK)) return LUA_OK;
   lua_settop(L, before);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, tl_runtime_find(L)->too_many);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, tl_runtime_find(L)->messages.too_many);
   return LUA_ERRRUN;
 }
 

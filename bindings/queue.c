@@ -173,7 +173,7 @@ static int queue_try_get(lua_State *L) {
 
 static int next_got(lua_State *L, int status, lua_KContext ctx) {
   const tl_runtime *rt = (const tl_runtime *)ctx;
-  if (rt->waking && rt->current->task.outcome == TIDE_ECLOSED) {
+  if (rt->step.waking && rt->current->task.outcome == TIDE_ECLOSED) {
     lua_pushnil(L);
     return 1;
   }

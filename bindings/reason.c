@@ -61,7 +61,7 @@ void tl_cancelled_push(lua_State *L, const tl_runtime *rt) {
 }
 
 int tl_raise_cancelled(lua_State *L, const tl_runtime *rt) {
-  if (TL_UNLIKELY(rt->debugging)) tl_debug_cancelled(L, rt);
+  if (TL_UNLIKELY(rt->debug.on)) tl_debug_cancelled(L, rt);
   tl_cancelled_push(L, rt);
   return lua_error(L);
 }

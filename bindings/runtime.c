@@ -106,6 +106,8 @@ static void new_tables(lua_State *L, tl_runtime *rt) {
   new_table(L, rt, TL_UNSEEN, "k");
   new_table(L, rt, TL_LOOPS, "k");
   new_table(L, rt, TL_HOOKS, NULL);
+  lua_pushboolean(L, 0);
+  rt->tables[TL_SPARE_SELECT] = tl_anchor(L, rt->tables[TL_SPARE_SELECT]);
 }
 
 tl_runtime *tl_runtime_open(lua_State *L) {
@@ -114,12 +116,7 @@ tl_runtime *tl_runtime_open(lua_State *L) {
   rt->main = rt->L = lua_tothread(L, -1);
   lua_pop(L, 1);
   new_tables(L, rt);
-  lua_pushliteral(L, "not enough memory");
-  rt->no_memory = tl_anchor(L, rt->no_memory);
-  lua_pushliteral(L, "a task was suspended by a yield that is not one of tide's");
-  rt->foreign_yield = tl_anchor(L, rt->foreign_yield);
-  lua_pushliteral(L, "stack overflow (too many results)");
-  rt->too_many = tl_anchor(L, rt->too_many);
+  tl_messages_open(L, &rt->messages);
   tl_pool_open(L, rt);
   rt->loop = tide_loop_new(hosts_allocator(L));
   if (rt->loop == NULL) luaL_error(L, "tide: cannot create an event loop");

@@ -8,13 +8,17 @@
 #include <lua.h>
 
 #include "class.h"
+#include "debug.h"
+#include "error.h"
 #include "interrupt.h"
 #include "nesting.h"
 #include "pool.h"
 #include "report.h"
 #include "run.h"
 #include "slots.h"
+#include "task.h"
 #include "tide.h"
+#include "traceback.h"
 
 #define TL_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define TL_COLD        __attribute__((cold, noinline)) /* keeps rare code out of its callers */
@@ -36,41 +40,31 @@ typedef enum tl_table {
                     "debug", "loops", "iter"; the metatable "unseen" and the record "flood" of
                     reports; "deadlock_message", the text about the last one;
                     and metatables of the Lua part's classes -> their names */
+  TL_SPARE_SELECT, /* no table: a record for the next select, or false */
   TL_TABLE_COUNT,
 } tl_table;
 
-typedef struct tl_task tl_task;
-
 /* One per Lua state; a userdata in the registry. */
 typedef struct tl_runtime {
-  tide_loop *loop;  /* owned */
-  lua_State *main;  /* the state's main thread */
-  lua_State *L;     /* on whose stack the loop calls Lua: run's caller, or main */
-  tl_task *current; /* the Lua task inside its step, or NULL */
-  int awaited;      /* the error being raised is of the Task at this index of who raises it; or 0 */
-  bool rethrowing;  /* an error that was caught is being raised once more */
-  bool has_locals;  /* a Local was set: spawned tasks inherit */
-  bool debugging;   /* tide.debug(true) */
-  bool slice_told;  /* the task inside its step was reported as slow */
-  tide_time slow;   /* the span above which one is */
-  tide_time slice_began; /* when, by the real clock; only in debug mode */
-  uint32_t calls;        /* of functions that wait, by that task in this step */
-  int refused;           /* waits, in the cleanup of what is being closed */
-  bool waking;           /* it was resumed after its wait, and nobody has taken the outcome yet */
-  const tl_nesting *nesting; /* of the coroutine that runs, or NULL: it is a task's own */
-  tl_run run;                /* what is being run */
-  tl_interrupt interrupt;    /* what ends it, where it is */
-  tl_classes classes;
+  tide_loop *loop;            /* owned */
+  lua_State *main;            /* the state's main thread */
+  lua_State *L;               /* on whose stack the loop calls Lua: run's caller, or main */
+  tl_task *current;           /* the Lua task inside its step, or NULL */
+  tl_step step;               /* that step */
+  tl_nesting *nesting;        /* of the coroutine that runs, or NULL: it is a task's own */
+  tl_raised raised;           /* the error on its way */
+  tl_run run;                 /* what is being run */
+  tl_interrupt interrupt;     /* what ends it, where it is */
+  tl_classes classes;         /* of objects */
   int tables[TL_TABLE_COUNT]; /* registry references */
   tl_slots slots;             /* of TL_LIVE */
-  int handle_count;           /* callbacks in slots; the other slots in use are tasks' */
-  uint8_t how;                /* TL_PACKED, TL_BARE: what the body that just ended left */
-  int no_memory, foreign_yield, too_many; /* registry references of messages */
-  int select_record;  /* registry reference of a spare record of select, or false */
-  tl_pool pool;       /* coroutines for tasks */
-  bool opened;        /* the module has been opened, once and for all */
-  int reason_count;   /* entries in TL_REASONS */
-  tl_reports reports; /* what is to be reported at the end of the turn */
+  tl_pool pool;               /* coroutines for tasks */
+  tl_reports reports;         /* what is to be reported at the end of the turn */
+  tl_debug debug;             /* debug mode */
+  tl_messages messages;       /* of errors */
+  int reason_count;           /* entries in TL_REASONS */
+  bool has_locals;            /* a Local was set: spawned tasks inherit */
+  bool opened;                /* the module has been opened, once and for all */
 } tl_runtime;
 
 static inline tl_runtime *tl_rt(lua_State *L) {

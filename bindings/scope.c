@@ -52,7 +52,7 @@ static int close_scope(lua_State *L, tl_scope *scope) {
   tide_deadline_stop(&scope->deadline);
   tl_reason_clear(L, scope->rt, &scope->scope);
   int error = tide_scope_exit(&scope->scope);
-  if (TL_UNLIKELY(scope->rt->debugging)) tl_debug_scope_left(scope->rt);
+  if (TL_UNLIKELY(scope->rt->debug.on)) tl_debug_scope_left(scope->rt);
   return error;
 }
 

@@ -231,19 +231,19 @@ static int try_select(lua_State *L, tl_runtime *rt, void *record) {
   withdraw(L, rt, self, number);
   if (result != TIDE_OK) return raise_case(L, rt, &self->select, FIRST, result);
   lua_pushvalue(L, SELF);
-  lua_rawseti(L, LUA_REGISTRYINDEX, rt->select_record); /* for the next select */
+  tl_table_replace(L, rt, TL_SPARE_SELECT);
   tl_class class = class_of(L, rt, FIRST + (int)number);
   return push_values(L, rt, number, &self->cases[number], FIRST, class);
 }
 
 /* The beginning. */
 
-static tl_select *push_record(lua_State *L, const tl_runtime *rt, int count) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->select_record);
+static tl_select *push_record(lua_State *L, tl_runtime *rt, int count) {
+  tl_table_push(L, rt, TL_SPARE_SELECT);
   tl_select *self = count <= SPARE_ROOM ? lua_touserdata(L, -1) : NULL;
   if (self != NULL) {
     lua_pushboolean(L, 0);
-    lua_rawseti(L, LUA_REGISTRYINDEX, rt->select_record);
+    tl_table_replace(L, rt, TL_SPARE_SELECT);
     return self;
   }
   lua_pop(L, 1);
@@ -348,8 +348,6 @@ static int select_(lua_State *L) {
 void tl_select_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg functions[] = {{"select", select_}, {"after", after}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", case_tostring}, {NULL, NULL}};
-  lua_pushboolean(L, 0);
-  rt->select_record = tl_anchor(L, rt->select_record);
   tl_class_new(L, rt, TL_CASE, "case", NULL, metamethods);
   tl_functions(L, rt, functions);
 }

@@ -15,6 +15,7 @@ typedef struct tl_slots {
   int count;          /* how many */
   int capacity;       /* the number of slots there are, and room in `free` */
   int enough;         /* free slots, beyond which the table is too large */
+  int handles;        /* slots in use for callbacks; the others are tasks' */
   tide_idle shrinker; /* makes it smaller when that has been so for a while */
 } tl_slots;
 

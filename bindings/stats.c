@@ -11,8 +11,8 @@ static int stats(lua_State *L) {
   const tl_runtime *rt = tl_rt(L);
   tide_loop_stats now = tide_loop_get_stats(tl_loop(L, rt));
   lua_createtable(L, 0, 9);
-  tl_set_integer(L, "tasks", tl_slots_used(&rt->slots) - rt->handle_count);
-  tl_set_integer(L, "handles", rt->handle_count);
+  tl_set_integer(L, "tasks", tl_slots_used(&rt->slots) - rt->slots.handles);
+  tl_set_integer(L, "handles", rt->slots.handles);
   tl_set_integer(L, "ready", now.ready);
   tl_set_integer(L, "timers", now.timers);
   tl_set_integer(L, "watching", now.watching);

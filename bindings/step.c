@@ -56,7 +56,7 @@ static bool begin(tl_task *task) {
     task->co = co;
     return true;
   }
-  tl_end_broken(task, rt->no_memory);
+  tl_end_broken(task, rt->messages.no_memory);
   return false;
 }
 
@@ -68,14 +68,14 @@ TL_COLD static int go_on_behind(tl_task *task, int *results) {
   tl_leave_wait(task);
   if (task->loops == TL_OPEN && lua_checkstack(task->co, LUA_MINSTACK)) {
     task->loops = TL_CLOSING;
-    task->how = rt->how;
+    task->how = rt->step.how;
     task->kept = *results != 0;
-    rt->how = 0;
+    rt->step.how = 0;
     lua_pushcfunction(task->co, tl_body_close_loops);
     status = lua_resume(task->co, rt->L, 0, results);
   }
   if (status != LUA_OK || task->loops != TL_CLOSING) return status;
-  rt->how = task->how;
+  rt->step.how = task->how;
   *results = task->kept ? 1 : 0;
   return status;
 }
@@ -90,8 +90,8 @@ static inline void step_one(tide_task *core) {
   }
   lua_State *co = task->co;
   rt->current = task;
-  rt->calls = 0;
-  rt->waking = arguments == 0;
+  rt->step.calls = 0;
+  rt->step.waking = arguments == 0;
   int status = lua_resume(co, rt->L, arguments, &results);
   if (status == LUA_OK && TL_UNLIKELY(task->loops != TL_NO_LOOPS))
     status = go_on_behind(task, &results);
@@ -100,10 +100,10 @@ static inline void step_one(tide_task *core) {
     if (TL_UNLIKELY(co == rt->pool.spare)) tl_pool_hand_over(&rt->pool);
   } else if (status == LUA_OK) {
     tl_leave_wait(task);
-    if (TL_UNLIKELY(rt->how == TL_FAILED) && task->owned > 0) tl_owner_close(rt->L, task);
+    if (TL_UNLIKELY(rt->step.how == TL_FAILED) && task->owned > 0) tl_owner_close(rt->L, task);
     tl_end_returned(task, results);
   } else {
-    tl_end_broken(task, status == LUA_YIELD ? rt->foreign_yield : LUA_NOREF);
+    tl_end_broken(task, status == LUA_YIELD ? rt->messages.foreign_yield : LUA_NOREF);
   }
 }
 
@@ -115,7 +115,7 @@ static const tide_task_ops task_ops = {.name = "task", .step = step};
 static void step(tide_task *task, int outcome) {
   tide_loop *loop = task->loop;
   tl_runtime *rt = tide_container(task, tl_task, task)->rt;
-  const tl_nesting *nesting = rt->nesting; /* of who runs the loop */
+  tl_nesting *nesting = rt->nesting; /* of who runs the loop */
   rt->nesting = NULL;
   (void)outcome;
   do {
@@ -130,7 +130,7 @@ static void step_watched(tide_task *core, int outcome) {
   const tl_task *task = tide_container(core, tl_task, task);
   tl_runtime *rt = task->rt;
   lua_State *L = rt->L;
-  const tl_nesting *nesting = rt->nesting;
+  tl_nesting *nesting = rt->nesting;
   int top = lua_gettop(L);
   rt->nesting = NULL;
   (void)outcome;
@@ -158,7 +158,7 @@ void tl_task_watch(tl_task *task, bool watched) {
 /* The new task, on top, gets what few have. */
 TL_COLD static void note_spawn(lua_State *L, tl_runtime *rt) {
   if (rt->has_locals) tl_locals_inherit(L, rt, -1);
-  if (rt->debugging) tl_debug_spawned(L, rt, -1);
+  if (rt->debug.on) tl_debug_spawned(L, rt, -1);
 }
 
 tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int group_index,
@@ -187,7 +187,7 @@ tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int grou
   task->loops = TL_NO_LOOPS;
   tide_task_init(&task->task, rt->loop, &task_ops);
   if (group_index != 0) task->task.future.user = TL_CHILD;
-  if (TL_UNLIKELY(rt->has_locals || rt->debugging)) note_spawn(L, rt);
+  if (TL_UNLIKELY(rt->has_locals || rt->debug.on)) note_spawn(L, rt);
   task->slot = tl_slot_find(L, rt); /* after all that may collect, and so run finalizers */
   int error = tide_task_spawn(&task->task, group);
   if (TL_UNLIKELY(error != TIDE_OK)) tl_raise(L, rt, error);

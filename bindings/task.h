@@ -19,7 +19,7 @@ typedef struct tl_task {
   int next_failed;   /* slot of the next task whose failure nobody saw yet */
   uint16_t values;   /* [group,] function and arguments: its user values before it begins */
   uint8_t loops;     /* TL_NO_LOOPS, TL_OPEN, TL_CLOSING */
-  uint8_t how;       /* while TL_CLOSING: of tl_runtime.how, what the body has left */
+  uint8_t how;       /* while TL_CLOSING: of tl_step.how, what the body has left */
   bool kept;         /* then: and whether it has left a value */
   uint8_t held;      /* turns taken in a cancelled scope, in a row, that did not raise: wait.c */
   uint8_t swallowed; /* cancellations raised since it was last in no cancelled scope: debug.c */
@@ -27,6 +27,13 @@ typedef struct tl_task {
   bool traced;       /* TL_TRACEBACKS may have an entry of its coroutine */
   uint8_t owned;     /* how many arguments it is to close and has not taken over: owner.c */
 } tl_task;
+
+/* The step that the current task is in. */
+typedef struct tl_step {
+  uint32_t calls; /* of functions that wait, so far */
+  bool waking;    /* it was resumed after its wait, and nobody has taken the outcome yet */
+  uint8_t how;    /* TL_PACKED, TL_BARE ...: what the body has left that just ended */
+} tl_step;
 
 /* step.c */
 tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int group_index,

@@ -25,7 +25,7 @@ static bool is_cancellation(lua_State *L, const tl_runtime *rt, int index) {
 }
 
 int tl_rethrow(lua_State *L, tl_runtime *rt) {
-  rt->rethrowing = true;
+  rt->raised.rethrowing = true;
   return lua_error(L);
 }
 
@@ -64,8 +64,8 @@ static void keep_traceback(lua_State *L, const tl_runtime *rt, lua_State *co) {
 
 /* Pushes the task of which the function of `ar` has just got the error at 1, or nothing. */
 static const tl_task *push_failed_task(lua_State *L, tl_runtime *rt, lua_State *co, lua_Debug *ar) {
-  int index = rt->awaited;
-  rt->awaited = 0;
+  int index = rt->raised.awaited;
+  rt->raised.awaited = 0;
   if (index == 0 || lua_getlocal(co, ar, index) == NULL) return NULL;
   if (co != L) lua_xmove(co, L, 1);
   const tl_task *task = tl_test(L, rt, -1, TL_TASK);
@@ -144,10 +144,10 @@ static void add_traceback(lua_State *L, lua_State *co, int level) {
 
 int tl_message_handler(lua_State *L) {
   tl_runtime *rt = tl_runtime_find(L);
-  bool again = rt->rethrowing;
+  bool again = rt->raised.rethrowing;
   lua_settop(L, 1);
   tl_error_explain(L);
-  rt->rethrowing = false;
+  rt->raised.rethrowing = false;
   if (is_cancellation(L, rt, 1) || tl_generator_exits(L, 1)) return 1;
   if (again && is_kept(L, rt)) return 1;
   bool ours = tl_is_error(L, rt, 1);

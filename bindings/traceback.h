@@ -7,6 +7,12 @@
 
 typedef struct tl_runtime tl_runtime;
 
+/* Of the error that is being raised. */
+typedef struct tl_raised {
+  int awaited;     /* it is that of the Task at this index of who raises it; or 0 */
+  bool rethrowing; /* it was caught, and is raised once more */
+} tl_raised;
+
 int tl_message_handler(lua_State *L); /* keeps the traceback; for lua_pcallk */
 /* Raises the error on top, which was caught, once more: the traceback stays as it was. */
 int tl_rethrow(lua_State *L, tl_runtime *rt);

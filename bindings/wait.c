@@ -15,17 +15,14 @@
 
 char tl_marker;
 
-/* What is being closed, further out or here; or NULL. */
-static const char *closing(const tl_runtime *rt) {
-  const tl_nesting *nesting = rt->nesting;
-  while (nesting != NULL && nesting->closing == NULL) nesting = nesting->outer;
-  return nesting != NULL ? nesting->closing : NULL;
-}
-
 static int raise_cannot_wait(lua_State *L, const tl_runtime *rt, const char *name) {
   tl_culprit_push(L, rt);
-  const char *inside = lua_tostring(L, -1), *cleanup = closing(rt);
-  if (cleanup != NULL) tl_close_refused(L);
+  const char *inside = lua_tostring(L, -1), *cleanup = NULL;
+  const tl_nesting *closing = tl_innermost_closing(rt->nesting);
+  if (closing != NULL) {
+    cleanup = closing->closing;
+    tl_close_refused(L);
+  }
   if (inside != NULL)
     lua_pushfstring(
         L,
@@ -161,7 +158,7 @@ void tl_wait_open(lua_State *L, tl_runtime *rt) {
 static int call_again(lua_State *L, int status, lua_KContext ctx) {
   const tl_recall *recall = (const tl_recall *)ctx;
   tl_runtime *rt = tl_rt(L);
-  if (rt->waking && rt->current->task.outcome != TIDE_OK && recall->abandoned != NULL)
+  if (rt->step.waking && rt->current->task.outcome != TIDE_OK && recall->abandoned != NULL)
     recall->abandoned(L);
   tl_resumed(L, rt, status);
   void *self = lua_touserdata(L, 1);

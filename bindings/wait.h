@@ -32,13 +32,13 @@ enum { TL_CALLS_PER_TURN = 256 };
  * a row that it is to take a turn first: `return tl_turn(L, rt)`. */
 static inline tl_task *tl_begin(lua_State *L, tl_runtime *rt) {
   tl_task *task = tl_waiter(L, rt);
-  return TL_UNLIKELY(++rt->calls >= TL_CALLS_PER_TURN) ? NULL : task;
+  return TL_UNLIKELY(++rt->step.calls >= TL_CALLS_PER_TURN) ? NULL : task;
 }
 
 /* The same for functions that need not wait: whether they are to take a turn first. Where nothing
  * can wait they are not. */
 static inline bool tl_is_due(lua_State *L, tl_runtime *rt) {
-  return tl_can_wait(L, rt) && TL_UNLIKELY(++rt->calls >= TL_CALLS_PER_TURN);
+  return tl_can_wait(L, rt) && TL_UNLIKELY(++rt->step.calls >= TL_CALLS_PER_TURN);
 }
 
 /* The same for functions that are not to begin in a cancelled scope: there tl_turn raises. */
@@ -47,8 +47,8 @@ static inline bool tl_is_cancelled(lua_State *L, const tl_runtime *rt) {
 }
 
 static inline bool tl_is_due_or_cancelled(lua_State *L, tl_runtime *rt) {
-  return tl_can_wait(L, rt) &&
-         TL_UNLIKELY(++rt->calls >= TL_CALLS_PER_TURN || tide_task_cancelled(&rt->current->task));
+  return tl_can_wait(L, rt) && TL_UNLIKELY(++rt->step.calls >= TL_CALLS_PER_TURN ||
+                                           tide_task_cancelled(&rt->current->task));
 }
 
 /* Gives up the turn, then calls the running function again, its arguments as they are; in a
@@ -69,8 +69,8 @@ static inline int tl_wait(lua_State *L, lua_KContext ctx, lua_KFunction k) {
 
 /* First thing in a continuation: takes note that it was the scheduler that resumed; else raises. */
 static inline void tl_woken(lua_State *L, tl_runtime *rt) {
-  if (TL_UNLIKELY(!rt->waking)) tl_not_woken(L, rt);
-  rt->waking = false;
+  if (TL_UNLIKELY(!rt->step.waking)) tl_not_woken(L, rt);
+  rt->step.waking = false;
 }
 
 /* In a continuation: raises if the wait ended with an error. After a wait the marker is still on
@@ -95,7 +95,7 @@ static inline int tl_finish(lua_State *L, tl_runtime *rt, int result, lua_KConte
   if (result == TIDE_PENDING) return tl_wait(L, ctx, k);
   if (TL_UNLIKELY(result != TIDE_OK)) return tl_raise_outcome(L, rt, result);
   rt->current->task.outcome = TIDE_OK;
-  rt->waking = true;
+  rt->step.waking = true;
   return k(L, LUA_OK, ctx);
 }
 
