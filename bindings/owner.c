@@ -3,7 +3,7 @@
  *
  * What runs is `own`, which makes to-be-closed variables of them before it calls the function. A
  * task that ends without having come so far (it was cancelled or killed while it was ready, or
- * there was no memory) has them closed by body.c. No memory is needed for that, as long as none of
+ * there was no memory) has them closed by end.c. No memory is needed for that, as long as none of
  * the values needs any. */
 #include <stdio.h>
 

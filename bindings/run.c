@@ -21,6 +21,11 @@ void tl_run_init(tl_run *run, tide_loop *loop) {
   tide_group_init(&run->watchers, loop, 0, false);
 }
 
+void tl_run_end(tl_run *run) {
+  tide_task_detach(&run->drainer.task);
+  tide_task_detach(&run->leaver.task);
+}
+
 /* The scope that is around all others of the task. */
 static const tide_scope *outermost(const tide_task *task) {
   const tide_scope *scope = &task->own;

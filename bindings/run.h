@@ -34,6 +34,9 @@ void tl_run_init(tl_run *run, tide_loop *loop);
 
 tide_group *tl_run_home_of(tl_run *run, tide_loop *loop);
 
+/* Its own tasks are taken out of what they wait for. */
+void tl_run_end(tl_run *run);
+
 /* The group of a task or callback that is made here: the run's, or that of what runs at the moment
  * where this was made outside of the run. O(depth) while there is anything of that kind. */
 static inline tide_group *tl_run_home(tl_run *run, tide_loop *loop) {

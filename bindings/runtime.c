@@ -44,24 +44,13 @@ static void new_table(lua_State *L, tl_runtime *rt, tl_table table, const char *
   rt->tables[table] = tl_anchor(L, rt->tables[table]);
 }
 
-static void detach(tide_task *task) {
-  if (task->state != TIDE_TASK_NEW && task->state != TIDE_TASK_ENDED) tide_task_detach(task);
-}
-
-/* Takes tasks and callbacks out of what they wait for: what they were given goes back. The loop
- * turns once more, to send what is left, and none of the state's may be stepped then. */
-static void detach_all(lua_State *L, tl_runtime *rt) {
-  for (int slot = 0; tl_live_push(L, rt, &slot); lua_pop(L, 1)) detach(lua_touserdata(L, -1));
-  detach(&rt->run.drainer.task);
-  detach(&rt->run.leaver.task);
-  tl_reports_end(&rt->reports);
-  tide_idle_cancel(&rt->slots.shrinker);
-  tl_pool_end(&rt->pool);
-}
-
+/* The loop turns once more, to send what is left, and none of the state's may be stepped then. */
 void tl_runtime_end(lua_State *L, tl_runtime *rt) {
   if (rt->loop == NULL) return;
-  detach_all(L, rt);
+  tl_slots_detach(L, rt);
+  tl_run_end(&rt->run);
+  tl_reports_end(&rt->reports);
+  tl_pool_end(&rt->pool);
   tl_owned_release_all(L, rt);
   tl_classes_end(&rt->classes);
   tide_loop_send_all(rt->loop); /* of streams that were collected, or that nobody closed */

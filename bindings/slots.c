@@ -1,7 +1,6 @@
 /* slots.c: slots, and moving what is in them when many have become free. */
 #include <limits.h>
 
-#include "class.h"
 #include "pool.h"
 #include "runtime.h"
 #include "slots.h"
@@ -11,12 +10,13 @@ enum { FIRST_CAPACITY = 16, KEPT = 512 }; /* at least so many slots are never gi
 
 /* Shrinking moves slots, so it is done where nobody counts on a number: at the end of a poll. */
 
-static void set_slot(lua_State *L, tl_runtime *rt, int index, int slot) {
-  tl_task *task = tl_test(L, rt, index, TL_TASK);
+static void set_slot(lua_State *L, int index, int slot) {
+  tide_task *core = lua_touserdata(L, index);
+  tl_task *task = tl_task_of(core);
   if (task != NULL)
     task->slot = slot;
   else
-    tl_handle_move(lua_touserdata(L, index), slot);
+    tl_handle_move(core, slot);
 }
 
 /* A quarter of it will be in use. */
@@ -35,7 +35,7 @@ static void set_capacity(tl_slots *slots, int capacity) {
 static int move_all(lua_State *L, tl_runtime *rt) {
   int used = 0;
   for (int slot = 0; tl_live_push(L, rt, &slot);) {
-    set_slot(L, rt, -1, ++used);
+    set_slot(L, -1, ++used);
     lua_rawseti(L, -2, used);
   }
   return used;
@@ -154,9 +154,14 @@ bool tl_live_push(lua_State *L, const tl_runtime *rt, int *slot) {
 
 tl_task *tl_live_task_push(lua_State *L, const tl_runtime *rt, int *slot) {
   while (tl_live_push(L, rt, slot)) {
-    tl_task *task = tl_test(L, rt, -1, TL_TASK);
+    tl_task *task = tl_task_of(lua_touserdata(L, -1));
     if (task != NULL && task->task.state != TIDE_TASK_ENDED) return task;
     lua_pop(L, 1);
   }
   return NULL;
+}
+
+void tl_slots_detach(lua_State *L, const tl_runtime *rt) {
+  for (int slot = 0; tl_live_push(L, rt, &slot); lua_pop(L, 1))
+    tide_task_detach(lua_touserdata(L, -1));
 }

@@ -78,7 +78,7 @@ void tide__task_interrupt(tide_task *task, int outcome) {
 
 void tide_task_detach(tide_task *task) {
   tide_wait *wait = &task->wait;
-  if (task->state == TIDE_TASK_RUNNING || task->state == TIDE_TASK_ENDED) return;
+  if (task->state != TIDE_TASK_READY && task->state != TIDE_TASK_WAITING) return;
   if (task->state == TIDE_TASK_WAITING) {
     wait->ops->abandon(wait);
     task->outcome = TIDE_ECANCELLED;

@@ -85,7 +85,7 @@ static inline bool tide_task_cancelled(const tide_task *task) {
 
 /* Takes a task that is not running out of the loop for good: its wait is abandoned, or what it
  * was given goes back. It is never stepped again; tide_task_finish must follow. Harmless on one
- * that is in no list: it runs, was detached, or has ended. */
+ * that is in no list: it is all zeros, was not spawned yet, runs, was detached, or has ended. */
 TIDE_API void tide_task_detach(tide_task *task);
 
 /* (waits) Lets every other ready task run once. Always TIDE_PENDING. */

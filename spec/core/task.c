@@ -434,6 +434,17 @@ static void a_task_may_detach_one_that_is_to_run_in_the_same_turn(void) {
   world_close(&w);
 }
 
+static void one_that_was_not_spawned_may_be_detached_all_the_same(void) {
+  world w;
+  world_open(&w);
+  tide_task zeros = {.outcome = TIDE_OK}, unspawned;
+  tide_task_init(&unspawned, w.loop, NULL);
+  tide_task_detach(&zeros);
+  tide_task_detach(&unspawned);
+  CHECK_EQ(unspawned.state, TIDE_TASK_NEW);
+  world_close(&w);
+}
+
 static void what_a_task_waits_for_has_a_name(void) {
   world w;
   world_open(&w);
@@ -509,6 +520,7 @@ int main(void) {
   RUN(a_task_can_start_after_a_future);
   RUN(a_detached_task_is_never_stepped_again);
   RUN(a_task_may_detach_one_that_is_to_run_in_the_same_turn);
+  RUN(one_that_was_not_spawned_may_be_detached_all_the_same);
   RUN(what_a_task_waits_for_has_a_name);
   RUN(struck_at_any_wait_it_leaves_nothing);
   return check_summary();
