@@ -77,6 +77,12 @@ static int join_add(lua_State *L) {
   return 0;
 }
 
+/* join:hold(): from now on who waits in it has cancelled the members, and is in a shield */
+static int join_hold(lua_State *L) {
+  tide_join_hold(check_join(L));
+  return 0;
+}
+
 /* Takes the next member that has failed, of those that a cancelled waiter has given up. */
 static bool take_failed(tide_join *join, uint32_t *index) {
   while (join->forward && tide_join_take(join, index))
@@ -271,9 +277,9 @@ static int join_gc(lua_State *L) {
 void tl_join_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg functions[] = {
       {"join", new_join}, {"completions", completions}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"add", join_add},     {"ready", join_ready},
-                                     {"next", join_next},   {"failed", join_failed},
-                                     {"close", join_close}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"add", join_add},       {"hold", join_hold},   {"ready", join_ready}, {"next", join_next},
+      {"failed", join_failed}, {"close", join_close}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__close", join_close}, {"__gc", join_gc}, {NULL, NULL}};
   tl_class_new(L, rt, TL_JOIN, "join", methods, metamethods);
   tl_functions(L, rt, functions);

@@ -250,6 +250,7 @@ static int open_part(lua_State *L, const char *name) {
 PART(check)
 PART(concurrent)
 PART(defer)
+PART(ends)
 PART(errors)
 PART(group)
 PART(init)

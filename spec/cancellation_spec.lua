@@ -212,21 +212,58 @@ describe("what a cancelled task awaits", function()
     assert.are.equal(before, #tide.all_tasks())
   end))
 
+  -- A function that cancels all tasks that begin from now on, which they are to obey.
+  local function newcomers_canceller()
+    local known = {}
+    for _, task in ipairs(tide.all_tasks()) do known[task] = true end
+    return function()
+      for _, task in ipairs(tide.all_tasks()) do
+        if not known[task] then task:cancel() end
+      end
+      turns(4)
+      for _, task in ipairs(tide.all_tasks()) do assert.is_true(known[task]) end
+    end
+  end
+
+  -- Ways to wait for a task.
+  local function rest() tide.sleep(60) end
+  local waits = {
+    function(task) task:await() end,
+    function(task) tide.gather { task } end,
+    function(task) tide.gather { task, rest } end,
+    function(task) tide.wait_for(task, 60) end,
+    function(task) tide.timeout(60, task.await, task) end,
+    function(task) tide.TaskGroup(function(g) g:spawn(task.await, task) end) end,
+    function(task) tide.TaskGroup(function(g) g:spawn(tide.gather, { task, tide.Future() }) rest() end) end,
+    function(task)
+      local g <close> = tide.TaskGroup()
+      g:spawn(task.await, task)
+      g:wait()
+    end,
+    function(task) tide.TaskGroup(function(g) g:start(function(started) started() task:await() end) end) end,
+    function(task) tide.TaskGroup(function(g) g:start(function(started) started(task:await()) end) end) end,
+    function(task) tide.race { task } end,
+    function(task) tide.race { rest, task } end,
+    function(task) tide.first_success { rest, task } end,
+    function(task) tide.map({ 1, 2, 3 }, function() task:await() end, { limit = 2 }) end,
+    function(task) tide.retry(function() task:await() end) end,
+    function(task) tide.iter(function() task:await() end):buffer(1):collect() end,
+    function(task) tide.iter({ 1, 2 }):map_concurrent(2, function() task:await() end):collect() end,
+    function(task) tide.iter(function() task:await() end):merge(tide.interval(60)):collect() end,
+    function(task) tide.iter(function() task:await() end):debounce(1):collect() end,
+    function(task) for _ in tide.generator(function() task:await() end):each() do end end,
+    function(task) coroutine.wrap(function() task:await() end)() end,
+    function(task) for _ in tide.as_completed { task } do end end,
+    function(task) tide.select(task) end,
+    function(task) tide.wait { task } end,
+  }
+
   it("may be in a circle with it, of whatever kinds of waits: then all end", run(function()
     helper.collect_failures() -- of those whose neighbour was cancelled
-    local waits = {
-      function(task) task:await() end,
-      function(task) tide.gather { task } end,
-      function(task) tide.wait_for(task, 60) end,
-      function(task) tide.TaskGroup(function(g) g:spawn(task.await, task) end) end,
-      function(task) tide.TaskGroup(function(g) g:spawn(tide.gather, { task, tide.Future() }) tide.sleep(60) end) end,
-      function(task) tide.select(task) end,
-      function(task) tide.wait { task } end,
-    }
     for first = 1, #waits do
       for second = 1, #waits do
         for struck = 1, 4 do -- a task of the circle, or all
-          local before, tasks = #tide.all_tasks(), {}
+          local cancel_newcomers, tasks = newcomers_canceller(), {}
           for i, wait in ipairs { waits[first], waits[second], waits[1] } do
             tasks[i] = tide.spawn(function() wait(tasks[i % 3 + 1]) end)
           end
@@ -234,29 +271,43 @@ describe("what a cancelled task awaits", function()
           for i, task in ipairs(tasks) do
             if i == struck or struck == 4 then task:cancel() end
           end
-          turns(12)
+          turns(20)
           for _, task in ipairs(tasks) do
-            if not task:done() then -- select and wait give up, and hand nothing on
+            if not task:done() then -- select, wait and as_completed give up, and hand nothing on
               assert.are_not.equal(4, struck)
               assert.are.equal(0, task:cancelling())
               task:cancel()
             end
           end
-          turns(12)
-          for _, task in ipairs(tasks) do assert.is_true(task:done()) end
-          assert.are.equal(before, #tide.all_tasks())
+          turns(20)
+          for i, task in ipairs(tasks) do
+            assert.is_true(task:done(), ("%d of %d, %d, %d"):format(i, first, second, struck))
+          end
+          cancel_newcomers() -- a gather that had failed left one running
         end
       end
     end
   end))
 
+  it("may be in a circle with it whose tasks are killed", run(function()
+    helper.collect_failures()
+    for first = 1, #waits do
+      for second = 1, #waits do
+        local cancel_newcomers, tasks = newcomers_canceller(), {}
+        for i, wait in ipairs { waits[first], waits[second] } do
+          tasks[i] = tide.spawn(function() wait(tasks[i % 2 + 1]) end)
+        end
+        turns(4)
+        for _, task in ipairs(tasks) do task:kill() end
+        for _, task in ipairs(tasks) do assert.is_true(task:done()) end
+        turns(4)
+        cancel_newcomers() -- what gather and race had begun goes on
+      end
+    end
+  end))
+
   it("may be the task of the group that the waiter is a child of", run(function()
-    for _, wait in ipairs {
-      function(task) task:await() end,
-      function(task) tide.gather { task } end,
-      function(task) tide.gather { task, function() tide.sleep(60) end } end,
-      function(task) tide.TaskGroup(function(g) g:spawn(task.await, task) end) end,
-    } do
+    for _, wait in ipairs(waits) do
       for _, late in ipairs { 0, 60 } do
         for _, in_block in ipairs { true, false } do
           local child

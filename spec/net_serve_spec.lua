@@ -704,6 +704,22 @@ describe("server:close", function()
     assert.is_true(hung_up(closer) and hung_up(idle))
   end))
 
+  it("is closed by a task for which a handler waits", run(function()
+    local server, closer
+    server = serve(function() closer:await() end)
+    closer = tide.spawn(function()
+      sleep(0.01)
+      server:close()
+    end)
+    local stream <close> = connect(server)
+    await_count(server, 1)
+    tide.timeout(10, function()
+      repeat sleep(0.01) until closer:done() -- nobody else waits for it
+    end)
+    assert.equal(0, #server)
+    assert.is_true(hung_up(stream))
+  end))
+
   it("closes connections whose task has not begun", run(function()
     for turns = 0, 6 do
       local server = serve(echo)

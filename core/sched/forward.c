@@ -21,7 +21,7 @@ bool tide__wait_forwards(tide_wait *wait, int outcome) {
 
 void tide__wait_release(tide_wait *wait) {
   wait->ops->abandon(wait);
-  tide__task_wake(wait->task, TIDE_ECANCELLED);
+  tide__task_wake(wait->task, wait->ops->lets_go ? TIDE_OK : TIDE_ECANCELLED);
 }
 
 bool tide__future_give_up(tide_future *future, const tide_wait *self) {
@@ -78,6 +78,11 @@ static bool make_room(walk *self) {
   return true;
 }
 
+/* Whether the wait may end so that no circle is left. */
+static bool can_end(const tide_wait *wait) {
+  return wait->ops->forward != NULL || wait->ops->lets_go;
+}
+
 /* Whether the task's wait goes on although it is told to end. */
 static bool is_held(const tide_task *task) {
   return task->state == TIDE_TASK_WAITING && task->wait.ops->awaits != NULL;
@@ -91,25 +96,36 @@ static size_t step_onto(walk *self, tide_task *task, size_t from) {
   return self->count++;
 }
 
-/* Those on the path up to `at` wait in a circle, or may: the last who gave up is let go. What comes
- * after it on the path may have to be looked at again. Where to go on. */
-static size_t open_circle(walk *self, size_t at) {
-  tide_wait *wait = NULL;
-  while (at != NOWHERE && wait == NULL) {
-    const place *here = &self->places[at];
-    here->task->own.flags &= ~(uint32_t)(TIDE_SCOPE_SEEN | TIDE_SCOPE_ON_PATH);
-    if (here->task->wait.ops->forward != NULL) wait = &here->task->wait; /* else a group's end */
-    at = here->from;
+/* The place on the path from `first` up to `at` of the wait that is to end: the last of who gave
+ * up, for those are told; else one that lets go. The ends of groups stay. NOWHERE: there is none.
+ */
+static size_t find_end(const walk *self, size_t at, const tide_task *first) {
+  size_t found = NOWHERE;
+  for (bool inside = true; inside && at != NOWHERE; at = self->places[at].from) {
+    const tide_task *task = self->places[at].task;
+    if (task->wait.ops->forward != NULL) return at;
+    if (task->wait.ops->lets_go && found == NOWHERE) found = at;
+    inside = task != first;
   }
-  if (wait != NULL) tide__wait_release(wait);
-  return at;
+  return found;
+}
+
+/* Those on the path from `first` up to `at` wait in a circle, or may: one of them is let go. What
+ * comes after it on the path may have to be looked at again. Where to go on. */
+static size_t open_circle(walk *self, size_t at, const tide_task *first) {
+  size_t end = find_end(self, at, first);
+  size_t from = self->places[end != NOWHERE ? end : at].from;
+  for (; at != from; at = self->places[at].from)
+    self->places[at].task->own.flags &= ~(uint32_t)(TIDE_SCOPE_SEEN | TIDE_SCOPE_ON_PATH);
+  if (end != NOWHERE) tide__wait_release(&self->places[end].task->wait);
+  return from;
 }
 
 /* Looks at all for whose ends the task waits, and for whose those do. */
 static void look_from(walk *self, tide_task *start) {
   if (start->own.flags & TIDE_SCOPE_SEEN) return;
   size_t at = step_onto(self, start, NOWHERE);
-  if (at == NOWHERE && start->wait.ops->forward != NULL) tide__wait_release(&start->wait);
+  if (at == NOWHERE && can_end(&start->wait)) tide__wait_release(&start->wait);
   while (at != NOWHERE) {
     place *here = &self->places[at];
     tide_task *next = here->task->wait.ops->awaits(&here->task->wait, here->last);
@@ -118,10 +134,10 @@ static void look_from(walk *self, tide_task *start) {
       here->task->own.flags &= ~(uint32_t)TIDE_SCOPE_ON_PATH;
       at = here->from;
     } else if (next->own.flags & TIDE_SCOPE_ON_PATH) {
-      at = open_circle(self, at);
+      at = open_circle(self, at, next);
     } else if (is_held(next) && !(next->own.flags & TIDE_SCOPE_SEEN)) {
       size_t there = step_onto(self, next, at);
-      at = there != NOWHERE ? there : open_circle(self, at);
+      at = there != NOWHERE ? there : open_circle(self, at, NULL);
     }
   }
 }

@@ -89,13 +89,14 @@ static void join_forward(tide_wait *wait) {
   if (pending(join) == 0) tide__wait_release(wait);
 }
 
-/* The tasks that a join which has given up waits for. */
+/* The tasks that a join which has given up, or is held, waits for. */
 static tide_task *awaits(tide_wait *wait, const tide_task *last) {
   tide_join *join = wait->source;
   if (last == NULL) join->looked_at = 0;
-  while (join->draining && join->looked_at < join->count) {
+  while ((join->draining || join->held) && join->looked_at < join->count) {
     const tide_join_member *member = &join->members[join->looked_at++];
-    if (is_pending(member)) return tide_container(member->future, tide_task, future);
+    if (is_pending(member) && member->future->is_task)
+      return tide_container(member->future, tide_task, future);
   }
   return NULL;
 }
@@ -105,6 +106,9 @@ static const tide_wait_ops wait_ops = {.name = "await",
                                        .cancel = cancelled,
                                        .forward = join_forward,
                                        .awaits = awaits};
+
+static const tide_wait_ops held_ops = {
+    .name = "await", .abandon = join_leave, .awaits = awaits, .lets_go = true};
 
 /* In a cancelled scope: the members are given up all the same. */
 static int hand_on(tide_join *join, tide_task *task) {
@@ -121,12 +125,19 @@ int tide_join_wait(tide_join *join, tide_task *task) {
   bool busy = join->waiter != NULL;
   if (join->forward && !busy && pending(join) > 0 && tide_task_cancelled(task))
     return hand_on(join, task);
-  if (!tide__wait_enter(task, &wait_ops, join)) return TIDE_PENDING;
+  if (!tide__wait_enter(task, join->held ? &held_ops : &wait_ops, join)) return TIDE_PENDING;
   if (busy) return tide__wait_over(task, TIDE_EBUSY);
   if (join->taken < join->ended) return tide__wait_skip(task);
   if (pending(join) == 0) return tide__wait_over(task, TIDE_EINVALID_STATE);
   join->waiter = &task->wait;
-  return tide__task_park(task);
+  tide__task_park(task);
+  if (join->held) tide__look_for_circle(task);
+  return TIDE_PENDING;
+}
+
+void tide_join_hold(tide_join *join) {
+  join->held = true;
+  join->forward = join->draining = false;
 }
 
 void tide_join_term(tide_join *join) {

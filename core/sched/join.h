@@ -19,6 +19,7 @@ typedef struct tide_join {
   tide_wait *waiter;         /* who is in tide_join_wait, or NULL */
   bool forward;              /* a cancelled waiter gives the members up */
   bool force;                /* also tasks for which others wait; to be set after tide_join_init */
+  bool held;                 /* tide_join_hold was called */
   bool draining;             /* it did; it wakes when those that it cancelled have ended */
   uint32_t count;            /* members added */
   uint32_t ended;            /* how many of them have ended */
@@ -45,6 +46,11 @@ TIDE_API bool tide_join_take(tide_join *join, uint32_t *index);
  * cancelled have ended; tide_join_take gives them. TIDE_EINVALID_STATE: nothing is left to wait
  * for. TIDE_EBUSY: another task waits already. */
 TIDE_API int tide_join_wait(tide_join *join, tide_task *task);
+
+/* From now on whoever waits cleans up: has cancelled what it awaits, and is in a shield. The wait
+ * hands nothing on, and ends with TIDE_OK too, after which tide_join_take gives nothing, where what
+ * is awaited waits for the waiter's end. Nobody may wait at present. */
+TIDE_API void tide_join_hold(tide_join *join);
 
 /* Lets go of the members that have not ended. */
 TIDE_API void tide_join_term(tide_join *join);

@@ -100,7 +100,7 @@ bool tide__wait_forwards(tide_wait *wait, int outcome);
  * Whether it was: then `self` goes on waiting for its end. */
 bool tide__future_give_up(tide_future *future, const tide_wait *self);
 
-/* Ends a wait that had given up, and would have waited on. */
+/* Ends a wait that had given up or is held, and would have waited on. */
 void tide__wait_release(tide_wait *wait);
 
 /* The task, which has begun to wait for others' ends, may have made a circle. */

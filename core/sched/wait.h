@@ -45,6 +45,9 @@ typedef struct tide_wait_ops {
   /* The first task, or the one after `last`, without whose end this wait will not end, whatever is
    * asked of it; NULL past the last. NULL: it can be told to end at any time. */
   tide_task *(*awaits)(tide_wait *wait, const tide_task *last);
+  /* With `awaits`: it may be the one to end, by TIDE_OK, where such waits are in a circle and none
+   * of them has handed cancellation on. */
+  bool lets_go;
   /* For waits without a task: called instead of waking one. Must not run user code. */
   void (*ended)(tide_wait *wait, int outcome);
 } tide_wait_ops;

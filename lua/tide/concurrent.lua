@@ -164,7 +164,9 @@ local function new_race(list, name)
   }, Race)
   function self.wait_for_losers()
     for i, future in ipairs(self.futures) do
-      while self:has_lost(i, future) and not future:done() do self.members:next() end
+      while self:has_lost(i, future) and not future:done() do
+        if not self.members:next() then return end -- one of them waits for this task
+      end
     end
   end
   return self
@@ -188,6 +190,7 @@ function Race:__close()
     if self:has_lost(i, future) then future:cancel("lost the race") end
   end
   if not self.members then return end
+  self.members:hold()
   if is_yieldable() then shield_call(self.wait_for_losers) end
   self.members:close()
 end

@@ -2,6 +2,7 @@
 local tide = require "tide"
 
 local check = require "tide.check"
+local ends = require "tide.ends"
 
 local methods = tide.group_methods
 local Future, join, begins, shield_call = tide.Future, tide.join, tide.begins, tide.shield_call
@@ -18,12 +19,7 @@ function Start:__close()
   local task = self.task
   if task and not task:done() and not self.ready:done() then
     task:cancel "start was left"
-    if is_yieldable() then
-      shield_call(function()
-        local members <close> = join({ task }, false, false, nil, true)
-        members:next()
-      end)
-    end
+    if is_yieldable() then shield_call(ends, { task }) end
   end
   self.left = true
   if self.failed and not self.raised then raise_traced(self.failure, self.traceback) end

@@ -1,6 +1,7 @@
 -- tide.net: servers, over the listener and the tasks.
 local tide = require "tide"
 local check = require "tide.check"
+local ends = require "tide.ends"
 
 local net = tide.net
 local current_task, is, spawn_owning = tide.current_task, tide.is, tide.spawn_owning
@@ -135,20 +136,20 @@ end
 
 -- ---- closing
 
--- Until no connection is left but those that close the server.
-local function wait_for_others(server)
+-- Until no connection is left but those that close the server. `await` is tide.wait, or, in a shield, ends.
+local function wait_for_others(server, await)
   repeat
     local others = connections_of(server, true)
     local waited = scope(function(waiting)
       server.waiting[waiting] = true
-      wait(others)
+      await(others)
     end)
   until waited -- else another one has begun to close it
 end
 
-local function wait_for_all(server)
-  if not server.acceptor:done() then wait { server.acceptor } end
-  wait(connections_of(server))
+local function wait_for_all(server, await)
+  if not server.acceptor:done() then await { server.acceptor } end
+  await(connections_of(server))
 end
 
 -- The connection that the caller is in: its task or, through groups, one that it is a descendant of. It
@@ -175,9 +176,9 @@ function Server:close(opts)
   local ok, err = true, nil
   stop_accepting(self)
   if not current_task() then return cancel_connections(self) end
-  if grace > 0 then ok, err = raw_pcall(move_on_after, grace, wait_until_left, self) end
+  if grace > 0 then ok, err = raw_pcall(move_on_after, grace, wait_until_left, self, wait) end
   cancel_connections(self, closer)
-  shield(wait_until_left, self)
+  shield(wait_until_left, self, ends)
   if not ok then error(err, 0) end
 end
 
@@ -189,7 +190,7 @@ end
 -- Raises what made accepting fail.
 function Server:wait_closed()
   begins()
-  wait_for_all(self)
+  wait_for_all(self, wait)
   local failure = failure_of(self.acceptor)
   if failure then error(failure, 0) end
 end

@@ -571,6 +571,73 @@ static void through_a_join_a_circle_ends_as_well(void) {
   world_close(&w);
 }
 
+/* Cleanup: cancels the other, and awaits it in a shield, by a join that is held. */
+static tide_join *held[2];
+
+static void cleaner(actor *self) {
+  BEGIN;
+  if (self->i > 0) WAIT(sleep_ms(self, (unsigned)self->i));
+  tide_scope_init(&self->scope, TIDE_SCOPE_SHIELD);
+  tide_scope_enter(&self->scope, &self->task);
+  tide_join_init(held[self->slot], self->world->loop, 1, false);
+  tide_join_hold(held[self->slot]);
+  tide_join_add(held[self->slot], self->data);
+  tide_future_cancel(self->data);
+  WAIT(tide_join_wait(held[self->slot], &self->task));
+  say(self, "%d", self->outcome);
+  tide_join_term(held[self->slot]);
+  tide_scope_exit(&self->scope);
+  END;
+}
+
+static void open_cleaners(world *w) {
+  open_world(w);
+  for (int i = 0; i < 2; i++) CHECK((held[i] = malloc(tide_join_size(1))) != NULL);
+}
+
+static void close_cleaners(world *w) {
+  for (int i = 0; i < 2; i++) free(held[i]);
+  world_close(w);
+}
+
+static void cleanup_awaits_what_it_has_cancelled(void) {
+  world w;
+  open_cleaners(&w);
+  actor *a = spawn(&w, "a", sleeper), *b = spawn(&w, "b", cleaner);
+  b->data = &a->task.future;
+  turn(&w);
+  tide_task_cancel(&b->task);
+  settle(&w);
+  CHECK(actor_ended(a));
+  CHECK_LOG(&w, "b 0");
+  close_cleaners(&w);
+}
+
+static void in_a_circle_with_cleanup_the_one_who_gave_up_is_told(void) {
+  world w;
+  open_cleaners(&w);
+  actor *a = spawn_waiter(&w, "a", NULL), *b = spawn(&w, "b", cleaner);
+  a->data = &b->task.future;
+  b->data = &a->task.future;
+  settle(&w);
+  CHECK_LOG(&w, "a -1, b 0");
+  close_cleaners(&w);
+}
+
+static void where_all_in_a_circle_clean_up_one_goes_on_without_the_other(void) {
+  world w;
+  open_cleaners(&w);
+  actor *a = spawn(&w, "a", cleaner), *b = spawn(&w, "b", cleaner);
+  b->slot = 1;
+  a->i = 1;
+  b->i = 100;
+  a->data = &b->task.future;
+  b->data = &a->task.future;
+  settle(&w);
+  CHECK_LOG(&w, "a 0, b 0");
+  close_cleaners(&w);
+}
+
 static void interrupted_with_an_error_the_waiter_leaves_the_future_alone(void) {
   world w;
   open_world(&w);
@@ -711,6 +778,9 @@ int main(void) {
   RUN(those_who_wait_for_a_circle_see_its_end);
   RUN(a_child_that_awaits_its_groups_task_ends_with_it);
   RUN(through_a_join_a_circle_ends_as_well);
+  RUN(cleanup_awaits_what_it_has_cancelled);
+  RUN(in_a_circle_with_cleanup_the_one_who_gave_up_is_told);
+  RUN(where_all_in_a_circle_clean_up_one_goes_on_without_the_other);
   RUN(interrupted_with_an_error_the_waiter_leaves_the_future_alone);
   RUN(interrupted_as_cancelled_it_hands_that_on);
   RUN(interrupting_a_task_that_does_not_wait_does_nothing);
