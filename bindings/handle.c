@@ -157,13 +157,13 @@ static int add_done_callback(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tide_future *future = tl_check_future(L, rt, 1);
   tl_check_callable(L, 2);
-  tl_loop(L, rt);
+  tide_group *watchers = tl_run_watchers(&rt->run, tl_loop(L, rt));
   lua_settop(L, 2);
   lua_pushvalue(L, 1);
   tl_handle *handle = new_handle(L, rt, 2);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 2);
-  int error = tide_task_spawn_after(&handle->task, &rt->run.watchers, future);
+  int error = tide_task_spawn_after(&handle->task, watchers, future);
   started(L, rt, handle, error);
   return 0;
 }

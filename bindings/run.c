@@ -19,6 +19,7 @@ void tl_run_init(tl_run *run, tide_loop *loop) {
   tide_group_init(&run->group, loop, 0, false);
   tide_group_init(&run->outside, loop, 0, false);
   tide_group_init(&run->watchers, loop, 0, false);
+  tide_group_init(&run->onlookers, loop, 0, false);
 }
 
 void tl_run_end(tl_run *run) {
@@ -26,18 +27,12 @@ void tl_run_end(tl_run *run) {
   tide_task_detach(&run->leaver.task);
 }
 
-/* The scope that is around all others of the task. */
-static const tide_scope *outermost(const tide_task *task) {
-  const tide_scope *scope = &task->own;
-  while (scope->parent != NULL) scope = scope->parent;
-  return scope;
-}
-
 tide_group *tl_run_home_of(tl_run *run, tide_loop *loop) {
   const tide_task *current = tide_loop_current(loop);
   if (current == NULL) return &run->group;
-  const tide_scope *scope = outermost(current);
-  bool outside = scope == &run->outside.scope || scope == &tide_loop_background(loop)->scope;
+  const tide_scope *scope = tide_scope_outermost(&current->own);
+  bool outside = scope == &run->outside.scope || scope == &run->onlookers.scope ||
+                 scope == &tide_loop_background(loop)->scope;
   return outside ? &run->outside : &run->group;
 }
 
@@ -45,7 +40,7 @@ tide_group *tl_run_home_of(tl_run *run, tide_loop *loop) {
 static void kill_all(lua_State *L, tl_runtime *rt, const tide_group *group) {
   tl_task *task;
   for (int slot = 0; (task = tl_live_task_push(L, rt, &slot)) != NULL; lua_pop(L, 1))
-    if (outermost(&task->task) == &group->scope) tl_task_kill(L, task);
+    if (tide_scope_outermost(&task->task.own) == &group->scope) tl_task_kill(L, task);
 }
 
 /* Cancels all that is in the group, and has the drainer wait for its end. */
@@ -73,13 +68,21 @@ static void drainer_step(tide_task *task, int outcome) {
 static const tide_task_ops drainer_ops = {.name = "end of the run", .step = drainer_step};
 
 /* Cancels and awaits all tasks of the group. The loop is not to go on for others' sake. */
-static void drain(lua_State *L, tl_runtime *rt, tide_group *group) {
+static void await_all(lua_State *L, tl_runtime *rt, tide_group *group) {
   tide_future *drained = &rt->run.drainer.task.future;
   begin_drain(rt, &rt->run.drainer, group, &drainer_ops);
   while (!tide_future_ended(drained))
     if (tide_loop_run(rt->loop, drained) == TIDE_EDEADLOCK) kill_all(L, rt, group);
-  tide_loop_turn(rt->loop, false); /* reports and done callbacks of the last ones */
-  tide_loop_send_all(rt->loop);
+}
+
+/* The end of a run: of its tasks, of what they have written, and of what a callback spawns while
+ * that is being sent. */
+static void drain(lua_State *L, tl_runtime *rt, tide_group *group) {
+  do {
+    await_all(L, rt, group);
+    tide_loop_turn(rt->loop, false); /* reports and done callbacks of the last ones */
+    tide_group_send_all(group);
+  } while (group->live > 0);
   end_drain(L, rt, group);
 }
 

@@ -20,7 +20,8 @@ typedef struct tl_run {
   tl_task *root;            /* the task of tide.run, or NULL */
   tide_group group;         /* tide.run's: the root, and what is spawned while it runs */
   tide_group outside;       /* what is spawned outside of tide.run, also by what runs in here */
-  tide_group watchers;      /* done callbacks: they outlive a run */
+  tide_group watchers;      /* done callbacks: they outlive a run; what they spawn is in `group` */
+  tide_group onlookers;     /* the same of those made outside; what they spawn is outside too */
   tl_drainer drainer;       /* at the end of a run; one of the watchers */
   tl_drainer leaver;        /* the same, of tide.exit outside of runs */
   bool leaving;             /* tide.exit was called */
@@ -41,7 +42,13 @@ void tl_run_end(tl_run *run);
  * where this was made outside of the run. O(depth) while there is anything of that kind. */
 static inline tide_group *tl_run_home(tl_run *run, tide_loop *loop) {
   if (run->root == NULL) return &run->outside;
-  return run->outside.live == 0 ? &run->group : tl_run_home_of(run, loop);
+  bool alone = run->outside.live == 0 && run->onlookers.live == 0;
+  return alone ? &run->group : tl_run_home_of(run, loop);
+}
+
+/* The same of a done callback. */
+static inline tide_group *tl_run_watchers(tl_run *run, tide_loop *loop) {
+  return tl_run_home(run, loop) == &run->group ? &run->watchers : &run->onlookers;
 }
 
 /* The run is left with that status: cancels what is in it. */

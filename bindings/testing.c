@@ -44,7 +44,8 @@ static bool belongs_to_a_run(lua_State *L, const tl_runtime *rt, int index) {
   const tide_task *task = tl_test(L, rt, index, TL_TASK);
   if (task != NULL) return task->state != TIDE_TASK_ENDED;
   task = tl_test(L, rt, index, TL_HANDLE); /* begins with its task, too */
-  return task != NULL && task->own.parent != &rt->run.watchers.scope;
+  return task != NULL && task->own.parent != &rt->run.watchers.scope &&
+         task->own.parent != &rt->run.onlookers.scope;
 }
 
 /* live() -> a set of the tasks and callbacks that have not ended: its keys */

@@ -170,6 +170,7 @@ void tide__part(tide_loop *loop, int fd, bool wrote) {
     return;
   }
   adopt(self, loop, fd, is_tcp);
+  if (loop->current != NULL) self->origin = tide_scope_outermost(&loop->current->own);
   self->some_came = dropped > 0;
   part(self);
 }
@@ -186,11 +187,28 @@ size_t tide_loop_lingering(const tide_loop *loop) {
   return shared != NULL ? shared->lingering_count : 0;
 }
 
+/* Whether it is of what is waited for: what came from inside that scope; NULL: from anywhere. */
+static bool is_from(const tide__outbox *outbox, const tide_scope *origin) {
+  return origin == NULL || outbox->origin == origin;
+}
+
+/* Whether something of a closed stream may still be lost. */
+static bool is_any_at_stake(const tide__shared *shared, const tide_scope *origin) {
+  if (origin == NULL || shared->lingering_count == 0) return shared->lingering_count > 0;
+  const tide_list *link = shared->lingering.next;
+  for (; link != &shared->lingering; link = link->next) {
+    const tide__outbox *outbox = tide_container(link, tide__outbox, link);
+    if (outbox->at_stake && outbox->origin == origin) return true;
+  }
+  return false;
+}
+
 /* Whether something can still be sent; looks after what is new. */
-static bool is_anything_sent(tide__shared *shared) {
-  bool any = shared->lingering_count > 0;
+static bool is_anything_sent(tide__shared *shared, const tide_scope *origin) {
+  bool any = is_any_at_stake(shared, origin);
   for (tide_list *link = shared->sending.next; link != &shared->sending; link = link->next) {
     tide__outbox *outbox = tide_container(link, tide__outbox, link);
+    if (!is_from(outbox, origin)) continue;
     if (!outbox->stuck && !tide_timer_armed(&outbox->look))
       outbox->stuck = tide__outbox_watch(outbox) != TIDE_OK;
     if (!outbox->stuck) any = true;
@@ -198,21 +216,27 @@ static bool is_anything_sent(tide__shared *shared) {
   return any;
 }
 
-static void leave_the_rest(tide__shared *shared) {
-  for (tide_list *link = shared->sending.next; link != &shared->sending; link = link->next)
-    tide__outbox_unwatch(tide_container(link, tide__outbox, link));
+static void leave_the_rest(tide__shared *shared, const tide_scope *origin) {
+  for (tide_list *link = shared->sending.next; link != &shared->sending; link = link->next) {
+    tide__outbox *outbox = tide_container(link, tide__outbox, link);
+    if (is_from(outbox, origin)) tide__outbox_unwatch(outbox);
+  }
   for (tide_list *link = shared->lingering.next, *next; link != &shared->lingering; link = next) {
     tide__outbox *outbox = tide_container(link, tide__outbox, link);
     next = link->next;
-    if (!outbox->held && !outbox->at_stake) linger_finish(outbox);
+    if (is_from(outbox, origin) && !outbox->held && !outbox->at_stake) linger_finish(outbox);
   }
 }
 
-void tide_loop_send_all(tide_loop *loop) {
+static void send_from(tide_loop *loop, const tide_scope *origin) {
   tide__shared *shared = tide__shared_find(loop);
   if (shared == NULL) return;
   int error = TIDE_OK;
-  while (error == TIDE_OK && is_anything_sent(shared))
+  while (error == TIDE_OK && is_anything_sent(shared, origin))
     error = loop->turning ? tide__loop_poll(loop) : tide_loop_turn(loop, true);
-  leave_the_rest(shared);
+  leave_the_rest(shared, origin);
 }
+
+void tide_loop_send_all(tide_loop *loop) { send_from(loop, NULL); }
+
+void tide_group_send_all(tide_group *group) { send_from(group->loop, &group->scope); }

@@ -32,6 +32,7 @@ struct tide__outbox {
   tide_timer look;             /* when to see whether the other end takes something, if at all */
   tide_time taken_at;          /* when it was last seen to */
   size_t untaken;              /* what was left to it then */
+  const tide_scope *origin;    /* around all others of who wrote last, or of who closed; or NULL */
   uint8_t channel;             /* tide__channel */
   bool stuck;                  /* it took nothing for too long, and nothing since */
 

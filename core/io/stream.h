@@ -74,6 +74,11 @@ TIDE_API size_t tide_loop_lingering(const tide_loop *loop);
  * are stepped meanwhile, where it turns. */
 TIDE_API void tide_loop_send_all(tide_loop *loop);
 
+/* The same for what was accepted from tasks of that group, which is in no other, or of groups in
+ * it: of a stream that others write to as well, where they did so last; of one that all was sent
+ * of, where they closed it. What others wrote is sent on in the background. */
+TIDE_API void tide_group_send_all(tide_group *group);
+
 /* Reading. What a slice tells is valid until the next reading call on any stream of the loop, or
  * until this stream is closed.
  *

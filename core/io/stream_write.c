@@ -139,13 +139,15 @@ static int send_now(tide_stream *stream, const struct iovec *parts, size_t count
   return TIDE_OK;
 }
 
-static int send_later(tide_stream *stream, const struct iovec *parts, size_t count, size_t sent) {
+static int send_later(tide_stream *stream, const tide_task *task, const struct iovec *parts,
+                      size_t count, size_t sent) {
   bool fresh = stream->output == NULL;
   if (fresh)
     stream->output = tide__outbox_new(stream->fd.loop, &stream->fd, stream->channel, &output_ops);
   if (stream->output == NULL) return TIDE_ENOMEM;
   int error = tide__outbox_add(stream->output, parts, count, sent);
   if (error == TIDE_OK && fresh) error = tide__outbox_start(stream->output);
+  if (error == TIDE_OK) stream->output->origin = tide_scope_outermost(&task->own);
   if (error != TIDE_OK && fresh) drop_output(stream);
   return error;
 }
@@ -156,7 +158,7 @@ static int accept_all(tide_stream *stream, tide_task *task, const struct iovec *
   int error = stream->output == NULL ? send_now(stream, parts, count, &sent) : TIDE_OK;
   tide__wait_charge(task, total);
   if (error != TIDE_OK || sent == total) return error;
-  error = send_later(stream, parts, count, sent);
+  error = send_later(stream, task, parts, count, sent);
   if (sent > 0) stream->write_error = error; /* half of it is on its way */
   return error;
 }

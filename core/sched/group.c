@@ -98,8 +98,7 @@ static void move(tide_group *from, tide_group *to, tide_task *child) {
 
 /* The group that all others around this one are in, if there is one, or else the background's. */
 static tide_group *outermost(tide_group *group) {
-  const tide_scope *scope = &group->scope;
-  while (scope->parent != NULL) scope = scope->parent;
+  const tide_scope *scope = tide_scope_outermost(&group->scope);
   bool inside = scope != &group->scope && (scope->flags & TIDE_SCOPE_GROUP);
   return inside ? tide_container(scope, tide_group, scope) : &group->loop->background;
 }

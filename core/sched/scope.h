@@ -63,6 +63,12 @@ TIDE_API bool tide_scope_uncancel(tide_scope *scope);
  * with a bit from TIDE_SCOPE_PART on are members too. O(depth), O(1) on average. */
 TIDE_API tide_scope *tide_scope_next(const tide_scope *top, const tide_scope *scope);
 
+/* The scope around all others of this one; itself where it is in none. O(depth). */
+static inline const tide_scope *tide_scope_outermost(const tide_scope *scope) {
+  while (scope->parent != NULL) scope = scope->parent;
+  return scope;
+}
+
 static inline bool tide_scope_cancelled(const tide_scope *scope) {
   return (scope->flags & TIDE_SCOPE_CANCELLED) != 0;
 }

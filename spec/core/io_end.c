@@ -292,6 +292,35 @@ static void send_all_gives_up_after_five_seconds_and_so_does_close_then(void) {
   close_there(&w);
 }
 
+static void writer(actor *self) {
+  BEGIN;
+  CALL_OR_END(tide_stream_write(&ours, &self->task,
+                                &(struct iovec){.iov_base = large, .iov_len = LARGE}, 1));
+  END;
+}
+
+static void a_groups_send_all_sends_what_its_tasks_wrote(void) {
+  for (int closed = 0; closed < 2; closed++) {
+    world w;
+    tide_group other;
+    open_unix(&w);
+    tide_group_init(&other, w.loop, 0, false);
+    spawn(&w, "w", writer);
+    turn(&w);
+    spawn(&w, "d", drainer);
+    if (closed) tide_stream_close(&ours);
+    tide_group_send_all(&other);
+    CHECK_EQ(seen, 0);
+    tide_group_send_all(tide_loop_background(w.loop));
+    CHECK(tide_stream_closed(&ours) || tide_stream_unsent(&ours) == 0);
+    CHECK_EQ(tide_loop_lingering(w.loop), 0);
+    settle(&w);
+    CHECK_EQ(seen, LARGE);
+    tide_stream_close(&ours);
+    close_there(&w);
+  }
+}
+
 static void sender(actor *self) {
   BEGIN;
   accept_bytes(self->world, LARGE);
@@ -336,6 +365,7 @@ int main(void) {
   RUN(the_end_of_a_unix_socket_is_seen_at_once);
   RUN(send_all_sends_what_open_streams_have);
   RUN(send_all_gives_up_after_five_seconds_and_so_does_close_then);
+  RUN(a_groups_send_all_sends_what_its_tasks_wrote);
   RUN(send_all_may_be_called_in_a_step);
   RUN(nothing_is_sent_where_nothing_was_written);
   free(large);

@@ -23,6 +23,137 @@ static void a_scripts_run_neither_ends_nor_awaits_the_hosts_tasks(void) {
   host_close(&h);
 }
 
+/* Streams of the host's, of which one end always has unsent bytes, and the other takes some. */
+
+static tide_stream ours, theirs;
+static char much[300000];
+
+static void talker(actor *self) {
+  BEGIN;
+  for (;; self->i++) {
+    CALL_OR_END(tide_stream_write(&ours, &self->task,
+                                  &(struct iovec){.iov_base = much, .iov_len = sizeof much}, 1));
+    WAIT(sleep_ms(self, 1));
+  }
+  END;
+}
+
+static void listener(actor *self) {
+  BEGIN;
+  for (;; self->i++) {
+    tide_slice got;
+    CALL_OR_END(tide_stream_read(&theirs, &self->task, 1000, &got));
+    WAIT(sleep_ms(self, 1));
+  }
+  END;
+}
+
+static void open_talk(host *h) {
+  open_with_counter(h);
+  CHECK_EQ(tide_stream_pair(&ours, &theirs, h->w.loop), TIDE_OK);
+  spawn(&h->w, "talker", talker);
+  spawn(&h->w, "listener", listener);
+  for (int i = 0; i < 10; i++) turn(&h->w);
+  CHECK(tide_stream_unsent(&ours) > 0);
+}
+
+static void close_talk(host *h) {
+  CHECK(tide_stream_unsent(&ours) > 0);
+  tide_stream_close(&theirs);
+  tide_stream_close(&ours);
+  settle(&h->w);
+  host_close(h);
+}
+
+static void a_run_does_not_wait_for_what_the_hosts_streams_have_to_send(void) {
+  host h;
+  open_talk(&h);
+  tide_time began = tide_loop_now(h.w.loop);
+  host_do(&h, "tide.run(sleep, 0.01)");
+  CHECK_EQ((tide_loop_now(h.w.loop) - began) / 1000000u, 10);
+  host_do(&h, "tide.call_later(0.01, tide.stop) tide.run_forever()");
+  CHECK_EQ((tide_loop_now(h.w.loop) - began) / 1000000u, 20);
+  close_talk(&h);
+}
+
+static void a_run_waits_for_what_its_own_have_to_send(void) {
+  for (int closed = 0; closed < 2; closed++) {
+    host h;
+    open_talk(&h);
+    host_do(&h, closed ? "closed = true" : "closed = false");
+    host_do(&h, "local one, other = tide.net.pair()\n"
+                "local all = 0\n"
+                "spawn(function()\n"
+                "  for data in other:chunks(10000) do all = all + #data sleep(0.1) end\n"
+                "end)\n"
+                "tide.run(function()\n"
+                "  tide.TaskGroup(function(group)\n"
+                "    group:spawn(function() one:write(('x'):rep(1000000)) end)\n"
+                "  end)\n"
+                "  if closed then one:close() end\n"
+                "end)\n"
+                "say(tostring(all > 700000))\n"
+                "one:close()");
+    CHECK_LUA_LOG(&h, "true");
+    close_talk(&h);
+  }
+}
+
+/* While a run ends, in each second turn a future ends that it has given a callback, which spawns.
+ * The last byte is sent in any turn. */
+static void what_a_callback_spawns_while_bytes_are_sent_ends_with_the_run(void) {
+  for (int round = 0; round < 8; round++) {
+    host h;
+    open_with_counter(&h);
+    host_do(&h, "local one, other = tide.net.pair()\n"
+                "local futures, sent, leaked, over = {}, 0, 0, false\n"
+                "spawn(function()\n"
+                "  while sent == 0 do sleep(0) end\n"
+                "  while #futures > 0 do\n"
+                "    table.remove(futures):set_result()\n"
+                "    sleep(0) sleep(0)\n"
+                "  end\n"
+                "end)\n"
+                "spawn(function()\n"
+                "  for data in other:chunks(5000) do sent = sent + #data sleep(0) end\n"
+                "end)\n"
+                "tide.run(function()\n"
+                "  for i = 1, 20000 do\n"
+                "    futures[i] = tide.Future()\n"
+                "    futures[i]:add_done_callback(function()\n"
+                "      local in_time = not over\n"
+                "      spawn(function() if in_time then leaked = leaked + 1 end end)\n"
+                "    end)\n"
+                "  end\n"
+                "  one:write(('x'):rep(1000000))\n"
+                "  sleep(0)\n"
+                "end)\n"
+                "say(tostring(sent > 700000))\n"
+                "over = true\n"
+                "tide.run(sleep, 5)\n"
+                "say(leaked)\n"
+                "one:close()");
+    CHECK_LUA_LOG(&h, "true, 0");
+    settle(&h.w);
+    host_close(&h);
+  }
+}
+
+static void what_a_callback_made_outside_spawns_belongs_to_no_run(void) {
+  host h;
+  open_with_counter(&h);
+  host_do(&h, "local function again()\n"
+              "  if not over then spawn(sleep, 1):add_done_callback(again) end\n"
+              "end\n"
+              "again()\n"
+              "tide.run(sleep, 3.5)\n"
+              "say(#tide.all_tasks())\n"
+              "over = true");
+  CHECK_LUA_LOG(&h, "1");
+  settle(&h.w);
+  host_close(&h);
+}
+
 static void what_was_spawned_outside_of_a_run_goes_on_after_it(void) {
   host h;
   open_with_counter(&h);
@@ -252,6 +383,10 @@ static void closing_a_state_that_has_unsent_bytes_calls_nothing_back(void) {
 }
 
 int main(void) {
+  RUN(a_run_does_not_wait_for_what_the_hosts_streams_have_to_send);
+  RUN(a_run_waits_for_what_its_own_have_to_send);
+  RUN(what_a_callback_spawns_while_bytes_are_sent_ends_with_the_run);
+  RUN(what_a_callback_made_outside_spawns_belongs_to_no_run);
   RUN(a_scripts_run_neither_ends_nor_awaits_the_hosts_tasks);
   RUN(what_was_spawned_outside_of_a_run_goes_on_after_it);
   RUN(what_a_task_of_the_hosts_spawns_belongs_to_no_run);
