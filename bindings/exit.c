@@ -45,22 +45,36 @@ void tide_lua_on_exit(lua_State *L, tide_lua_exit_fn fn, void *context) {
   run->context = context;
 }
 
+/* The outermost coroutine, of those that run, of a task that is being killed; or NULL. */
+static const tl_nesting *find_killed(const tl_runtime *rt) {
+  const tl_nesting *found = NULL;
+  for (const tl_nesting *nesting = rt->nesting; nesting != NULL; nesting = nesting->outer)
+    if (nesting->closing != NULL && strcmp(nesting->closing, TL_KILLED) == 0) found = nesting;
+  return found;
+}
+
 /* The coroutines that run, from the innermost outward, have open what is to be closed; who calls is
- * one of them, and will not go on. */
-static void unwind_running(tl_runtime *rt, lua_State *co) {
+ * one of them, and will not go on. They are the root's, and within those of tasks that it kills. */
+static void unwind_running(tl_runtime *rt, tl_task *root) {
   static const char what[] = "a <close> variable at the end of the script";
-  for (; rt->nesting != NULL; rt->nesting = rt->nesting->outer)
+  const tl_nesting *killed = find_killed(rt);
+  rt->L = rt->main;
+  for (; rt->nesting != NULL; rt->nesting = rt->nesting->outer) {
+    if (killed == NULL) rt->current = root;
     tl_close_coroutine(rt->L, rt, rt->nesting->co, what);
-  tl_close_coroutine(rt->L, rt, co, what);
+    if (rt->nesting == killed) killed = NULL;
+  }
+  rt->current = root;
+  tl_close_coroutine(rt->L, rt, root->co, what);
 }
 
 void tide_lua_unwind_main(lua_State *L) {
   tl_runtime *rt = tl_runtime_find(L);
   tl_task *root = rt != NULL ? rt->run.root : NULL;
   if (root == NULL || root->task.state == TIDE_TASK_ENDED) return;
-  if (root == rt->current)
-    unwind_running(rt, root->co);
-  else if (root->task.state != TIDE_TASK_RUNNING) /* else it is killing who calls */
+  if (root->task.state == TIDE_TASK_RUNNING)
+    unwind_running(rt, root);
+  else
     tl_task_kill(rt->L, root);
 }
 

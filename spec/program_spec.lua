@@ -543,6 +543,15 @@ describe("the program tide", function()
       local function cleanup(what, f)
         return setmetatable({}, { __close = function() print(what) if f then f() end end })
       end
+      local function sleeper(inner, outer)
+        local task = tide.spawn(function()
+          local _ <close> = outer
+          local _ <close> = inner
+          tide.sleep(60)
+        end)
+        tide.sleep(0)
+        return task
+      end
       local _ <close> = cleanup "main"
     ]]
     for name, case in pairs {
@@ -559,6 +568,34 @@ describe("the program tide", function()
       ["in a <close> variable"] = { "local _ <close> = cleanup('inner', function() os.exit(3, true) end)", "inner" },
       ["while it closes"] = {
         "local _ <close> = cleanup('inner', function() os.exit(3, true) end) os.exit(4, true)", "inner" },
+      ["in the cleanup of a task that it kills"] = { [[
+        local task = sleeper(cleanup("killed", function() os.exit(3, true) end), cleanup "outer")
+        task:kill()
+      ]], "killed\nouter" },
+      ["in the cleanup of a task that is killed in the cleanup of one that a coroutine of it kills"] = { [[
+        local one = sleeper(cleanup("killed", function() os.exit(3, true) end))
+        local other = sleeper(cleanup("killer", function() one:kill() end), cleanup "outer")
+        coroutine.wrap(function()
+          local _ <close> = cleanup "inner"
+          other:kill()
+        end)()
+      ]], "killer\nkilled\nouter\ninner" },
+      ["in the cleanup of its own that another task's kill began"] = { [[
+        local main = tide.current_task()
+        tide.spawn(function() main:kill() end)
+        local _ <close> = cleanup("killed", function() os.exit(3, true) end)
+        tide.sleep(60)
+      ]], "killed" },
+      ["in the cleanup of a task that a cleanup of its own kills, which another task's kill began"] = { [[
+        local main = tide.current_task()
+        local task = sleeper(cleanup("killed", function() os.exit(3, true) end))
+        tide.spawn(function()
+          local _ <close> = cleanup "killer"
+          main:kill()
+        end)
+        local _ <close> = cleanup("own", function() task:kill() end)
+        tide.sleep(60)
+      ]], "own\nkilled" },
     } do
       it("and close, runs the script's <close> variables, " .. name, function()
         local status, out = tide_e(prelude .. case[1])
