@@ -13,13 +13,7 @@ end
 
 describe("a wait inside a coroutine", function()
   it("suspends the task, not only the coroutine", run(function()
-    local others = 0
-    local other = tide.spawn(function()
-      while true do
-        others = others + 1
-        tide.sleep(0)
-      end
-    end)
+    local other <close> = helper.bystander()
     local generate = coroutine.wrap(function()
       for i = 1, 3 do
         tide.sleep(0)
@@ -27,8 +21,7 @@ describe("a wait inside a coroutine", function()
       end
     end)
     assert.are.same({ 1, 2, 3 }, list_of(generate))
-    assert.is_true(others >= 3)
-    other:cancel()
+    assert.is_true(other.turns >= 3)
   end))
 
   it("works with coroutine.resume, which gives true and the values", run(function()

@@ -537,16 +537,9 @@ describe("tide.wait_for", function()
   end))
 
   it("waits until what it cancelled has ended", run(function()
-    local cleaned = false
-    local task = tide.spawn(function()
-      local _ <close> = helper.closer(function()
-        tide.shield(turns, 3)
-        cleaned = true
-      end)
-      tide.sleep(5)
-    end)
-    raises("timeout", tide.wait_for, task, 0.001)
-    assert.is_true(cleaned)
+    local told = {}
+    raises("timeout", tide.wait_for, helper.slow_cleanup(told), 0.001)
+    assert.is_true(told.cleaned)
   end))
 
   it("raises the error of what it waits for", run(function()

@@ -205,6 +205,29 @@ function helper.turns(n)
   for _ = 1, n or 1 do tide.sleep(0) end
 end
 
+-- A task that takes every turn and counts them in its field `turns`, until it is closed.
+function helper.bystander()
+  local self = setmetatable({ turns = 0 }, { __close = function(self) self.task:cancel() end })
+  self.task = tide.spawn(function()
+    while true do
+      self.turns = self.turns + 1
+      tide.sleep(0)
+    end
+  end)
+  return self
+end
+
+-- A task that waits, and whose cleanup waits too; then it sets the field `cleaned` of the table.
+function helper.slow_cleanup(told)
+  return tide.spawn(function()
+    local _ <close> = helper.closer(function()
+      tide.shield(helper.turns, 3)
+      told.cleaned = true
+    end)
+    tide.sleep(5)
+  end)
+end
+
 -- f must raise an error of tide's of that kind; it is returned.
 function helper.raises(kind, f, ...)
   local results = table.pack(tide.raw.pcall(f, ...))

@@ -43,6 +43,20 @@ local callers = {
   ["tide.await"] = { extra = 0, call = function(f) return tide.await(setmetatable({}, { __await = f })) end },
 }
 
+-- Calls f(n) for numbers around what the stack has room for, and checks what came of it: the first
+-- result, or an error; ok(n, result) says whether that is right.
+local function around_the_limit(f, ok)
+  for _, left in ipairs { 8, 40 } do
+    local n = LIMIT - left
+    collectgarbage "stop" -- finalizers too need room
+    local succeeded, result = tide.raw.pcall(f, n, left == 40)
+    collectgarbage "restart"
+    assert(not succeeded or ok(n, result), result)
+    assert(not lock:locked() and place:get() == nil)
+    tide.timeout(9, tide.sleep, 0)
+  end
+end
+
 local function returning(n, waits)
   return function()
     if waits then tide.sleep(0) end
@@ -62,17 +76,9 @@ describe("results:", function()
 
     -- an error of Lua's, or, where a caller has turned that into results, few of them
     it(name .. " gives as many as the stack has room for, or an error", run(function()
-      for _, left in ipairs { 8, 40 } do
-        local n = LIMIT - left
-        collectgarbage "stop" -- finalizers too need room
-        local ok, count = tide.raw.pcall(function()
-          return select("#", caller.call(returning(n, left == 40)))
-        end)
-        collectgarbage "restart"
-        assert(not ok or count == n + caller.extra or count <= 2, count)
-        assert(not lock:locked() and place:get() == nil)
-        tide.timeout(9, tide.sleep, 0)
-      end
+      around_the_limit(function(n, waits)
+        return select("#", caller.call(returning(n, waits)))
+      end, function(n, count) return count == n + caller.extra or count <= 2 end)
     end))
   end
 end)
@@ -104,17 +110,9 @@ describe("arguments:", function()
     end))
 
     it(name .. " hands on as many as the stack has room for, or raises", run(function()
-      for _, left in ipairs { 8, 40 } do
-        local n = LIMIT - left
-        collectgarbage "stop" -- finalizers too need room
-        local ok, count = tide.raw.pcall(function()
-          return take(function(...) return select("#", ...) end, table.unpack(ones, 1, n))
-        end)
-        collectgarbage "restart"
-        assert(not ok or type(count) ~= "number" or count == n)
-        assert(not lock:locked() and place:get() == nil)
-        tide.timeout(9, tide.sleep, 0)
-      end
+      around_the_limit(function(n)
+        return take(function(...) return select("#", ...) end, table.unpack(ones, 1, n))
+      end, function(n, count) return type(count) ~= "number" or count == n end)
     end))
   end
 end)

@@ -332,13 +332,7 @@ describe("tide.scope", function()
   end))
 
   it("makes every wait in it raise, each after one turn", run(function()
-    local others = 0
-    local other = tide.spawn(function()
-      while true do
-        others = others + 1
-        tide.sleep(0)
-      end
-    end)
+    local other <close> = helper.bystander()
     tide.scope(function(scope)
       scope:cancel()
       local lock, event, queue = tide.Lock(), tide.Event(), tide.Queue()
@@ -357,14 +351,13 @@ describe("tide.scope", function()
         function() tide.RWLock():read() end,
         function() tide.Barrier(1):wait() end,
       } do
-        local before = others
+        local before = other.turns
         raises("cancelled", wait)
-        assert.is_true(others > before, "wait " .. i .. " took no turn")
+        assert.is_true(other.turns > before, "wait " .. i .. " took no turn")
       end
       assert.is_false(lock:locked())
       assert.are.equal(1, #queue)
     end)
-    other:cancel()
   end))
 
   it("has a timeout", run(function()
@@ -479,18 +472,12 @@ describe("tide.shield of a function", function()
   end))
 
   it("lets cleanup wait in a cancelled task", run(function()
-    local cleaned = false
-    local task = tide.spawn(function()
-      local _ <close> = helper.closer(function()
-        tide.shield(turns, 3)
-        cleaned = true
-      end)
-      tide.sleep(5)
-    end)
+    local told = {}
+    local task = helper.slow_cleanup(told)
     turns(2)
     task:cancel()
     raises("cancelled", task.await, task)
-    assert.is_true(cleaned)
+    assert.is_true(told.cleaned)
   end))
 
   it("can have a timeout inside", run(function()

@@ -30,8 +30,8 @@ function Window:begin_next()
 end
 
 -- The number of the next one that has ended, and true where it failed after who waits was cancelled
--- (waits). Others begin in its place when all that have
--- ended are given: who has an error among those begins none.
+-- (waits). Others begin in its place when all that have ended are given: who has an error among
+-- those begins none.
 function Window:next()
   if not self.members:ready() then
     while self.running < self.limit and self.begun < self.count do self:begin_next() end

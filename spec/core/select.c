@@ -213,18 +213,21 @@ static void a_time_is_a_case(void) {
   close_sources(&w);
 }
 
-static void without_memory_for_a_timer_nothing_is_left(void) {
+/* Runs it without memory for its timer, which is the case of that number. */
+static void check_without_memory(void (*timer)(actor *self), unsigned number) {
   world w;
   world_open(&w);
   open_sources(&w);
   w.memory.fail_at = w.memory.allocations + 1;
-  spawn(&w, "s", timed);
+  spawn(&w, "s", timer);
   settle(&w);
   char expected[16];
-  snprintf(expected, sizeof expected, "s %d: 0", TIDE_ENOMEM);
+  snprintf(expected, sizeof expected, "s %d: %u", TIDE_ENOMEM, number);
   CHECK_LOG(&w, expected);
   close_sources(&w);
 }
+
+static void without_memory_for_a_timer_nothing_is_left(void) { check_without_memory(timed, 0); }
 
 static void timed_second(actor *self) {
   BEGIN;
@@ -238,16 +241,7 @@ static void timed_second(actor *self) {
 }
 
 static void the_case_that_has_no_memory_is_the_one_that_fails(void) {
-  world w;
-  world_open(&w);
-  open_sources(&w);
-  w.memory.fail_at = w.memory.allocations + 1;
-  spawn(&w, "s", timed_second);
-  settle(&w);
-  char expected[16];
-  snprintf(expected, sizeof expected, "s %d: 1", TIDE_ENOMEM);
-  CHECK_LOG(&w, expected);
-  close_sources(&w);
+  check_without_memory(timed_second, 1);
 }
 
 /* A victim that selects while others make its cases happen. */

@@ -22,17 +22,6 @@ static const char *const way_names[WAYS] = {"by the host", "by a call", "by a ta
 
 enum { TURNS_MAX = 2000 };
 
-static size_t in_use; /* bytes, Lua's and the core's */
-
-static void *resize(void *context, void *block, size_t old_size, size_t new_size) {
-  (void)context;
-  if (block == NULL) old_size = 0; /* from Lua: what it is for */
-  in_use += new_size - old_size;
-  if (new_size != 0) return realloc(block, new_size);
-  free(block);
-  return NULL;
-}
-
 /* Closing from inside: the process would end, and no function on the stack is returned to. */
 static jmp_buf outside;
 static bool armed;
@@ -104,9 +93,7 @@ typedef struct series {
 /* False: the scenario came to its end before so many turns. */
 static bool run_point(const series *s, unsigned turns) {
   lua_State *L = lua_newstate(resize, NULL);
-  const tide_allocator allocator = {.resize = resize};
-  luaL_openlibs(L);
-  tide_lua_set_allocator(L, &allocator);
+  open_counted(L);
   armed = false;
   const tl_task *task = start(L, s->file, s->name);
   for (unsigned i = 0; i < turns && !tide_future_ended(&task->task.future); i++)
@@ -120,8 +107,7 @@ static void run_series(const void *self, unsigned point, unsigned stride) {
   for (bool more = true; more; point += stride) {
     point_begin(point);
     more = run_point(self, point - 1);
-    if (in_use != 0) point_failed("%zu bytes are left", in_use);
-    in_use = 0;
+    check_memory();
     point_end();
   }
 }

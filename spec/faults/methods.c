@@ -12,17 +12,6 @@
 
 enum { CALLS = 300, PER_CHILD = 50, SECONDS_PER_SEED = 20 };
 
-static size_t in_use; /* bytes, Lua's and the core's */
-
-static void *resize(void *context, void *block, size_t old_size, size_t new_size) {
-  (void)context;
-  if (block == NULL) old_size = 0; /* from Lua: what it is for */
-  in_use += new_size - old_size;
-  if (new_size != 0) return realloc(block, new_size);
-  free(block);
-  return NULL;
-}
-
 /* What hangs says where, if it is Lua code of a task, and ends. */
 
 static lua_State *running;
@@ -50,9 +39,7 @@ static void hangs(int signal_number) {
 /* In protected mode: runs the script with the seed. */
 static int run_script(lua_State *L) {
   lua_Integer seed = luaL_checkinteger(L, 1);
-  const tide_allocator allocator = {.resize = resize};
-  luaL_openlibs(L);
-  tide_lua_set_allocator(L, &allocator);
+  open_counted(L);
   open_module(L);
   tide_loop_set_virtual_clock(tide_lua_loop(L));
   lua_getfield(L, -1, "run");
@@ -72,8 +59,7 @@ static void run_seed(unsigned seed) {
   lua_pushinteger(L, seed);
   if (lua_pcall(L, 1, 0, 0) == LUA_ERRSYNTAX) exit(2); /* errors are what some calls are for */
   lua_close(L);
-  if (in_use != 0) point_failed("%zu bytes are left", in_use);
-  in_use = 0;
+  check_memory();
 }
 
 static void run_series(const void *self, unsigned point, unsigned stride) {

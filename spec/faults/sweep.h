@@ -151,6 +151,32 @@ static inline void load_scenarios(lua_State *L, const char *file) {
   exit(2);
 }
 
+/* Memory that is counted: all that a state and its loop have. */
+
+static size_t in_use; /* bytes, Lua's and the core's */
+
+static inline void *resize(void *context, void *block, size_t old_size, size_t new_size) {
+  (void)context;
+  if (block == NULL) old_size = 0; /* from Lua: what it is for */
+  in_use += new_size - old_size;
+  if (new_size != 0) return realloc(block, new_size);
+  free(block);
+  return NULL;
+}
+
+/* Libraries, and that memory for tide. It may raise. */
+static inline void open_counted(lua_State *L) {
+  const tide_allocator allocator = {.resize = resize};
+  luaL_openlibs(L);
+  tide_lua_set_allocator(L, &allocator);
+}
+
+/* The state is closed: nothing is left of its memory. */
+static inline void check_memory(void) {
+  if (in_use != 0) point_failed("%zu bytes are left", in_use);
+  in_use = 0;
+}
+
 static inline int open_module(lua_State *L) {
   luaL_requiref(L, "tide", luaopen_tide, 0);
   return 1;

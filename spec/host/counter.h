@@ -69,13 +69,8 @@ static inline int new_counter(lua_State *L) {
 
 static inline void open_with_counter(host *h) {
   closings = frees = 0;
-  host_open(h);
+  host_open_for_lua(h);
   lua_register(h->L, "counter", new_counter);
-  host_do(h, "function say(...) log[#log + 1] = table.concat({...}, ' ') end\n"
-             "function kind(err) return type(err) == 'table' and err.kind or tostring(err) end\n"
-             "function run(f) return tide.testing.run(f) end\n"
-             "function closer(f) return setmetatable({}, { __close = f }) end\n"
-             "spawn, sleep = tide.spawn, tide.sleep");
 }
 
 #endif

@@ -70,6 +70,16 @@ static inline void host_do(host *self, const char *code) {
   check_text(__FILE__, __LINE__, "an error", lua_tostring(self->L, -1), "");
 }
 
+/* The same as host_open, and functions for what is written in Lua. */
+static inline void host_open_for_lua(host *self) {
+  host_open(self);
+  host_do(self, "function say(...) log[#log + 1] = table.concat({...}, ' ') end\n"
+                "function kind(err) return type(err) == 'table' and err.kind or tostring(err) end\n"
+                "function run(f) return tide.testing.run(f) end\n"
+                "function closer(f) return setmetatable({}, { __close = f }) end\n"
+                "spawn, sleep = tide.spawn, tide.sleep");
+}
+
 static inline void host_collect_garbage(host *self) {
   lua_gc(self->L, LUA_GCCOLLECT);
   lua_gc(self->L, LUA_GCCOLLECT);

@@ -2,7 +2,7 @@
 #include <signal.h>
 #include <sys/time.h>
 
-#include "counter.h"
+#include "host.h"
 
 static tide_lua_interrupter *target;
 static volatile unsigned asked; /* how often */
@@ -21,10 +21,17 @@ static void set_alarm(unsigned microseconds) {
   setitimer(ITIMER_PROF, &often, NULL);
 }
 
+static int interrupt_now(lua_State *L) {
+  (void)L;
+  tide_lua_interrupt(target, "asked for");
+  return 0;
+}
+
 static void open_busy(host *h) {
-  open_with_counter(h);
+  host_open_for_lua(h);
   target = tide_lua_get_interrupter(h->L);
   asked = 0;
+  lua_register(h->L, "interrupt", interrupt_now);
   host_do(h, "function busy() while true do end end\n"
              "function told(f) local ok, err = tide.raw.pcall(f) say(kind(err), err.reason) end");
 }
@@ -60,16 +67,9 @@ static void where_nothing_of_this_state_runs_nothing_happens(void) {
   host_close(&h);
 }
 
-static int interrupt_now(lua_State *L) {
-  (void)L;
-  tide_lua_interrupt(target, "asked for");
-  return 0;
-}
-
 static void called_from_lua_it_interrupts_who_calls(void) {
   host h;
   open_busy(&h);
-  lua_register(h.L, "interrupt", interrupt_now);
   host_do(&h,
           "spawn(function() interrupt() say('went on') end)\n"
           "spawn(function() told(function() interrupt() busy() end) sleep(1) say('went on') end)\n"
@@ -83,7 +83,6 @@ static void called_from_lua_it_interrupts_who_calls(void) {
 static void what_was_asked_of_one_step_is_not_done_to_the_next(void) {
   host h;
   open_busy(&h);
-  lua_register(h.L, "interrupt", interrupt_now);
   /* the hook is left in the coroutine that both tasks run in, and in the generator's */
   host_do(&h,
           "spawn(interrupt)\n"
@@ -98,7 +97,6 @@ static void what_was_asked_of_one_step_is_not_done_to_the_next(void) {
 static void who_is_interrupted_again_in_one_step_has_no_hold(void) {
   host h;
   open_busy(&h);
-  lua_register(h.L, "interrupt", interrupt_now);
   host_do(&h, "spawn(function()\n"
               "  local _ <close> = closer(function() say('cleanup') end)\n"
               "  tide.raw.pcall(function() interrupt() busy() end)\n"
@@ -123,7 +121,6 @@ static void a_hook_of_the_hosts_stays(void) {
   open_busy(&h);
   hooks = 0;
   lua_sethook(h.L, hosts_hook, LUA_MASKCOUNT, 1000);
-  lua_register(h.L, "interrupt", interrupt_now);
   host_do(&h, "tide.call_soon(function() told(function() interrupt() busy() end) end)");
   settle(&h.w);
   CHECK_LUA_LOG(&h, "cancelled asked for");

@@ -1,5 +1,5 @@
 /* run.c: what a script runs by tide.run, beside the tasks of its host. */
-#include "counter.h"
+#include "host.h"
 
 /* A task of C's, and how it was told to end. */
 
@@ -12,7 +12,7 @@ static void sleeper(actor *self) {
 
 static void a_scripts_run_neither_ends_nor_awaits_the_hosts_tasks(void) {
   host h;
-  open_with_counter(&h);
+  host_open_for_lua(&h);
   spawn(&h.w, "host", sleeper);
   host_do(&h, "tide.run(function() spawn(sleep, 3600) sleep(1) say('over') end)\n"
               "say(#tide.all_tasks())");
@@ -49,7 +49,7 @@ static void listener(actor *self) {
 }
 
 static void open_talk(host *h) {
-  open_with_counter(h);
+  host_open_for_lua(h);
   CHECK_EQ(tide_stream_pair(&ours, &theirs, h->w.loop), TIDE_OK);
   spawn(&h->w, "talker", talker);
   spawn(&h->w, "listener", listener);
@@ -104,7 +104,7 @@ static void a_run_waits_for_what_its_own_have_to_send(void) {
 static void what_a_callback_spawns_while_bytes_are_sent_ends_with_the_run(void) {
   for (int round = 0; round < 8; round++) {
     host h;
-    open_with_counter(&h);
+    host_open_for_lua(&h);
     host_do(&h, "local one, other = tide.net.pair()\n"
                 "local futures, sent, leaked, over = {}, 0, 0, false\n"
                 "spawn(function()\n"
@@ -141,7 +141,7 @@ static void what_a_callback_spawns_while_bytes_are_sent_ends_with_the_run(void) 
 
 static void what_a_callback_made_outside_spawns_belongs_to_no_run(void) {
   host h;
-  open_with_counter(&h);
+  host_open_for_lua(&h);
   host_do(&h, "local function again()\n"
               "  if not over then spawn(sleep, 1):add_done_callback(again) end\n"
               "end\n"
@@ -156,7 +156,7 @@ static void what_a_callback_made_outside_spawns_belongs_to_no_run(void) {
 
 static void what_was_spawned_outside_of_a_run_goes_on_after_it(void) {
   host h;
-  open_with_counter(&h);
+  host_open_for_lua(&h);
   host_do(&h,
           "spawn(function()\n"
           "  spawn(function() sleep(3) say('outer child') end)\n"
@@ -176,7 +176,7 @@ static void what_was_spawned_outside_of_a_run_goes_on_after_it(void) {
 
 static void what_a_task_of_the_hosts_spawns_belongs_to_no_run(void) {
   host h;
-  open_with_counter(&h);
+  host_open_for_lua(&h);
   host_do(&h, "function begin() spawn(function() sleep(5) say('begun') end) end");
   host_do(&h, "spawn(function() sleep(1) begin() end)\n"
               "tide.run(sleep, 2) say(#tide.all_tasks())");
@@ -188,7 +188,7 @@ static void what_a_task_of_the_hosts_spawns_belongs_to_no_run(void) {
 
 static void run_forever_ends_what_was_spawned_outside_and_not_the_hosts_tasks(void) {
   host h;
-  open_with_counter(&h);
+  host_open_for_lua(&h);
   spawn(&h.w, "host", sleeper);
   host_do(&h, "local task = spawn(sleep, 3600)\n"
               "tide.call_later(1, tide.stop)\n"
@@ -203,7 +203,7 @@ static void run_forever_ends_what_was_spawned_outside_and_not_the_hosts_tasks(vo
 
 static void a_deadlocked_run_kills_none_but_its_own(void) {
   host h;
-  open_with_counter(&h);
+  host_open_for_lua(&h);
   host_do(&h, "local event = tide.Event()\n"
               "outer = spawn(function() event:wait() say('woken') end)\n"
               "local ok, err = pcall(tide.run, function()\n"
@@ -220,7 +220,7 @@ static void a_deadlocked_run_kills_none_but_its_own(void) {
 
 static void running_tells_whether_a_loop_runs(void) {
   host h;
-  open_with_counter(&h);
+  host_open_for_lua(&h);
   host_do(&h, "say(tostring(tide.running()))\n"
               "tide.run(function() say(tostring(tide.running())) end)\n"
               "spawn(function() say(tostring(tide.running())) end)");
@@ -243,7 +243,7 @@ static void note_exit(lua_State *L, int status, void *context) {
 }
 
 static void open_with_exit(host *h) {
-  open_with_counter(h);
+  host_open_for_lua(h);
   lefts = 0;
   tide_lua_on_exit(h->L, note_exit, h);
 }
@@ -342,7 +342,7 @@ static void unwinding_main_runs_its_close_variables_wherever_it_is(void) {
                                        "closer(function() say('inner') end) sleep(9) end)()"};
   for (int i = 0; i < 2; i++) {
     host h;
-    open_with_counter(&h);
+    host_open_for_lua(&h);
     lua_register(h.L, "unwind", unwind);
     lua_pushstring(h.L, bodies[i]);
     lua_setglobal(h.L, "body");
@@ -368,7 +368,7 @@ static int call_late(lua_State *L) {
 /* What streams have is sent on by turns of the loop, in which nothing of the state's runs. */
 static void closing_a_state_that_has_unsent_bytes_calls_nothing_back(void) {
   host h;
-  open_with_counter(&h);
+  host_open_for_lua(&h);
   late = 0;
   lua_register(h.L, "late", call_late);
   host_do(&h, "a, b = tide.net.pair()\n"
