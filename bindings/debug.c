@@ -11,10 +11,10 @@
 #include "options.h"
 #include "parts.h"
 #include "place.h"
-#include "report.h"
 #include "runtime.h"
 #include "slots.h"
 #include "task.h"
+#include "text.h"
 
 enum {
   HOOK_INTERVAL = 10000, /* instructions between looks at the clock: some 50 us */

@@ -6,6 +6,8 @@
 #include "error.h"
 #include "report.h"
 #include "runtime.h"
+#include "text.h"
+#include "value.h"
 
 static const char break_hint[] =
     "\nhint: Lua before 5.4.5 miscompiles `break` out of a loop with a closing value whose body "
@@ -57,10 +59,7 @@ static tl_flood *push_flood(lua_State *L, const tl_runtime *rt) {
   if (flood != NULL) return flood;
   flood = lua_newuserdatauv(L, sizeof *flood, 0);
   memset(flood, 0, sizeof *flood);
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, flood_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
+  tl_set_finalizer(L, flood_gc);
   lua_pushvalue(L, -1);
   tl_hook_set(L, rt, "flood");
   return flood;

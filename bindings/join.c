@@ -90,6 +90,14 @@ static bool take_failed(tide_join *join, uint32_t *index) {
   return false;
 }
 
+/* Waits for the next member that ends; nil where there is none. */
+static int await_next(lua_State *L, tl_task *task, tide_join *join, lua_KFunction ended) {
+  int result = tide_join_wait(join, &task->task);
+  if (result != TIDE_EINVALID_STATE) return tl_finish(L, task->rt, result, 0, ended);
+  lua_pushnil(L);
+  return 1;
+}
+
 static int next_ended(lua_State *L, int status, lua_KContext ctx) {
   uint32_t index;
   (void)status;
@@ -117,11 +125,7 @@ static int join_next(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tl_task *task = tl_begin(L, rt);
   if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
-  tide_join *join = check_join(L);
-  int result = tide_join_wait(join, &task->task);
-  if (result != TIDE_EINVALID_STATE) return tl_finish(L, rt, result, 0, next_ended);
-  lua_pushnil(L);
-  return 1;
+  return await_next(L, task, check_join(L), next_ended);
 }
 
 /* join:ready() -> boolean: whether next need not wait */
@@ -211,13 +215,9 @@ static int completed(lua_State *L) {
   if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   lua_settop(L, 0);
   lua_pushvalue(L, lua_upvalueindex(2));
-  tide_join *join = lua_touserdata(L, 1);
   if (lua_getiuservalue(L, 1, STEP) == LUA_TNIL && tl_loop_calls(L)) note_loop(L, rt, 1);
   lua_settop(L, 1);
-  int result = tide_join_wait(join, &task->task);
-  if (result != TIDE_EINVALID_STATE) return tl_finish(L, rt, result, 0, next_completed);
-  lua_pushnil(L);
-  return 1;
+  return await_next(L, task, lua_touserdata(L, 1), next_completed);
 }
 
 /* completions(list) -> that function */

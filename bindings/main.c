@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "signals.h"
+#include "text.h"
 #include "tide.h"
 #include "tide_lua.h"
 
@@ -63,18 +64,10 @@ static void set_arguments(lua_State *L, char **argv, int script, int argc) {
   lua_setglobal(L, "arg");
 }
 
-/* In protected mode: an error's __tostring may fail. */
-static int to_text(lua_State *L) {
-  luaL_tolstring(L, 1, NULL);
-  return 1;
-}
-
 /* The message and, where there is one, the traceback of the error on top. */
 static void print_error(lua_State *L) {
-  lua_pushcfunction(L, to_text);
-  lua_pushvalue(L, -2);
-  bool has_text = lua_pcall(L, 1, 1, 0) == LUA_OK;
-  const char *message = has_text ? lua_tostring(L, -1) : "an error whose __tostring failed";
+  lua_pushvalue(L, -1);
+  const char *message = tl_text_of(L);
   lua_getfield(L, LUA_REGISTRYINDEX, "tide.traceback");
   const char *traceback = lua_tostring(L, -1);
   fprintf(stderr, "tide: %s\n", message);

@@ -139,16 +139,35 @@ static int got(lua_State *L, int status, lua_KContext runtime) {
   return queue_take(L, lua_touserdata(L, 1), (uint32_t)rt->current->task.wait.value.number);
 }
 
-/* queue:get() -> value (waits) */
-static int queue_get(lua_State *L) {
+static int next_got(lua_State *L, int status, lua_KContext ctx) {
+  const tl_runtime *rt = (const tl_runtime *)ctx;
+  if (rt->step.waking && rt->current->task.outcome == TIDE_ECLOSED) {
+    lua_pushnil(L);
+    return 1;
+  }
+  return got(L, status, ctx);
+}
+
+/* `step`: nil where the queue is closed and drained. */
+static inline int get(lua_State *L, bool step) {
   tl_runtime *rt = tl_rt(L);
   tl_task *task = tl_begin(L, rt);
   if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   tide_queue *queue = self(L, rt);
   int result = tide_queue_get(queue, &task->task);
   if (result == TIDE_OK) return queue_take(L, queue, (uint32_t)task->task.wait.value.number);
-  return tl_finish(L, rt, result, (lua_KContext)rt, got);
+  if (step && result == TIDE_ECLOSED) {
+    lua_pushnil(L);
+    return 1;
+  }
+  return tl_finish(L, rt, result, (lua_KContext)rt, step ? next_got : got);
 }
+
+/* queue:get() -> value (waits) */
+static int queue_get(lua_State *L) { return get(L, false); }
+
+/* The step of queue:iter(). */
+static int queue_next(lua_State *L) { return get(L, true); }
 
 /* queue:get_nowait() -> value */
 static int queue_get_nowait(lua_State *L) {
@@ -167,31 +186,6 @@ static int queue_try_get(lua_State *L) {
   if (result == TIDE_ECLOSED) return tl_raise(L, tl_rt(L), result);
   lua_pushnil(L);
   return 1;
-}
-
-/* The step of queue:iter(): get, but nil where the queue is closed and drained. */
-
-static int next_got(lua_State *L, int status, lua_KContext ctx) {
-  const tl_runtime *rt = (const tl_runtime *)ctx;
-  if (rt->step.waking && rt->current->task.outcome == TIDE_ECLOSED) {
-    lua_pushnil(L);
-    return 1;
-  }
-  return got(L, status, ctx);
-}
-
-static int queue_next(lua_State *L) {
-  tl_runtime *rt = tl_rt(L);
-  tl_task *task = tl_begin(L, rt);
-  if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
-  tide_queue *queue = self(L, rt);
-  int result = tide_queue_get(queue, &task->task);
-  if (result == TIDE_OK) return queue_take(L, queue, (uint32_t)task->task.wait.value.number);
-  if (result == TIDE_ECLOSED) {
-    lua_pushnil(L);
-    return 1;
-  }
-  return tl_finish(L, rt, result, (lua_KContext)rt, next_got);
 }
 
 /* for value in queue:iter() do */

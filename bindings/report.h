@@ -24,7 +24,6 @@ void tl_reports_end(tl_reports *reports); /* nothing is reported any more */
 
 /* Reports a failure of what the text says. Raises nothing but what the collector does. */
 void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, int traceback_index);
-const char *tl_text_of(lua_State *L); /* of the error on top, in whose place it stays */
 
 /* Somebody has got the failure. */
 static inline void tl_told(tide_future *future) { future->user |= TL_TOLD; }

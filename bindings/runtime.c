@@ -10,6 +10,7 @@
 #include "runtime.h"
 #include "slots.h"
 #include "tide_lua.h"
+#include "value.h"
 
 static const char runtime_key = 0, allocator_key = 0; /* their addresses are registry keys */
 
@@ -74,10 +75,7 @@ static tl_runtime *find_or_make(lua_State *L) {
   if (rt != NULL) return rt;
   rt = lua_newuserdatauv(L, sizeof *rt, 0);
   memset(rt, 0, sizeof *rt);
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, collect);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
+  tl_set_finalizer(L, collect);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &runtime_key);
   return rt;
 }

@@ -35,6 +35,13 @@ void tl_pack(lua_State *L, int first) {
   lua_setfield(L, first, "n");
 }
 
+void tl_set_finalizer(lua_State *L, lua_CFunction finalizer) {
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, finalizer);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+}
+
 void tl_set_integer(lua_State *L, const char *name, lua_Integer value) {
   lua_pushinteger(L, value);
   lua_setfield(L, -2, name);

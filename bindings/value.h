@@ -11,6 +11,9 @@ void tl_check_callable(lua_State *L, int index);
 tide_time tl_check_time(lua_State *L, int index);             /* a number of seconds, not NaN */
 size_t tl_check_count(lua_State *L, int index, size_t least); /* an integer >= least */
 
+/* Gives the userdata on top a metatable with a finalizer and nothing else; [-0, +0, m] */
+void tl_set_finalizer(lua_State *L, lua_CFunction finalizer);
+
 /* Into the table on top. */
 void tl_set_integer(lua_State *L, const char *name, lua_Integer value);
 void tl_set_boolean(lua_State *L, const char *name, bool value);

@@ -238,7 +238,7 @@ describe("the program tide", function()
         tide.sleep(0) tide.sleep(0)
       ]]
       assert.are.equal(0, status)
-      assert.matches("task 'evil' failed: with an error whose __tostring failed\nstack traceback:.*'culprit'", err)
+      assert.matches("task 'evil' failed: an error whose __tostring failed\nstack traceback:.*'culprit'", err)
     end)
   end)
 
