@@ -45,18 +45,20 @@ static void clear(lua_State *L, uint32_t slot) { tl_queue_clear(L, slot, 1); }
 static int renew_table(lua_State *L) {
   const tide_queue *queue = lua_touserdata(L, 1);
   lua_createtable(L, 0, 0); /* may collect, and a finalizer put something */
-  if (queue->fresh == 0) lua_setiuservalue(L, 1, 1);
+  if (tide_queue_taken(queue) == 0) lua_setiuservalue(L, 1, 1);
   return 0;
 }
 
-void tl_queue_free(lua_State *L, tide_queue *queue, uint32_t slot, int index) {
-  uint32_t capacity = queue->capacity;
-  tide_queue_free(queue, slot);
-  if (!TL_UNLIKELY(queue->capacity != capacity)) return;
+/* Of the queue at `index`. */
+TL_COLD static void give_back_table(lua_State *L, int index) {
   lua_pushvalue(L, index);
   lua_pushcfunction(L, renew_table);
   lua_insert(L, -2);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* it serves as it is */
+}
+
+void tl_queue_free(lua_State *L, tide_queue *queue, uint32_t slot, int index) {
+  if (TL_UNLIKELY(tide_queue_free(queue, slot))) give_back_table(L, index);
 }
 
 int tl_queue_take(lua_State *L, tide_queue *queue, uint32_t slot, int index) {
@@ -87,7 +89,7 @@ static int put_ended(lua_State *L, int status, lua_KContext slot) {
   int outcome = rt->current->task.outcome;
   if (TL_UNLIKELY(outcome != TIDE_OK)) {
     clear(L, (uint32_t)slot);
-    tide_queue_free(lua_touserdata(L, 1), (uint32_t)slot);
+    tl_queue_free(L, lua_touserdata(L, 1), (uint32_t)slot, 1);
     return tl_raise_outcome(L, rt, outcome);
   }
   return 0;
@@ -230,6 +232,7 @@ static int queue_close(lua_State *L) {
   uint32_t slot; /* what nobody was handed; the others' slots are on their way */
   tide_queue_close(queue, immediate);
   while (immediate && tide_queue_drop(queue, &slot)) clear(L, slot);
+  if (immediate && tide_queue_taken(queue) == 0) give_back_table(L, 1);
   return 0;
 }
 

@@ -53,7 +53,7 @@ int tl_queue_take_with_receipt(lua_State *L) {
 static bool settle(tl_receipt *receipt, tide_queue **queue) {
   *queue = receipt->queue;
   receipt->queue = NULL;
-  return *queue != NULL && (*queue)->capacity > 0;
+  return *queue != NULL && tide_queue_taken(*queue) > 0;
 }
 
 /* The item's slot is free again. The receipt's queue is pushed. */

@@ -162,8 +162,8 @@ static void withdraw(lua_State *L, const tl_runtime *rt, const tl_select *self, 
     uint32_t slot = (uint32_t)self->cases[i].wait.value.number;
     lua_getiuservalue(L, index, 1);
     tl_queue_clear(L, slot, lua_gettop(L));
+    tl_queue_free(L, lua_touserdata(L, -1), slot, lua_gettop(L));
     lua_pop(L, 1);
-    tide_queue_free(((const tl_case *)lua_touserdata(L, index))->queue, slot);
   }
 }
 

@@ -168,6 +168,51 @@ describe("a Queue", function()
     assert.are.same({ "item" }, { table.unpack(log) })
   end))
 
+  it("gives back the memory of a crowd, in whatever way its last item goes", run(function()
+    local CROWD = 20000
+    local function fill(queue)
+      for i = 1, CROWD do queue:put_nowait(i) end
+    end
+    local function empty(queue)
+      for _ = 1, CROWD do queue:get_nowait() end
+    end
+    for name, use in pairs {
+      ["got"] = function(queue)
+        fill(queue)
+        empty(queue)
+      end,
+      ["dropped"] = function(queue)
+        fill(queue)
+        queue:close { immediate = true }
+      end,
+      ["not put, as who puts it was cancelled"] = function(queue)
+        fill(queue)
+        local putter = tide.spawn(queue.put, queue, 0)
+        turns(1)
+        putter:cancel()
+        empty(queue)
+        turns(1)
+      end,
+      ["not put, as another case of a select happened"] = function(queue)
+        fill(queue)
+        local event = tide.Event()
+        local selector = tide.spawn(tide.select, queue:putting(0), event)
+        turns(1)
+        event:set()
+        empty(queue)
+        selector:await()
+      end,
+    } do
+      local queue = tide.Queue(CROWD)
+      collectgarbage()
+      local before = collectgarbage "count"
+      use(queue)
+      collectgarbage()
+      local more = collectgarbage "count" - before
+      assert(more < 64, ("%s: %.0f KiB more"):format(name, more))
+    end
+  end))
+
   it("gives back what a killed getter or putter was handed", run(function()
     local queue = tide.Queue(1)
     local getter = tide.spawn(queue.get, queue)

@@ -98,7 +98,7 @@ static void claim(tide_queue *queue, uint32_t slot, double priority) {
 }
 
 /* No slot is taken: what is beyond KEPT is given back, where there is memory for what stays. */
-static void shrink(tide_queue *queue) {
+static bool shrink(tide_queue *queue) {
   const tide_allocator *a = &queue->loop->allocator;
   tide_queue small = *queue;
   small.count = small.capacity = 0;
@@ -107,7 +107,7 @@ static void shrink(tide_queue *queue) {
   small.slots = NULL;
   if (!grow_to(&small, KEPT)) {
     tide_heap_term(&small.heap, a);
-    return;
+    return false;
   }
   tide_free(a, block(queue), queue->capacity * place_size(queue));
   tide_heap_term(&queue->heap, a);
@@ -118,14 +118,15 @@ static void shrink(tide_queue *queue) {
     queue->slots = small.slots;
   else
     queue->ring = small.ring;
+  return true;
 }
 
 /* Where the last slot has come back, they are as new. */
-void tide_queue_free(tide_queue *queue, uint32_t slot) {
+bool tide_queue_free(tide_queue *queue, uint32_t slot) {
   queue->free[queue->free_count++] = slot;
-  if (queue->free_count != queue->fresh) return;
+  if (queue->free_count != queue->fresh) return false;
   queue->free_count = queue->fresh = queue->head = 0;
-  if (queue->capacity > KEPT) shrink(queue);
+  return queue->capacity > KEPT && shrink(queue);
 }
 
 /* Order. */

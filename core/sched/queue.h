@@ -2,7 +2,7 @@
  *
  * The queue hands out slot numbers from 0 and orders them; what is in a slot, its owner keeps (an
  * array, a Lua table). A slot is taken by a put and stays taken until tide_queue_free. When all
- * have come back, memory for more than 1,024 is given back: `capacity` says how many there are. */
+ * have come back, memory for more than 1,024 is given back. */
 #ifndef TIDE_QUEUE_H
 #define TIDE_QUEUE_H
 
@@ -68,8 +68,14 @@ TIDE_API int tide_queue_get(tide_queue *queue, tide_task *task);
 /* The same without waiting: TIDE_OK, TIDE_EQUEUE_EMPTY, TIDE_ECLOSED. */
 TIDE_API int tide_queue_try_get(tide_queue *queue, uint32_t *slot);
 
-/* Gives back a slot that a get delivered, or whose put failed. */
-TIDE_API void tide_queue_free(tide_queue *queue, uint32_t slot);
+/* Gives back a slot that a get delivered, or whose put failed. True: it was the last one, and with
+ * it the queue has given back memory; its owner may do the same. */
+TIDE_API bool tide_queue_free(tide_queue *queue, uint32_t slot);
+
+/* How many slots are taken. */
+static inline uint32_t tide_queue_taken(const tide_queue *queue) {
+  return queue->fresh - queue->free_count;
+}
 
 /* An item got earlier, whose slot is taken still, goes back: the next get of its order has it.
  * False where the queue was closed with `immediate`: its owner clears it, frees it and calls it

@@ -47,11 +47,13 @@ static int try_put_with(int value, double priority) {
 
 static int try_put(int value) { return try_put_with(value, value); }
 
+static bool gave_back; /* memory, with the last item that was taken out */
+
 static int take_out(uint32_t slot) {
   int value = values[slot];
   CHECK(value != 0);
   values[slot] = 0;
-  tide_queue_free(&queue, slot);
+  gave_back = tide_queue_free(&queue, slot);
   return value;
 }
 
@@ -209,12 +211,18 @@ static void check_given_back(tide_queue_order order, bool short_of_memory) {
   for (int round = 0; round < 3; round++) {
     for (int i = 1; i <= 5000; i++) CHECK_EQ(try_put(i), TIDE_OK);
     CHECK_EQ(queue.capacity, 8192);
-    for (int i = 1; i < 5000; i++) try_get();
+    CHECK_EQ(tide_queue_taken(&queue), 5000);
+    for (int i = 1; i < 5000; i++) {
+      try_get();
+      CHECK(!gave_back);
+    }
     if (short_of_memory) w.memory.fail_at = w.memory.allocations + 1 + (unsigned)round % 2;
     try_get();
     w.memory.fail_at = 0;
     CHECK_EQ(queue.count, 0);
-    CHECK(short_of_memory || queue.capacity == 1024);
+    CHECK_EQ(tide_queue_taken(&queue), 0);
+    CHECK(short_of_memory || gave_back);
+    CHECK_EQ(queue.capacity, gave_back ? 1024 : 8192);
   }
   close_queue(&w);
 }
