@@ -38,6 +38,58 @@ typedef struct tide_stream {
   uint8_t channel;             /* tide__channel: how to write to it */
 } tide_stream;
 
+/* The states of a stream: each of its two sides is in one. The tables have what a call answers
+ * there (without TIDE_; "waits" is TIDE_PENDING), and behind an arrow the state that comes of it
+ * where that is another. spec/core/io_states.c walks them.
+ *
+ * Reading.  quiet     nothing is buffered
+ *           buffered  bytes are that nobody has asked for
+ *           read      a task waits in one of the calls
+ *           ended     the other end has ended, and all was taken
+ *           broken    the system gave an error; bytes may be buffered
+ *           closed
+ *
+ *             read             read_exactly, read_until    read_all
+ *   quiet     waits -> read    waits -> read               waits -> read
+ *   buffered  OK -> quiet (1)  OK -> quiet (1) where       waits -> read; or ELIMIT,
+ *                              there is enough; else       where there is more than `max`
+ *                              waits -> read, or ELIMIT
+ *   read      EBUSY            EBUSY                       EBUSY
+ *   ended     EEOF             EEOF                        OK: no bytes
+ *   broken    as in buffered where there is enough, else that error
+ *   closed    ECLOSED          ECLOSED                     ECLOSED
+ *
+ *   (1) or buffered, where some are left
+ *
+ * A wait ends in quiet or buffered, where what was asked for has come or the task was cancelled; in
+ * ended or broken where the end has come, or an error.
+ *
+ * Writing.  idle      the system has all
+ *           sending   it has not, and is given more as it takes some
+ *           full      the same, and what it has not is above the high mark
+ *           taken     a task waits in one of the calls
+ *           ending    close_write was called, and the system has not all
+ *           ended     the same, and it has
+ *           broken    the system gave an error
+ *           closed
+ *
+ *             write              flush               close_write
+ *   idle      OK (2)             OK                  OK -> ended
+ *   sending   OK (2)             waits -> taken      OK -> ending
+ *   full      waits -> taken     waits -> taken      OK -> ending
+ *   taken     waits for a turn   waits for a turn    EBUSY
+ *   ending    ECLOSED            waits -> taken      OK
+ *   ended     ECLOSED            OK                  OK
+ *   broken    that error         that error          that error
+ *   closed    ECLOSED            ECLOSED             ECLOSED
+ *
+ *   (2) -> sending or full, by how much the system does not take
+ *
+ * As the system takes bytes full becomes sending, sending idle, and ending ended; where it gives an
+ * error each becomes broken. When nobody waits any more, taken is what it would be otherwise.
+ *
+ * close leads from every state to closed, and who waits gets ECLOSED. */
+
 /* A part of somebody's memory. */
 typedef struct tide_slice {
   const char *data; /* where it begins */

@@ -1,18 +1,5 @@
 /* io_read.c: the reading half of streams. `ours` is read; the spec sends through `theirs`. */
-#include "io.h"
-
-static tide_stream ours, theirs;
-
-static void open_pair(world *w) {
-  io_open(w);
-  CHECK_EQ(tide_stream_pair(&ours, &theirs, w->loop), TIDE_OK);
-}
-
-static void close_pair(world *w) {
-  tide_stream_close(&ours);
-  tide_stream_close(&theirs);
-  io_close(w);
-}
+#include "io_pair.h"
 
 /* A reader calls what `ask` says, self->i times, and says what it got. */
 

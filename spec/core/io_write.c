@@ -3,23 +3,11 @@
 #include <signal.h>
 
 #include "../../core/io/sys.h"
-#include "io.h"
+#include "io_pair.h"
 
 enum { LARGE = 1500007 }; /* more than any socket's buffer */
 
-static tide_stream ours, theirs;
 static char *large;
-
-static void open_pair(world *w) {
-  io_open(w);
-  CHECK_EQ(tide_stream_pair(&ours, &theirs, w->loop), TIDE_OK);
-}
-
-static void close_pair(world *w) {
-  tide_stream_close(&ours);
-  tide_stream_close(&theirs);
-  io_close(w);
-}
 
 static void turns(world *w, int count) {
   while (count-- > 0) turn(w);
