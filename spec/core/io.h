@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,6 +33,25 @@ static inline void io_open(world *w) {
 static inline void io_close(world *w) {
   world_close(w);
   CHECK_EQ(count_descriptors(), descriptors_before);
+}
+
+enum { SMALL_BUFFER = 50000 }; /* bytes: TCP's buffers may else hold megabytes */
+
+/* Two ends of a TCP connection, one sends and the other receives by way of a small buffer. */
+static inline void open_tcp_sockets(int pair[2]) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t length = sizeof address;
+  int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  CHECK_EQ(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+  setsockopt(listener, SOL_SOCKET, SO_SNDBUF, &(int){SMALL_BUFFER}, sizeof(int));
+  CHECK_EQ(listen(listener, 1), 0);
+  CHECK_EQ(getsockname(listener, (struct sockaddr *)&address, &length), 0);
+  pair[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  setsockopt(pair[1], SOL_SOCKET, SO_RCVBUF, &(int){SMALL_BUFFER}, sizeof(int));
+  CHECK_EQ(connect(pair[1], (struct sockaddr *)&address, sizeof address), 0);
+  CHECK_EQ(fcntl(pair[1], F_SETFL, O_NONBLOCK), 0);
+  pair[0] = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  close(listener);
 }
 
 /* Sends text past the stream's buffers. */

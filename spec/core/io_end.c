@@ -1,10 +1,8 @@
 /* io_end.c: what was written arrives, or its reader is told that it did not. `ours` is closed; the
  * spec is at the other end, `there`, a raw descriptor. */
-#include <netinet/in.h>
-
 #include "io.h"
 
-enum { LARGE = 3000007, SMALL_BUFFER = 50000 };
+enum { LARGE = 3000007 };
 
 static tide_stream ours;
 static int there;
@@ -12,19 +10,11 @@ static char *large;
 static size_t seen;
 
 static void open_tcp(world *w) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t length = sizeof address;
+  int pair[2];
   io_open(w);
-  int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  CHECK_EQ(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
-  setsockopt(listener, SOL_SOCKET, SO_SNDBUF, &(int){SMALL_BUFFER}, sizeof(int));
-  CHECK_EQ(listen(listener, 1), 0);
-  CHECK_EQ(getsockname(listener, (struct sockaddr *)&address, &length), 0);
-  there = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  setsockopt(there, SOL_SOCKET, SO_RCVBUF, &(int){SMALL_BUFFER}, sizeof(int));
-  CHECK_EQ(connect(there, (struct sockaddr *)&address, sizeof address), 0);
-  tide_stream_init(&ours, w->loop, accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
-  close(listener);
+  open_tcp_sockets(pair);
+  tide_stream_init(&ours, w->loop, pair[0]);
+  there = pair[1];
   seen = 0;
 }
 

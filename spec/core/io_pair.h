@@ -2,11 +2,7 @@
 #ifndef TIDE_SPEC_IO_PAIR_H
 #define TIDE_SPEC_IO_PAIR_H
 
-#include <netinet/in.h>
-
 #include "io.h"
-
-enum { SMALL_BUFFER = 50000 }; /* bytes: of TCP's buffers, which else may hold megabytes */
 
 static tide_stream ours, theirs;
 
@@ -17,21 +13,11 @@ static inline void open_pair(world *w) {
 
 /* The same over TCP. */
 static inline void open_tcp_pair(world *w) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t length = sizeof address;
+  int pair[2];
   io_open(w);
-  int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  CHECK_EQ(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
-  setsockopt(listener, SOL_SOCKET, SO_SNDBUF, &(int){SMALL_BUFFER}, sizeof(int));
-  CHECK_EQ(listen(listener, 1), 0);
-  CHECK_EQ(getsockname(listener, (struct sockaddr *)&address, &length), 0);
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){SMALL_BUFFER}, sizeof(int));
-  CHECK_EQ(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-  CHECK_EQ(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-  tide_stream_init(&theirs, w->loop, fd);
-  tide_stream_init(&ours, w->loop, accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
-  close(listener);
+  open_tcp_sockets(pair);
+  tide_stream_init(&ours, w->loop, pair[0]);
+  tide_stream_init(&theirs, w->loop, pair[1]);
 }
 
 static inline void close_pair(world *w) {

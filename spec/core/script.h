@@ -282,6 +282,19 @@ static inline int sleep_ms(actor *self, unsigned ms) {
   return tide_task_sleep_until(&self->task, after_ms(self->world, ms));
 }
 
+/* The actor's scope, with a deadline. */
+static inline void enter_scope(actor *self, uint32_t flags, unsigned ms) {
+  tide_scope_init(&self->scope, flags);
+  tide_scope_enter(&self->scope, &self->task);
+  tide_deadline_init(&self->deadline, &self->scope, self->world->loop);
+  CHECK_EQ(tide_deadline_set(&self->deadline, after_ms(self->world, ms)), TIDE_OK);
+}
+
+static inline void leave_scope(actor *self) {
+  tide_deadline_stop(&self->deadline);
+  tide_scope_exit(&self->scope);
+}
+
 static inline void check_all_ended(const world *w) {
   for (unsigned i = 0; i < w->count; i++) CHECK(actor_ended(&w->actors[i]));
 }

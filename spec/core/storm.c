@@ -84,15 +84,8 @@ static int rest(actor *self) {
 }
 
 static void open_scope(actor *self) {
-  tide_scope_init(&self->scope, dice(3) == 0 ? TIDE_SCOPE_SHIELD : 0);
-  tide_scope_enter(&self->scope, &self->task);
-  tide_deadline_init(&self->deadline, &self->scope, self->world->loop);
-  CHECK_EQ(tide_deadline_set(&self->deadline, after_ms(self->world, dice(6))), TIDE_OK);
-}
-
-static void close_scope(actor *self) {
-  tide_deadline_stop(&self->deadline);
-  tide_scope_exit(&self->scope);
+  uint32_t flags = dice(3) == 0 ? TIDE_SCOPE_SHIELD : 0;
+  enter_scope(self, flags, dice(6));
 }
 
 static int await_something(actor *self) {
@@ -158,7 +151,7 @@ static void sailor(actor *self) {
     } else if (what == 7) {
       open_scope(self);
       WAIT(rest(self));
-      close_scope(self);
+      leave_scope(self);
     } else {
       WAIT(await_something(self));
     }
@@ -198,7 +191,7 @@ static void strike_somebody(actor *self) {
     tide_loop_interrupt(w->loop, &victim->task, TIDE_EDEADLOCK);
     break;
   case 3:
-    if (victim->scope.task != NULL && dice(4) == 0) close_scope(victim);
+    if (victim->scope.task != NULL && dice(4) == 0) leave_scope(victim);
     break;
   default:
     tide_task_cancel(&victim->task);

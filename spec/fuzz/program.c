@@ -140,15 +140,8 @@ static int rest(actor *self) {
 }
 
 static void open_scope(actor *self) {
-  tide_scope_init(&self->scope, input_below(3) == 0 ? TIDE_SCOPE_SHIELD : 0);
-  tide_scope_enter(&self->scope, &self->task);
-  tide_deadline_init(&self->deadline, &self->scope, self->world->loop);
-  CHECK_EQ(tide_deadline_set(&self->deadline, after_ms(self->world, input_below(5))), TIDE_OK);
-}
-
-static void close_scope(actor *self) {
-  tide_deadline_stop(&self->deadline);
-  tide_scope_exit(&self->scope);
+  uint32_t flags = input_below(3) == 0 ? TIDE_SCOPE_SHIELD : 0;
+  enter_scope(self, flags, input_below(5));
 }
 
 /* What one task does to another, or to what they share. */
@@ -291,7 +284,7 @@ static void runner(actor *self) {
     } else if (what == 10) {
       open_scope(self);
       WAIT(rest(self));
-      close_scope(self);
+      leave_scope(self);
     } else if (what == 11) {
       WAIT(await_one(self));
     } else if (what == 12) {

@@ -124,16 +124,11 @@ static int make_call(actor *self) {
 static void open_scope(actor *self) {
   it.limited = input_below(3) == 0;
   if (!it.limited) return;
-  tide_scope_init(&self->scope, 0);
-  tide_scope_enter(&self->scope, &self->task);
-  tide_deadline_init(&self->deadline, &self->scope, self->world->loop);
-  CHECK_EQ(tide_deadline_set(&self->deadline, after_ms(self->world, input_below(3))), TIDE_OK);
+  enter_scope(self, 0, input_below(3));
 }
 
 static void close_scope(actor *self) {
-  if (!it.limited) return;
-  tide_deadline_stop(&self->deadline);
-  tide_scope_exit(&self->scope);
+  if (it.limited) leave_scope(self);
 }
 
 static void read_text(actor *self) {
