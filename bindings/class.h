@@ -30,6 +30,7 @@ typedef enum tl_class {
   TL_GENERATOR,
   TL_ITER,
   TL_LUA_ITER, /* what Lua keeps of an iterator that C has: no methods */
+  TL_USE,      /* of an iterator's step */
   TL_LOCAL,
   TL_STREAM,
   TL_LISTENER,

@@ -13,6 +13,7 @@
 #include "runtime.h"
 #include "traceback.h"
 #include "value.h"
+#include "wait.h"
 
 typedef enum { FRESH, SUSPENDED, INSIDE, CLOSING, DONE } stage;
 
@@ -137,6 +138,7 @@ static int step_nowhere(lua_State *L, tl_generator *self, request how) {
 static int advance(lua_State *L, request how) {
   bool waiting;
   tl_generator *self = generator_of(L);
+  if (how == TAKE && TL_UNLIKELY(tl_is_step_due(L, self->rt))) return tl_turn(L, self->rt);
   check_free(L, self);
   lua_settop(L, how == TAKE ? 0 : 1);
   bool begins = self->stage == FRESH && (how == TAKE || (how == SEND && lua_isnil(L, 1)));

@@ -184,15 +184,21 @@ static tide_time seconds_from_now(lua_State *L, const tl_runtime *rt, int index)
   return tide_loop_after(tl_loop(L, rt), tl_check_time(L, index));
 }
 
+/* Whether a turn is to be taken first: where the call is due; in a cancelled scope a function is
+ * not to begin. */
+static bool is_kept(lua_State *L, tl_runtime *rt) {
+  return is_block(L) ? tl_is_due(L, rt) : tl_is_due_or_cancelled(L, rt);
+}
+
 /* tide.timeout(seconds[, fn, ...]) -> results... | scope */
 static int timeout(lua_State *L) {
-  if (!is_block(L) && tl_is_due_or_cancelled(L, tl_rt(L))) return tl_turn(L, tl_rt(L));
+  if (is_kept(L, tl_rt(L))) return tl_turn(L, tl_rt(L));
   return deadline_form(L, seconds_from_now(L, tl_rt(L), 1), TIMEOUT);
 }
 
 /* tide.timeout_at(when[, fn, ...]) -> results... | scope */
 static int timeout_at(lua_State *L) {
-  if (!is_block(L) && tl_is_due_or_cancelled(L, tl_rt(L))) return tl_turn(L, tl_rt(L));
+  if (is_kept(L, tl_rt(L))) return tl_turn(L, tl_rt(L));
   return deadline_form(L, tl_check_time(L, 1), TIMEOUT);
 }
 

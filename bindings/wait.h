@@ -41,6 +41,12 @@ static inline bool tl_is_due(lua_State *L, tl_runtime *rt) {
   return tl_can_wait(L, rt) && TL_UNLIKELY(++rt->step.calls >= TL_CALLS_PER_TURN);
 }
 
+/* The same for steps of iterators, of which many need not wait: what tells that they could is asked
+ * only where they are to. */
+static inline bool tl_is_step_due(lua_State *L, tl_runtime *rt) {
+  return TL_UNLIKELY(++rt->step.calls >= TL_CALLS_PER_TURN) && tl_can_wait(L, rt);
+}
+
 /* The same for functions that are not to begin in a cancelled scope: there tl_turn raises. */
 static inline bool tl_is_cancelled(lua_State *L, const tl_runtime *rt) {
   return tl_can_wait(L, rt) && tide_task_cancelled(&rt->current->task);

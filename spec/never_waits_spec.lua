@@ -406,6 +406,101 @@ describe("a call that may wait and need not", function()
     end
   end
 
+  -- Iterators without end that never wait.
+  local endless = {
+    ["a generator"] = function()
+      return tide.generator(function(yield)
+        for i = 1, math.huge do yield(i) end
+      end)
+    end,
+    ["a function"] = function()
+      local i = 0
+      return tide.iter(function()
+        i = i + 1
+        return i
+      end)
+    end,
+    ["a coroutine"] = function()
+      return tide.iter(coroutine.wrap(function()
+        for i = 1, math.huge do coroutine.yield(i) end
+      end))
+    end,
+    ["a table with __index"] = function()
+      return tide.iter(setmetatable({}, { __index = function(_, i) return i end }))
+    end,
+    ["an object that can be called"] = function()
+      local i = 0
+      return tide.iter(setmetatable({}, {
+        __call = function()
+          i = i + 1
+          return i
+        end,
+      }))
+    end,
+  }
+  for _, name in ipairs(sorted(endless)) do
+    local make = endless[name]
+
+    it("as the step of an iterator counts: " .. name .. " without end is ended by a cancellation", run(function()
+      for number, drain in ipairs {
+        function(iter) for _ in iter:each() do nothing() end end,
+        function(iter) while iter() do nothing() end end,
+        function(iter) iter:collect() end,
+        function(iter) iter:reduce(math.max) end,
+        function(iter) iter:foreach(nothing) end,
+        function(iter) iter:last() end,
+        function(iter) iter:count() end,
+        function(iter) iter:all() end,
+        function(iter) iter:any(nothing) end,
+        function(iter) iter:map(yes):filter(nothing):first() end,
+        function(iter) iter:skip(math.maxinteger):first() end,
+        function(iter) iter:distinct(nothing):count() end,
+        function(iter) iter:throttle(3600):count() end,
+        function(iter) iter:chunk(math.maxinteger):first() end,
+        function(iter) iter:map(function() return {} end):flatten():first() end,
+        function(iter) iter:buffer(2):count() end,
+      } do
+        local iter = make()
+        local went_on = tide.scope(function(scope)
+          tide.spawn(scope.cancel, scope)
+          drain(iter)
+        end)
+        assert(not went_on, ("way %d went on"):format(number))
+      end
+    end))
+
+    it("as the step of an iterator that was cancelled did not happen: " .. name, run(function()
+      local iter <close> = make()
+      local last = 0
+      for _ = 1, 3 do
+        assert.is_false(tide.scope(function(scope)
+          tide.spawn(scope.cancel, scope)
+          while true do
+            local value = iter()
+            assert.are.equal(last + 1, value)
+            last = value
+          end
+        end))
+      end
+      assert.is_true(last >= 3 * 255 and last <= 3 * 512)
+    end))
+  end
+
+  it("as a timeout in block form is ended by a cancellation", run(function()
+    for _, form in ipairs {
+      function() local _ <close> = tide.timeout(5) end,
+      function() local _ <close> = tide.timeout_at(math.huge) end,
+    } do
+      local before = tide.stats().turns
+      for _ = 1, 256 do form() end
+      assert.is_true(tide.stats().turns > before)
+      assert.is_false(tide.scope(function(scope)
+        tide.spawn(scope.cancel, scope)
+        while true do form() end
+      end))
+    end
+  end))
+
   it("is ended by a timeout, which needs others to have their turn", run(function()
     local other <close> = helper.bystander()
     raises("timeout", tide.timeout, 0.02, function()

@@ -35,10 +35,30 @@ static bool asked(const tide_iter *iter, const tide_task *task) {
   return task->wait.ops != &step_ops || task->wait.source != iter;
 }
 
+/* Another task is inside. Where this one is cancelled, or has had enough for one turn, it is told
+ * in the next, without being inside. */
+static const tide_wait_ops busy_ops = {.name = "iter", .abandon = no_abandon};
+
+static int refuse(tide_iter *iter, tide_task *task, bool cancellable) {
+  if (cancellable && !tide__wait_enter(task, &busy_ops, iter)) return TIDE_PENDING;
+  task->wait.ops = &busy_ops;
+  task->wait.source = iter;
+  int result = tide__wait_over(task, TIDE_EBUSY);
+  if (result != TIDE_PENDING) task->wait.ops = NULL;
+  return result;
+}
+
+/* What the task is told that was refused a turn ago; TIDE_PENDING: it was not. */
+static int was_refused(const tide_iter *iter, tide_task *task) {
+  if (task == NULL || task->wait.ops != &busy_ops || task->wait.source != iter) return TIDE_PENDING;
+  task->wait.ops = NULL;
+  return task->outcome;
+}
+
 /* Whether a step may begin: TIDE_OK; TIDE_PENDING, where the task is cancelled, or has had enough
  * for one turn; TIDE_EBUSY; TIDE_EEOF. */
 static int iter_begin(tide_iter *iter, tide_task *task) {
-  if (iter->place.task != NULL) return TIDE_EBUSY;
+  if (iter->place.task != NULL) return refuse(iter, task, true);
   if (!tide__wait_enter(task, &step_ops, iter)) return TIDE_PENDING;
   if (iter->over) return tide__wait_over(task, TIDE_EEOF);
   return task->streak < UINT8_MAX ? TIDE_OK : tide__wait_skip(task);
@@ -57,13 +77,15 @@ static int ask(tide_iter *iter, tide_task *task, int outcome, tide_item *item) {
 }
 
 int tide_iter_next(tide_iter *iter, tide_task *task, tide_item *item) {
-  int outcome = go_on(iter, task, false), result = TIDE_OK;
+  int outcome = go_on(iter, task, false), result = was_refused(iter, task);
+  if (result != TIDE_PENDING) return result;
+  result = TIDE_OK;
   if (outcome == TIDE_PENDING || !asked(iter, task)) {
     result = outcome < TIDE_OK ? outcome : iter_begin(iter, task);
     outcome = TIDE_PENDING;
   }
   if (result == TIDE_OK) result = ask(iter, task, outcome, item);
-  if (result == TIDE_PENDING) {
+  if (result == TIDE_PENDING && iter->place.task == NULL) {
     iter->closing = false;
     iter_enter(iter, task, 0);
   }
@@ -79,10 +101,12 @@ static int nothing_to_close(tide_iter *iter, tide_task *task) {
 }
 
 int tide_iter_close(tide_iter *iter, tide_task *task) {
-  int outcome = go_on(iter, task, true);
+  int outcome = go_on(iter, task, true), refused = was_refused(iter, task);
+  if (refused != TIDE_PENDING) return refused;
   if (outcome == TIDE_PENDING) {
     if (iter->closed) return nothing_to_close(iter, task);
-    if (iter->place.task != NULL && iter->ops->close != NULL) return TIDE_EBUSY;
+    if (iter->place.task != NULL && iter->ops->close != NULL)
+      return task != NULL ? refuse(iter, task, false) : TIDE_EBUSY;
     iter->closed = iter->over = true;
     if (iter->ops->close == NULL || task == NULL) return TIDE_OK;
   }

@@ -25,6 +25,7 @@ tide.is_callable = nil
 tide.type_name = nil
 tide.begins = nil
 tide.counts = nil
+tide.new_use = nil
 tide.join = nil
 tide.completions = nil
 tide.shielded_await = nil

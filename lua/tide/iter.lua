@@ -90,36 +90,11 @@ local function is_misuse(err)
   return is(err, "misuse") and err.in_use == true
 end
 
--- The to-be-closed value of a step that only one task may be in: `state` is false, or
-local INSIDE = "inside" -- somebody is in it
-local INTERRUPTED = "interrupted" -- the last one in it was cancelled
-local ENDED = "ended"
-
-local Use = {}
-
-function Use:__close(err)
-  if self.state ~= INSIDE then return end
-  if err == nil then
-    self.state = false
-  else
-    self.state = is_interruption(err) and INTERRUPTED or ENDED
-  end
-end
-
-local function new_use()
-  return setmetatable({ state = false, iter = nil }, Use)
-end
-
--- What a step gives whose Use has a state that forbids it.
-local function refuse(use)
-  if use.state ~= INSIDE then return nil end
-  error(new_error("misuse", string.format("%s is used by two tasks at once", use.iter), { in_use = true }), 0)
-end
-
--- An Iter whose step begins with `use`.
+-- An Iter whose step only one task may be in: it has `use` as a to-be-closed value, and enters it.
 local function new_exclusive(use, step, closer, name, source)
-  use.iter = new(step, closer, name, source)
-  return use.iter
+  local self = new(step, closer, name, source)
+  use:set_iter(self)
+  return self
 end
 
 -- ---- calling and closing
@@ -271,13 +246,8 @@ return {
   nothing = nothing,
   holding = holding,
 
-  new_use = new_use,
   new_exclusive = new_exclusive,
-  refuse = refuse,
   is_misuse = is_misuse,
-  INSIDE = INSIDE,
-  INTERRUPTED = INTERRUPTED,
-  ENDED = ENDED,
 
   check_count = check_count,
   check_function = check_function,

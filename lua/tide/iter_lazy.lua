@@ -3,13 +3,12 @@ local check = require "tide.check"
 local iter = require "tide.iter"
 local tide = require "tide"
 
-local Iter, new, new_use, new_exclusive, nothing = iter.Iter, iter.new, iter.new_use, iter.new_exclusive, iter.nothing
-local is_misuse, no_result, refuse = iter.is_misuse, iter.no_result, iter.refuse
+local Iter, new, new_exclusive, nothing = iter.Iter, iter.new, iter.new_exclusive, iter.nothing
+local is_misuse, no_result = iter.is_misuse, iter.no_result
 local check_count, check_function, check_seconds = iter.check_count, iter.check_function, iter.check_seconds
 local check_self, optional_function = iter.check_self, iter.optional_function
-local INSIDE, INTERRUPTED = iter.INSIDE, iter.INTERRUPTED
 local from = require "tide.iter_sources".from
-local current_task, sleep, time, timeout = tide.current_task, tide.sleep, tide.time, tide.timeout
+local new_use, time, timeout = tide.new_use, tide.time, tide.timeout
 local pcall = pcall -- tide's: lets cancellation through
 local raw_pcall = tide.raw.pcall
 
@@ -99,7 +98,7 @@ function Iter:filter(fn) return linked(self, "filter", fn) end
 function Iter:take(n)
   check_self(self, "take")
   local left = check_count(n, 0, "take")
-  local pull, use = self.step, new_use()
+  local pull, use, enter = self.step, new_use()
   local failed, failure = false, nil -- of closing: told by the step after the last value
 
   local function one(first, ...)
@@ -113,14 +112,13 @@ function Iter:take(n)
   end
 
   local function step()
-    if use.state and use.state ~= INTERRUPTED then return refuse(use) end
+    local _ <close> = use
+    if not enter() then return nil end
     if failed then
       failed = false
       error(failure, 0)
     end
     if left == 0 then return nil end
-    local _ <close> = use
-    use.state = INSIDE
     return one(pull())
   end
   return new_exclusive(use, step, nil, "take", self)
@@ -168,7 +166,8 @@ end
 -- it:flatten() -> Iter of the values of each of its values, which are sources of tide.iter
 function Iter:flatten()
   check_self(self, "flatten")
-  local pull, use, inner = self.step, new_use(), nil
+  local pull, inner = self.step, nil
+  local use, enter = new_use()
   local next_of
 
   local function one(first, ...)
@@ -192,9 +191,8 @@ function Iter:flatten()
   end
 
   local function step()
-    if use.state and use.state ~= INTERRUPTED then return refuse(use) end
     local _ <close> = use
-    use.state = INSIDE
+    if not enter() then return nil end
     return next_of()
   end
   local function closer()
@@ -248,13 +246,13 @@ function Iter:zip(other)
   check_self(self, "zip")
   local second = from(other)
   if not second then check.unexpected(1, "zip", "something to iterate", other, 2) end
-  local pull, pull_second, use = self.step, second.step, new_use()
+  local pull, pull_second = self.step, second.step
+  local use, enter = new_use()
   local first -- waits for its partner
 
   local function step()
-    if use.state and use.state ~= INTERRUPTED then return refuse(use) end
     local _ <close> = use
-    use.state = INSIDE
+    if not enter() then return nil end
     if first == nil then first = pull() end
     local a = first
     if a == nil then return nil end
@@ -272,7 +270,7 @@ end
 function Iter:scan(fn, ...)
   check_self(self, "scan")
   check_function(fn, 1, "scan")
-  local pull, use = self.step, new_use()
+  local pull, use, enter = self.step, new_use()
   local begun, acc = select("#", ...) > 0, (...)
 
   local function one(first, ...)
@@ -285,9 +283,8 @@ function Iter:scan(fn, ...)
   end
 
   local function step()
-    if use.state and use.state ~= INTERRUPTED then return refuse(use) end
     local _ <close> = use
-    use.state = INSIDE
+    if not enter() then return nil end
     return one(pull())
   end
   return new_exclusive(use, step, nil, "scan", self)
@@ -321,22 +318,18 @@ function Iter:timeout(seconds)
   return new(function() return timeout(seconds, pull) end, nil, "timeout", self)
 end
 
-local DROPS = 256 -- so many in a row, then others run: what does not wait never sees time pass
-
 -- it:throttle(seconds) -> Iter of the first in each window, which begins with it
 function Iter:throttle(seconds)
   check_self(self, "throttle")
   check_seconds(seconds, "throttle")
-  local pull, window_end, dropped = self.step, -math.huge, 0
+  local pull, window_end = self.step, -math.huge
   local function one(first, ...)
     if first == nil then return nil end
     local now = time()
     if now >= window_end then
-      window_end, dropped = now + seconds, 0
+      window_end = now + seconds
       return first, ...
     end
-    dropped = dropped + 1
-    if dropped % DROPS == 0 and current_task() then sleep(0) end
     return one(pull())
   end
   return new(function() return one(pull()) end, nil, "throttle", self)

@@ -3,11 +3,10 @@ local check = require "tide.check"
 local iter = require "tide.iter"
 local tide = require "tide"
 
-local Iter, new, new_use, new_exclusive, nothing = iter.Iter, iter.new, iter.new_use, iter.new_exclusive, iter.nothing
-local holding, refuse = iter.holding, iter.refuse
-local INSIDE, INTERRUPTED, ENDED = iter.INSIDE, iter.INTERRUPTED, iter.ENDED
+local Iter, new, new_exclusive, nothing = iter.Iter, iter.new, iter.new_exclusive, iter.nothing
+local holding = iter.holding
 local generator_parts, interval_parts, iter_parts = tide.generator_parts, tide.interval_parts, tide.iter_parts
-local raw_pcall, type_of = tide.raw.pcall, tide.type
+local new_use, raw_pcall, type_of = tide.new_use, tide.raw.pcall, tide.type
 
 local SOURCES = "list, Queue, Iter, function or object with :iter()"
 
@@ -24,32 +23,29 @@ end
 local function called_again(use, ok, first, ...)
   if ok then return first, ... end
   if type(first) == "string" and string.find(first, "cannot resume dead coroutine", 1, true) then
-    use.state = ENDED
+    use:finish()
     return nil
   end
   error(first, 0)
 end
 
 -- An Iter over what the function gives, called as `call` does it.
-local function from_call(call, closing)
-  local use = new_use()
+local function from_call(call, name, closing)
+  local use, enter = new_use(true)
   local function step()
-    if use.state then
-      if use.state ~= INTERRUPTED then return refuse(use) end
-      local _ <close> = use
-      use.state = INSIDE
-      return called_again(use, raw_pcall(call))
-    end
     local _ <close> = use
-    use.state = INSIDE
-    return call()
+    local fresh = enter()
+    if fresh then return call() end
+    if fresh == nil then return nil end
+    return called_again(use, raw_pcall(call))
   end
   local function closer()
     local value = closing
-    use.state, closing = ENDED, nil
+    use:finish()
+    closing = nil
     return close_value(value)
   end
-  local self = new_exclusive(use, step, closer, "function")
+  local self = new_exclusive(use, step, closer, name)
   return closing ~= nil and holding(self) or self
 end
 
@@ -62,11 +58,17 @@ local function from_values(f, state, control, closing)
     control = first
     return first, ...
   end
-  return from_call(function() return advance(f(state, control)) end, closing)
+  return from_call(function() return advance(f(state, control)) end, "function", closing)
 end
 
 local function from_list(list)
   local i = 0
+  if getmetatable(list) ~= nil then -- it need not have an end
+    return from_call(function()
+      i = i + 1
+      return list[i]
+    end, "list")
+  end
   local function step()
     i = i + 1
     return list[i]
@@ -119,7 +121,7 @@ local from
 -- The Iter over what an object's method `iter` gives: it may be the object itself, which is called then.
 local function from_object(object, made, ...)
   if not rawequal(made, object) then return from(made, ...) end
-  return has_metamethod(object, "__call") and from_call(object) or nil
+  return has_metamethod(object, "__call") and from_call(object, "function") or nil
 end
 
 -- The Iter over a source, or nil where it is none.
@@ -127,7 +129,7 @@ function from(source, ...)
   if is_iter(source) then return source end
   local kind = type(source)
   if kind == "function" then
-    if select("#", ...) == 0 then return from_call(source) end
+    if select("#", ...) == 0 then return from_call(source, "function") end
     return from_values(source, ...)
   end
   local class = type_of(source)

@@ -18,7 +18,8 @@ static tide_condition condition;
 static tide_barrier broken_barrier;
 static tide_group group;
 static tide_join *join;
-static tide_iter over;
+static tide_iter over, busy;
+static tide_task user; /* of the busy one */
 static tide_stream stream;
 static tide_listener listener;
 static tide_connect connector;
@@ -66,6 +67,16 @@ static int join_nothing(tide_task *task) { return tide_join_wait(join, task); }
 static int step_over(tide_task *task) { return tide_iter_next(&over, task, &(tide_item){0}); }
 
 static int close_closed(tide_task *task) { return tide_iter_close(&over, task); }
+
+static int close_never(tide_iter *iter, tide_task *task, int outcome) {
+  (void)iter, (void)task;
+  return outcome;
+}
+
+static const tide_iter_ops busy_ops = {.close = close_never};
+
+static int step_busy(tide_task *task) { return tide_iter_next(&busy, task, &(tide_item){0}); }
+static int close_busy(tide_task *task) { return tide_iter_close(&busy, task); }
 
 static int select_closed(tide_task *task) {
   tide_case_get(&cases[0], &closed_queue);
@@ -126,7 +137,9 @@ static const form forms[] = {
     {"tide_group_wait_few", few_of_group, TIDE_OK},
     {"tide_join_wait", join_nothing, TIDE_EINVALID_STATE},
     {"tide_iter_next", step_over, TIDE_EEOF},
+    {"tide_iter_next", step_busy, TIDE_EBUSY},
     {"tide_iter_close", close_closed, TIDE_OK},
+    {"tide_iter_close", close_busy, TIDE_EBUSY},
     {"tide_select_wait", select_closed, TIDE_ECLOSED},
     {"tide_select_wait", select_set, TIDE_OK},
     {"tide_stream_read", read_closed, TIDE_ECLOSED},
@@ -159,6 +172,8 @@ static void prepare(world *w) {
   tide_join_init(join, w->loop, 0, false);
   tide_iter_init(&over, NULL);
   over.over = over.closed = true;
+  tide_iter_init(&busy, &busy_ops);
+  busy.place.task = &user;
   tide_stream_init(&stream, w->loop, -1);
   listener = (tide_listener){.fd.fd = -1};
   tide_fd_init(&connector.fd, w->loop, -1);
