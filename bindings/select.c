@@ -9,12 +9,15 @@
 #include "queue.h"
 #include "runtime.h"
 #include "rwlock.h"
+#include "semaphore.h"
 #include "task.h"
 #include "wait.h"
 
 enum {
-  SELF = 1,  /* on the stack of select: its record, */
-  FIRST = 3, /* a stream for a listener's connection, or nil; then the cases as they were given */
+  SELF = 1,       /* on the stack of select: its record, */
+  STREAM = 2,     /* for a listener's connection, or nil, */
+  PERMITS = 3,    /* a guard for a semaphore's, or nil, */
+  FIRST = 4,      /* and the cases as they were given */
   SPARE_ROOM = 8, /* cases for which the spare record has room */
 };
 
@@ -206,16 +209,19 @@ static int push_values(lua_State *L, tl_runtime *rt, uint32_t number, const tide
   case TL_TASK:
   case TL_FUTURE:
     return 1 + tl_result_push(L, rt, tl_check_future(L, rt, index), index);
-  case TL_LISTENER: /* the stream that was made for it */
-    lua_pushvalue(L, SELF + 1);
+  case TL_LISTENER:
+    lua_pushvalue(L, STREAM);
     tide_stream_init(lua_touserdata(L, -1), rt->loop, (int)chosen->wait.value.integer);
     return 2;
   case TL_RWGUARD:
     tl_rwguard_acquired(L, rt, index);
     lua_pushvalue(L, index);
     return 2;
-  case TL_LOCK: /* it releases at the end of a block */
   case TL_SEMAPHORE:
+    tl_permits_acquired(L, PERMITS, index, 1);
+    lua_pushvalue(L, PERMITS);
+    return 2;
+  case TL_LOCK: /* it releases at the end of a block */
     lua_pushvalue(L, index);
     return 2;
   default:
@@ -255,6 +261,7 @@ static tl_select *push_record(lua_State *L, tl_runtime *rt, int count) {
 typedef struct kinds {
   bool puts;                    /* a case of putting */
   bool listener;                /* a Listener */
+  bool semaphore;               /* a Semaphore */
   tl_class classes[SPARE_ROOM]; /* of the first ones */
 } kinds;
 
@@ -262,7 +269,7 @@ typedef struct kinds {
  * memory for that. */
 static void check_cases(lua_State *L, const tl_runtime *rt, int count, kinds *found,
                         tide_case *out) {
-  found->puts = found->listener = false;
+  found->puts = found->listener = found->semaphore = false;
   luaL_argcheck(L, count > 0, 1, "there is no case to wait for");
   luaL_checkstack(L, 2 * count + LUA_MINSTACK, "too many cases");
   for (int i = 1; i <= count; i++) {
@@ -271,6 +278,7 @@ static void check_cases(lua_State *L, const tl_runtime *rt, int count, kinds *fo
     if (TL_UNLIKELY(class == TL_SELECT))
       luaL_typeerror(L, i, "Queue, Event, Lock, Semaphore, Task, Future, Listener or case");
     if (class == TL_LISTENER) found->listener = true;
+    if (class == TL_SEMAPHORE) found->semaphore = true;
     if (class == TL_CASE && is_putting(L, rt, i)) {
       found->puts = true;
     } else if (out != NULL) {
@@ -315,7 +323,11 @@ static int select_waiting(lua_State *L, tl_runtime *rt, int count, const kinds *
     tl_stream_new(L, rt);
   else
     lua_pushnil(L);
-  lua_rotate(L, 1, 2);
+  if (found->semaphore)
+    tl_permits_new(L, rt);
+  else
+    lua_pushnil(L);
+  lua_rotate(L, 1, PERMITS);
   self->select.count = 0;
   if (self->puts)
     make_cases_with_puts(L, rt, self);
@@ -336,7 +348,8 @@ static int select_(lua_State *L) {
   tl_task *task = tl_begin(L, rt);
   if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   check_cases(L, rt, count, &found, few ? cases : NULL);
-  if (!few || found.puts || found.listener) return select_waiting(L, rt, count, &found);
+  if (!few || found.puts || found.listener || found.semaphore)
+    return select_waiting(L, rt, count, &found); /* it makes what these need */
   tide_select_init(&select, cases, (uint32_t)count);
   int result = tide_select_try(&select, &task->task);
   if (result == TIDE_PENDING) return select_waiting(L, rt, count, &found);

@@ -1,4 +1,6 @@
 /* semaphore.c: Semaphore and BoundedSemaphore. */
+#include "semaphore.h"
+
 #include "class.h"
 #include "error.h"
 #include "parts.h"
@@ -17,12 +19,22 @@ typedef struct tl_permits {
   size_t count;
 } tl_permits;
 
+void tl_permits_new(lua_State *L, tl_runtime *rt) {
+  tl_object_new(L, rt, TL_PERMITS, sizeof(tl_permits), 1);
+}
+
+void tl_permits_acquired(lua_State *L, int index, int semaphore, size_t count) {
+  tl_permits *permits = lua_touserdata(L, index);
+  permits->semaphore = lua_touserdata(L, semaphore);
+  permits->count = count;
+  lua_pushvalue(L, semaphore);
+  lua_setiuservalue(L, index, 1);
+}
+
 static int acquired(lua_State *L, int status, lua_KContext count) {
   (void)status;
   tl_outcome(L, tl_rt(L));
-  tl_permits *permits = lua_touserdata(L, 2);
-  permits->semaphore = lua_touserdata(L, 1);
-  permits->count = (size_t)count;
+  tl_permits_acquired(L, 2, 1, (size_t)count);
   lua_settop(L, 2);
   return 1;
 }
@@ -39,9 +51,7 @@ static int semaphore_acquire(lua_State *L) {
   tide_semaphore *semaphore = check_semaphore(L);
   size_t count = check_permits(L);
   lua_settop(L, 1);
-  tl_object_new(L, rt, TL_PERMITS, sizeof(tl_permits), 1);
-  lua_pushvalue(L, 1);
-  lua_setiuservalue(L, 2, 1);
+  tl_permits_new(L, rt);
   int result = tide_semaphore_acquire(semaphore, &task->task, count);
   if (TL_UNLIKELY(result == TIDE_ELIMIT))
     return tl_raise_message(L, rt, result, "the semaphore never has so many permits");
@@ -62,12 +72,6 @@ static int semaphore_release(lua_State *L) {
   tide_semaphore *semaphore = check_semaphore(L);
   if (tide_semaphore_release(semaphore, check_permits(L)) != TIDE_OK)
     return tl_raise_message(L, tl_rt(L), TIDE_ELIMIT, "released more often than acquired");
-  return 0;
-}
-
-/* semaphore:__close(): what select gave; harmless where all are back */
-static int semaphore_scope_end(lua_State *L) {
-  tide_semaphore_release(check_semaphore(L), 1);
   return 0;
 }
 
@@ -145,8 +149,7 @@ void tl_semaphore_open(lua_State *L, tl_runtime *rt) {
       {"release", semaphore_release},       {"close", semaphore_close},
       {"locked", semaphore_locked},         {"value", semaphore_value},
       {"statistics", semaphore_statistics}, {NULL, NULL}};
-  static const luaL_Reg metamethods[] = {
-      {"__close", semaphore_scope_end}, {"__tostring", semaphore_tostring}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__tostring", semaphore_tostring}, {NULL, NULL}};
   static const luaL_Reg guard_methods[] = {
       {"release", permits_release}, {"close", permits_release}, {NULL, NULL}};
   static const luaL_Reg guard_metamethods[] = {

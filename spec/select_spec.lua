@@ -113,7 +113,11 @@ describe("tide.select", function()
     event:clear()
     local index, guard = selected(function() semaphore:release() end, event, lock, semaphore)
     assert.are.equal(3, index)
-    assert.are.equal(semaphore, guard)
+    assert.are.equal("Semaphore guard(1)", tostring(guard))
+    guard:release()
+    guard:release()
+    assert.are.equal(1, semaphore:value())
+    assert.is_true(semaphore:try_acquire())
     over:set()
     holder:await()
     index, guard = select(event, lock, semaphore)
@@ -121,6 +125,25 @@ describe("tide.select", function()
     assert.are.equal(lock, guard)
     raises("invalid_state", select, lock)
     lock:release()
+  end))
+
+  it("gives a Semaphore's permit back once, by a guard, as acquire does", run(function()
+    for _, make in ipairs { tide.Semaphore, tide.BoundedSemaphore } do
+      local semaphore, event = make(2), tide.Event()
+      do
+        local index, guard = select(event, semaphore)
+        local _ <close> = guard
+        assert.are.equal(2, index)
+        assert.are.equal(1, semaphore:value())
+        guard:close()
+        assert.are.equal(2, semaphore:value())
+      end
+      assert.are.equal(2, semaphore:value())
+      event:set()
+      assert.are.same({ 1 }, { select(event, semaphore) })
+      assert.are.equal(2, semaphore:value())
+      assert.is_nil(debug.getmetatable(semaphore).__close) -- it would mint permits
+    end
   end))
 
   it("hands a lock to the selecting task, in turn", run(function()
