@@ -1,8 +1,12 @@
 /* end.c: how Lua tasks end. Nothing here needs memory. */
 #include "end.h"
+
+#include <stdio.h>
+
 #include "close.h"
 #include "debug.h"
 #include "future.h"
+#include "group.h"
 #include "pool.h"
 #include "reason.h"
 #include "report.h"
@@ -78,8 +82,25 @@ void tl_end_cancelled(tl_task *task) {
   end_task(task, TIDE_FUTURE_CANCELLED, true);
 }
 
+/* In protected mode. */
+static int report_open(lua_State *L) {
+  tl_group_report_open(L, tl_runtime_find(L), lua_touserdata(L, 1));
+  return 0;
+}
+
+/* The task, which has returned, has scopes open. */
+TL_COLD static void tell_open(tl_task *task) {
+  lua_State *L = task->rt->L;
+  lua_pushcfunction(L, report_open);
+  lua_pushlightuserdata(L, task);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
+  fprintf(stderr, "tide: a TaskGroup was left without <close>, and reporting it failed\n");
+  lua_pop(L, 1);
+}
+
 void tl_end_returned(tl_task *task, int count) {
   tl_runtime *rt = task->rt;
+  if (TL_UNLIKELY(task->task.scope != &task->task.own)) tell_open(task);
   uint8_t how = rt->step.how;
   tide_future_state state = TIDE_FUTURE_DONE;
   lua_State *box = open_box(task);

@@ -48,6 +48,31 @@ void tl_group_describe(lua_State *L, const void *address) {
   tl_site_add(L, &group->site);
 }
 
+/* Whether the scope is a group whose children are cancelled with it, and not before. */
+static bool is_in_use(const tide_scope *scope) {
+  uint32_t both = TIDE_SCOPE_OWNER | TIDE_SCOPE_GROUP;
+  if ((scope->flags & both) != both || tide_scope_cancelled(scope)) return false;
+  return tide_container(scope, const tide_group, scope)->live > 0;
+}
+
+void tl_group_report_open(lua_State *L, tl_runtime *rt, const tl_task *task) {
+  const tide_scope *scope = task->task.scope;
+  for (; scope != &task->task.own; scope = scope->parent) {
+    if (!is_in_use(scope)) continue;
+    int live = (int)tide_container(scope, const tide_group, scope)->live;
+    luaL_checkstack(L, LUA_MINSTACK, NULL);
+    tl_group_describe(L, scope);
+    lua_pushfstring(
+        L,
+        "it was left without <close>, and the end of its task has cancelled %d %s: write "
+        "local _ <close> = ...",
+        live, live == 1 ? "child" : "children");
+    tl_error_push(L, rt, TIDE_EMISUSE, lua_tostring(L, -1));
+    lua_replace(L, -2);
+    tl_report_later(L, rt);
+  }
+}
+
 /* Whether the current task still is a child of the group: that may have been taken away. */
 static bool is_child(const tl_runtime *rt, const tl_group *group) {
   return rt->current->task.own.parent == &group->group.scope;

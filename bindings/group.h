@@ -7,6 +7,7 @@
 #include "tide.h"
 
 typedef struct tl_runtime tl_runtime;
+typedef struct tl_task tl_task;
 
 const char *tl_group_name(const tide_group *group); /* NULL where it is not one of ours */
 tide_group *tl_group_for_spawn(lua_State *L, tl_runtime *rt, int index); /* or raises */
@@ -18,6 +19,9 @@ void tl_group_add_failure(lua_State *L, const tl_runtime *rt, int index);
 /* Pushes what the group at `index` has for failures of children, of which the current task is one;
  * false: nothing. */
 bool tl_group_on_error_push(lua_State *L, const tl_runtime *rt, int index);
+/* The task has ended by itself, with scopes open: groups among them whose children run, which are
+ * cancelled for it, are reported. */
+void tl_group_report_open(lua_State *L, tl_runtime *rt, const tl_task *task);
 bool tl_group_was_left(const void *group); /* the group at this address */
 
 int tl_group_ended(lua_State *L); /* select.c: TaskGroup.ended */

@@ -12,6 +12,7 @@
 #include "debug.h"
 #include "failures.h"
 #include "future.h"
+#include "interrupt.h"
 #include "join.h"
 #include "parts.h"
 #include "report.h"
@@ -21,11 +22,11 @@
 #include "text.h"
 
 /* Tells the function on top, which is popped, of the failure; or says why that failed. */
-static bool tell(lua_State *L, int what, int error, int traceback) {
+static bool tell(lua_State *L, const tl_runtime *rt, int what, int error, int traceback) {
   lua_pushvalue(L, what);
   lua_pushvalue(L, error);
   lua_pushvalue(L, traceback);
-  if (lua_pcall(L, 3, 0, 0) == LUA_OK) return true;
+  if (lua_pcall(L, 3, 0, 0) == LUA_OK || tl_unwinds(L, rt, -1)) return true; /* or it has left */
   fprintf(stderr, "tide: the failure report failed: %s\n", tl_text_of(L));
   return false;
 }
@@ -34,9 +35,9 @@ static bool tell(lua_State *L, int what, int error, int traceback) {
 void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, int traceback_index) {
   int top = lua_gettop(L);
   tl_hook_push(L, rt, "report");
-  if (!lua_isfunction(L, -1) || !tell(L, what_index, error_index, traceback_index)) {
+  if (!lua_isfunction(L, -1) || !tell(L, rt, what_index, error_index, traceback_index)) {
     lua_pushcfunction(L, tl_report_to_stderr);
-    tell(L, what_index, error_index, traceback_index);
+    tell(L, rt, what_index, error_index, traceback_index);
   }
   lua_settop(L, top);
 }
@@ -139,6 +140,42 @@ void tl_failed(tl_runtime *rt, tl_task *task) {
   tide_defer_start(&reports->at_end, rt->loop);
 }
 
+/* Those are in a list, in the hook "later": what, error, what, error ... */
+
+void tl_report_later(lua_State *L, tl_runtime *rt) {
+  int error = lua_gettop(L);
+  tl_hook_push(L, rt, "later");
+  if (lua_isnil(L, -1)) {
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    tl_hook_set(L, rt, "later");
+    lua_replace(L, error + 1);
+  }
+  lua_Integer count = (lua_Integer)lua_rawlen(L, error + 1);
+  for (int i = 0; i < 2; i++) {
+    lua_pushvalue(L, error - 1 + i);
+    lua_rawseti(L, error + 1, count + 1 + i);
+  }
+  lua_settop(L, error - 2);
+  tide_defer_start(&rt->reports.at_end, rt->loop);
+}
+
+static void report_later(lua_State *L, tl_runtime *rt) {
+  int list = lua_gettop(L) + 1;
+  tl_hook_push(L, rt, "later");
+  if (lua_isnil(L, list)) return;
+  lua_pushnil(L);
+  tl_hook_set(L, rt, "later");
+  lua_Integer count = (lua_Integer)lua_rawlen(L, list);
+  for (lua_Integer i = 1; i < count; i += 2) {
+    lua_rawgeti(L, list, i);
+    lua_rawgeti(L, list, i + 1);
+    lua_pushnil(L);
+    tl_report(L, rt, list + 1, list + 2, list + 3);
+    lua_settop(L, list);
+  }
+}
+
 void tl_report_left(tl_runtime *rt) {
   rt->reports.left = true;
   tide_defer_start(&rt->reports.at_end, rt->loop);
@@ -157,6 +194,7 @@ void tl_report_left_alone(lua_State *L, tl_runtime *rt, int index) {
 /* In protected mode: what was left in other ways than by an error. */
 static int report_left(lua_State *L) {
   tl_runtime *rt = tl_runtime_find(L);
+  report_later(L, rt);
   if (rt->reports.left) {
     rt->reports.left = false;
     tl_failures_report_left(L, rt);

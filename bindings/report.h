@@ -31,6 +31,9 @@ static inline void tl_told(tide_future *future) { future->user |= TL_TOLD; }
 /* The task, in its slot, has failed: at the end of the turn it is seen who knows. */
 void tl_failed(tl_runtime *rt, tl_task *task);
 
+/* Reports, at the end of the turn, the error on top of what the text under it says; pops both. */
+void tl_report_later(lua_State *L, tl_runtime *rt);
+
 /* Scopes were left open; what groups among them have failed with is to be reported. */
 void tl_report_left(tl_runtime *rt);
 

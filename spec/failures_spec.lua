@@ -310,6 +310,94 @@ describe("a TaskGroup", function()
   end))
 end)
 
+describe("a TaskGroup that is not in a <close> variable, and whose task returns", function()
+  local line
+
+  local function leave(fn, opts)
+    return function()
+      line = debug.getinfo(1, "l").currentline + 1
+      local group = tide.TaskGroup(opts or {})
+      group:spawn(fn)
+      turns(2)
+      return "returned"
+    end
+  end
+
+  local function check(failures, what, count)
+    assert.are.equal(1, #failures)
+    assert.are.equal(what .. " opened at spec/failures_spec.lua:" .. line, failures[1].what)
+    assert.is_true(tide.is(failures[1].err, "misuse"))
+    assert.matches("left without <close>.*cancelled " .. count, failures[1].err.message)
+  end
+
+  it("is reported once, with its line, where children are cancelled for it", run(function()
+    local failures = helper.collect_failures()
+    local task = tide.spawn(leave(turns))
+    assert.are.equal("returned", task:await())
+    turns(3)
+    assert.are.equal(0, #failures) -- the child had ended
+    task = tide.spawn(leave(function() tide.sleep(60) end, { name = "mine" }))
+    assert.are.equal("returned", task:await())
+    turns(3)
+    check(failures, "TaskGroup 'mine'", "1 child")
+  end))
+
+  it("is reported beside what its children then fail with", run(function()
+    local failures = helper.collect_failures()
+    tide.spawn(leave(function()
+      local _ <close> = helper.closer(failing "cleanup")
+      tide.sleep(60)
+    end)):await()
+    turns(5)
+    local late = table.remove(failures)
+    assert.are.equal("cleanup", late.err)
+    check(failures, "a TaskGroup", "1 child")
+  end))
+
+  it("is reported of the main task", function()
+    local failures = helper.collect_failures()
+    helper.run_now(leave(function() tide.sleep(60) end))
+    check(failures, "a TaskGroup", "1 child")
+  end)
+
+  it("is reported of each one, where there are two", run(function()
+    local failures = helper.collect_failures()
+    tide.spawn(function()
+      local one, other = tide.TaskGroup { name = "one" }, tide.TaskGroup { name = "other" }
+      for _ = 1, 3 do one:spawn(tide.sleep, 60) end
+      other:spawn(tide.sleep, 60)
+    end):await()
+    turns(3)
+    assert.are.equal(2, #failures)
+    table.sort(failures, function(a, b) return a.what < b.what end)
+    assert.matches("^TaskGroup 'one'", failures[1].what)
+    assert.matches("cancelled 3 children", failures[1].err.message)
+    assert.matches("^TaskGroup 'other'", failures[2].what)
+  end))
+
+  it("is reported where the task fails, and not where it is cancelled or killed", run(function()
+    local failures = helper.collect_failures()
+    local task = tide.spawn(function()
+      leave(function() tide.sleep(60) end)()
+      error("x", 0)
+    end)
+    pcall(task.await, task)
+    turns(3)
+    check(failures, "a TaskGroup", "1 child")
+    for _, how in ipairs { "cancel", "kill" } do
+      task = tide.spawn(function()
+        leave(function() tide.sleep(60) end)()
+        tide.sleep(60)
+      end)
+      turns(4)
+      task[how](task)
+      turns(3)
+      assert.is_true(task:cancelled())
+    end
+    assert.are.equal(1, #failures)
+  end))
+end)
+
 describe("a timeout that is not in a <close> variable", function()
   local site
 
@@ -467,6 +555,16 @@ describe("the report", function()
     turns(2)
     assert.are.equal(100, #failures)
   end))
+
+  it("is not said to have failed where that function leaves by tide.exit", function()
+    assert.are.equal("x left\n", stderr_of [[
+      local tide = require "tide"
+      local _ <close> = setmetatable({}, { __close = function() io.stderr:write "left\n" end })
+      tide.on_failure(function(_, err) io.stderr:write(err, " ") tide.exit(3) end)
+      tide.spawn(error, "x", 0)
+      tide.sleep(60)
+    ]])
+  end)
 
   it("tells stderr where that function fails, or waits", function()
     local text = stderr_of [[
