@@ -61,6 +61,7 @@ static void end_task(tl_task *task, tide_future_state state, bool reusable) {
   if (TL_UNLIKELY(co == NULL)) drop_arguments(box, task);
   lua_setiuservalue(box, -2, 1);
   task->co = NULL;
+  if (TL_UNLIKELY(task->completes)) tide_defer_start(&rt->reports.at_end, rt->loop);
   if (TL_UNLIKELY(rt->reason_count > 0)) tl_reason_clear(box, rt, &task->task.own);
   if (TL_UNLIKELY(task->task.scope != &task->task.own)) tl_report_left(rt);
   tide_task_finish(&task->task, state);

@@ -215,20 +215,23 @@ static int completed(lua_State *L) {
   if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   lua_settop(L, 0);
   lua_pushvalue(L, lua_upvalueindex(2));
-  if (lua_getiuservalue(L, 1, STEP) == LUA_TNIL && tl_loop_calls(L)) note_loop(L, rt, 1);
+  if (lua_getiuservalue(L, 1, STEP) == LUA_TNIL && tl_loop_calls(L)) {
+    note_loop(L, rt, 1);
+    task->completes = true;
+  }
   lua_settop(L, 1);
   return await_next(L, task, lua_touserdata(L, 1), next_completed);
 }
 
-/* completions(list) -> that function */
+/* completions(list) -> that function, the join, which is to be closed where the loop is left */
 static int completions(lua_State *L) {
-  lua_pushlightuserdata(L, tl_rt(L));
   lua_settop(L, 1);
   new_join(L);
   lua_pushlightuserdata(L, tl_rt(L));
-  lua_insert(L, -2);
+  lua_pushvalue(L, -2);
   lua_pushcclosure(L, completed, 2);
-  return 1;
+  lua_insert(L, -2);
+  return 2;
 }
 
 /* Whether a member has failed that nobody has looked at. */

@@ -185,6 +185,7 @@ tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int grou
   task->seen = task->traced = false;
   task->owned = 0;
   task->loops = TL_NO_LOOPS;
+  task->completes = false;
   tide_task_init(&task->task, rt->loop, &task_ops);
   if (group_index != 0) task->task.future.user = TL_CHILD;
   if (TL_UNLIKELY(rt->has_locals || rt->debug.on)) note_spawn(L, rt);

@@ -19,6 +19,7 @@ typedef struct tl_task {
   int next_failed;   /* slot of the next task whose failure nobody saw yet */
   uint16_t values;   /* [group,] function and arguments: its user values before it begins */
   uint8_t loops;     /* TL_NO_LOOPS, TL_OPEN, TL_CLOSING */
+  bool completes;    /* its loops may have left an as_completed: join.c */
   uint8_t how;       /* while TL_CLOSING: of tl_step.how, what the body has left */
   bool kept;         /* then: and whether it has left a value */
   uint8_t held;      /* turns taken in a cancelled scope, in a row, that did not raise: wait.c */

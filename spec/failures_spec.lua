@@ -349,8 +349,7 @@ describe("a TaskGroup that is not in a <close> variable, and whose task returns"
       tide.sleep(60)
     end)):await()
     turns(5)
-    local late = table.remove(failures)
-    assert.are.equal("cleanup", late.err)
+    assert.are.equal("cleanup", table.remove(failures).err)
     check(failures, "a TaskGroup", "1 child")
   end))
 

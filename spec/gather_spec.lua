@@ -473,6 +473,88 @@ describe("tide.as_completed", function()
     assert.are.equal("slow", slow:await())
   end))
 
+  -- Ways to leave its loop.
+  local leave = {
+    ["break"] = function(list)
+      for _ in tide.as_completed(list) do break end -- luacheck: ignore 512
+    end,
+    ["return"] = function(list)
+      for task in tide.as_completed(list) do return task end -- luacheck: ignore 512
+    end,
+    ["goto"] = function(list)
+      for _ in tide.as_completed(list) do goto done end -- luacheck: ignore 512
+      ::done::
+    end,
+    ["error"] = function(list)
+      pcall(function()
+        for _ in tide.as_completed(list) do error "left" end -- luacheck: ignore 512
+      end)
+    end,
+    ["a timeout"] = function(list)
+      tide.move_on_after(0.001, function()
+        for _ in tide.as_completed(list) do tide.sleep(60) end
+      end)
+    end,
+  }
+
+  -- Whether cancelling one who awaits `slow` reaches it: nobody else waits for it.
+  local function hands_on(slow)
+    local waiter = tide.spawn(slow.await, slow)
+    turns(1)
+    waiter:cancel()
+    turns(4)
+    return slow:cancelled()
+  end
+
+  -- Lua before 5.4.5 miscompiles loops with a closing value.
+  local closes = select(4, tide.as_completed {}) ~= nil
+
+  for how, fn in pairs(leave) do
+    it("waits no more where its loop was left by " .. how .. ", or when the task of that has ended", run(function()
+      local slow = tide.spawn(tide.sleep, 60)
+      local ended = false
+      local task = tide.spawn(function()
+        fn { slow, after(1) }
+        if closes then
+          assert.is_true(hands_on(slow))
+          slow = tide.spawn(tide.sleep, 60)
+        end
+        ended = true
+      end)
+      while not ended do tide.sleep(0.001) end
+      task:await()
+      turns(1)
+      assert.is_true(hands_on(slow))
+    end))
+  end
+
+  it("waits while its loop goes on", run(function()
+    local slow = tide.spawn(tide.sleep, 60)
+    local task = tide.spawn(function()
+      for _ in tide.as_completed { slow, after(1) } do tide.sleep(30) end
+    end)
+    turns(5)
+    assert.is_false(hands_on(slow))
+    task:kill()
+    turns(1)
+    assert.is_true(hands_on(slow))
+  end))
+
+  it("has a closing value where Lua does not lose it at a break", function()
+    local loop = assert(load [[
+      local closer, note = ...
+      for x in next, { 1 }, nil, closer do
+        local y = x
+        local capture = function() return y end
+        if capture then break end
+      end
+      note()
+    ]])
+    local closed, in_time = false, nil
+    pcall(loop, helper.closer(function() closed = true end), function() in_time = closed end)
+    assert.are.equal(in_time, closes)
+  end)
+
   it("of nothing is over at once", run(function()
     for _ in tide.as_completed {} do error "not reached" end
   end))

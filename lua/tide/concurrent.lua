@@ -228,9 +228,28 @@ function tide.first_success(list)
   error(group_error(race.seen), 0)
 end
 
+-- Whether `break` closes a loop's closing value: Lua before 5.4.5 forgets to where a closure has a local
+-- of the body, and the function may fail for it later.
+local function can_break()
+  local closed, in_time = false, false
+  local closing = setmetatable({}, { __close = function() closed = true end })
+  raw_pcall(function()
+    for i in ipairs, {}, 0, closing do -- luacheck: ignore 512
+      local inside = i
+      local function get() return inside end
+      if get then break end
+    end
+    in_time = closed
+  end)
+  return in_time
+end
+
+local closes = can_break()
+
 -- for task in tide.as_completed{...} do
 function tide.as_completed(list)
-  return completions(start((checked(list, "as_completed", ""))))
+  local step, members = completions(start((checked(list, "as_completed", ""))))
+  return step, nil, nil, closes and members or nil
 end
 
 -- tide.wait_for(x, seconds) (waits) -> results
