@@ -14,6 +14,23 @@ local function after(n, ...)
   end
 end
 
+-- f gets a function that cleans up for a while, twice: both have done so when its cancellation ends.
+local function cancels_all(f)
+  local cleaned = 0
+  local function worker()
+    local _ <close> = helper.closer(function()
+      tide.shield(turns, 2)
+      cleaned = cleaned + 1
+    end)
+    tide.sleep(5)
+  end
+  local task = tide.spawn(f, worker)
+  turns(3)
+  task:cancel()
+  raises("cancelled", task.await, task)
+  assert.are.equal(2, cleaned)
+end
+
 describe("tide.gather", function()
   it("gives the first results in order", run(function()
     assert.are.same({ "a", "b", "c", n = 3 }, tide.gather { after(3, "a", "x"), after(1, "b"), after(2, "c") })
@@ -92,19 +109,7 @@ describe("tide.gather", function()
   end))
 
   it("cancelled cancels all and waits for their ends", run(function()
-    local cleaned = 0
-    local function worker()
-      local _ <close> = helper.closer(function()
-        tide.shield(turns, 2)
-        cleaned = cleaned + 1
-      end)
-      tide.sleep(5)
-    end
-    local task = tide.spawn(tide.gather, { worker, worker })
-    turns(2)
-    task:cancel()
-    raises("cancelled", task.await, task)
-    assert.are.equal(2, cleaned)
+    cancels_all(function(worker) tide.gather { worker, worker } end)
   end))
 
   it("cancelled raises what an entry fails with in its cleanup", run(function()
@@ -344,16 +349,7 @@ describe("tide.first_success", function()
   end))
 
   it("cancelled cancels all and waits for their ends", run(function()
-    local cleaned = 0
-    local function worker()
-      local _ <close> = helper.closer(function() tide.shield(turns, 2) cleaned = cleaned + 1 end)
-      tide.sleep(5)
-    end
-    local task = tide.spawn(tide.first_success, { failing "a", worker, worker })
-    turns(3)
-    task:cancel()
-    raises("cancelled", task.await, task)
-    assert.are.equal(2, cleaned)
+    cancels_all(function(worker) tide.first_success { failing "a", worker, worker } end)
   end))
 
   it("of nothing is refused", run(function()
