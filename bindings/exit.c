@@ -59,10 +59,10 @@ static void unwind_running(tl_runtime *rt, tl_task *root) {
   static const char what[] = "a <close> variable at the end of the script";
   const tl_nesting *killed = find_killed(rt);
   rt->L = rt->main;
-  for (; rt->nesting != NULL; rt->nesting = rt->nesting->outer) {
+  for (tl_nesting *nesting = rt->nesting; nesting != NULL; rt->nesting = nesting = nesting->outer) {
     if (killed == NULL) rt->current = root;
-    tl_close_coroutine(rt->L, rt, rt->nesting->co, what);
-    if (rt->nesting == killed) killed = NULL;
+    tl_close_coroutine(rt->L, rt, nesting->co, what);
+    if (nesting == killed) killed = NULL;
   }
   rt->current = root;
   tl_close_coroutine(rt->L, rt, root->co, what);
