@@ -9,7 +9,9 @@
 
 bool tide__wait_forwards(tide_wait *wait, int outcome) {
   if (outcome != TIDE_ECANCELLED) return false;
+  if (wait->task->own.flags & TIDE_SCOPE_HANDS_ON) return true; /* it is in the list */
   tide_loop *loop = wait->task->loop;
+  wait->task->own.flags |= TIDE_SCOPE_HANDS_ON;
   wait->value.pointer = NULL;
   if (loop->forwards == NULL)
     loop->forwards = wait;
@@ -155,8 +157,10 @@ void tide__cancel_forward(tide_loop *loop) {
   loop->forwarding = true;
   for (tide_wait *wait = loop->forwards; wait != NULL; wait = wait->value.pointer)
     wait->ops->forward(wait);
-  for (tide_wait *wait = loop->forwards; wait != NULL; wait = wait->value.pointer)
+  for (tide_wait *wait = loop->forwards; wait != NULL; wait = wait->value.pointer) {
+    wait->task->own.flags &= ~(uint32_t)TIDE_SCOPE_HANDS_ON;
     if (is_held(wait->task)) look_from(&circles, wait->task);
+  }
   end_walk(&circles);
   loop->forwards = NULL;
   loop->forwarding = false;

@@ -16,17 +16,19 @@ typedef struct tide_task tide_task;
 typedef struct tide_scope tide_scope;
 
 enum {
-  TIDE_SCOPE_CALLED = 1,     /* cancel was called on this very scope */
-  TIDE_SCOPE_CANCELLED = 2,  /* it, or an ancestor seen through no shield, was cancelled */
-  TIDE_SCOPE_SHIELD = 4,     /* the parent's cancellation does not reach in here */
-  TIDE_SCOPE_EXPIRED = 8,    /* its deadline cancelled it */
-  TIDE_SCOPE_ENTERED = 16,   /* it is in the tree */
-  TIDE_SCOPE_FRESH = 64,     /* CANCELLED came on, and its task is to be told */
-  TIDE_SCOPE_GROUP = 32,     /* it is a group's: its child tasks count in the group */
-  TIDE_SCOPE_SEEN = 256,     /* while circles of tasks that wait for each other are looked for: */
-  TIDE_SCOPE_ON_PATH = 512,  /* it is a task's that was looked at; that waits for the one at hand */
-  TIDE_SCOPE_PART = 1 << 16, /* the eight bits from this one on mark scopes that are part of
-                               something else of the core's: its header says of what */
+  TIDE_SCOPE_CALLED = 1,    /* cancel was called on this very scope */
+  TIDE_SCOPE_CANCELLED = 2, /* it, or an ancestor seen through no shield, was cancelled */
+  TIDE_SCOPE_SHIELD = 4,    /* the parent's cancellation does not reach in here */
+  TIDE_SCOPE_EXPIRED = 8,   /* its deadline cancelled it */
+  TIDE_SCOPE_ENTERED = 16,  /* it is in the tree */
+  TIDE_SCOPE_FRESH = 64,    /* CANCELLED came on, and its task is to be told */
+  TIDE_SCOPE_GROUP = 32,    /* it is a group's: its child tasks count in the group */
+  TIDE_SCOPE_SEEN = 256,    /* while circles of tasks that wait for each other are looked for: */
+  TIDE_SCOPE_ON_PATH = 512, /* it is a task's that was looked at; that waits for the one at hand */
+  TIDE_SCOPE_HANDS_ON =
+      1024, /* while cancellation is handed on: it is a task's whose wait does so */
+  TIDE_SCOPE_PART = 1 << 16,  /* the eight bits from this one on mark scopes that are part of
+                                something else of the core's: its header says of what */
   TIDE_SCOPE_OWNER = 1 << 24, /* this bit and those above it are the owner's */
 };
 

@@ -104,6 +104,19 @@ static void a_child_that_awaits_its_groups_task_ends_with_it(void) {
   }
 }
 
+/* Interrupted is its wait alone: the cancellation comes back to it while it is being handed on. */
+static void interrupted_as_cancelled_it_hands_that_on_once(void) {
+  world w;
+  open_world(&w);
+  spawn(&w, "a", owner);
+  turn(&w);
+  turn(&w);
+  tide_loop_interrupt(w.loop, &w.actors[1].task, TIDE_ECANCELLED);
+  settle(&w);
+  CHECK_LOG(&w, "child -1, a left");
+  world_close(&w);
+}
+
 static void through_a_join_a_circle_ends_as_well(void) {
   world w;
   open_world(&w);
@@ -194,6 +207,7 @@ int main(void) {
   RUN(a_circle_ends_too_where_there_is_no_memory_to_find_it);
   RUN(those_who_wait_for_a_circle_see_its_end);
   RUN(a_child_that_awaits_its_groups_task_ends_with_it);
+  RUN(interrupted_as_cancelled_it_hands_that_on_once);
   RUN(through_a_join_a_circle_ends_as_well);
   RUN(cleanup_awaits_what_it_has_cancelled);
   RUN(in_a_circle_with_cleanup_the_one_who_gave_up_is_told);
