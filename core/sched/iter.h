@@ -54,9 +54,9 @@ TIDE_API void tide_iter_init(tide_iter *iter, const tide_iter_ops *ops);
 
 /* (waits) Takes the next item: TIDE_OK, and it is in `item`. TIDE_EEOF: the end, then again and
  * again. After TIDE_PENDING the task's next step makes the same call again, *whatever its outcome*,
- * until it returns something else, or calls tide_iter_leave. TIDE_ECANCELLED: it did not happen.
- * TIDE_EBUSY: another task is inside; no effect. Any other error is the source's and ends the
- * iteration. */
+ * until it returns something else; or, where that is an error, calls tide_iter_leave.
+ * TIDE_ECANCELLED: it did not happen. TIDE_EBUSY: another task is inside; no effect. Any other
+ * error is the source's and ends the iteration. */
 TIDE_API int tide_iter_next(tide_iter *iter, tide_task *task, tide_item *item);
 
 /* (waits) Closes it: then next gives the end. Called again as tide_iter_next is. It is not
@@ -66,8 +66,9 @@ TIDE_API int tide_iter_next(tide_iter *iter, tide_task *task, tide_item *item);
  * let go of by tide_iter_free. */
 TIDE_API int tide_iter_close(tide_iter *iter, tide_task *task);
 
-/* The task does not make its call again: a call of next did not happen. Harmless where it is not
- * inside. A task that has ended is not inside. */
+/* The task does not make its call again: a call of next did not happen. (Not where its wait has
+ * ended with TIDE_OK: what that brought would be lost.) Harmless where it is not inside. A task
+ * that has ended is not inside. */
 TIDE_API void tide_iter_leave(tide_iter *iter, tide_task *task);
 
 /* Who is inside and waits, or NULL. */
