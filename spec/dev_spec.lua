@@ -34,10 +34,10 @@ end)
 
 describe("./dev lua", function()
   local stub = [[mkdir cmake && stub cmake/lua-source.sh 'echo "lua-source $1" >&2; [ "$1" != 5.5 ] && echo /lua-$1' && ]]
-    .. [[stub build/release/tide 'shift; echo "$LD_LIBRARY_PATH" "$@"' && ]]
+    .. [[stub build/release/tide 'shift; echo "$LD_LIBRARY_PATH" "$TIDE_LUA" "$@"' && ]]
 
   it("runs specs with that Lua", function()
-    assert.equal("lua-source 5.4.4\n/lua-5.4.4 --helper=spec/helper.lua --filter-out=skipped its closer spec/lock_spec.lua\n",
+    assert.equal("lua-source 5.4.4\n/lua-5.4.4 /lua-5.4.4 --helper=spec/helper.lua --filter-out=skipped its closer spec/lock_spec.lua\n",
       dev(stub .. "stub bin/busted true && ./dev lua 5.4.4 spec/lock_spec.lua"))
   end)
 

@@ -6,9 +6,33 @@ local helper = require "spec.helper"
 local raw = tide.raw
 local create, resume, yield = raw.coroutine.create, raw.coroutine.resume, raw.coroutine.yield
 
+-- The library with Lua that is loaded into this process: its path and its bytes. Lua itself tells 5.4,
+-- whichever release it is.
+local function loaded()
+  local maps = io.open "/proc/self/maps"
+  if not maps then return nil end
+  local path
+  for line in maps:lines() do path = path or line:match "%s(/%S*/liblua5%.4%.so%S*)$" end
+  maps:close()
+  if not path then return nil end -- Lua is part of the program
+  local file <close> = assert(io.open(path, "rb"))
+  return path, file:read "a"
+end
+
+local path, bytes = loaded()
+local release = bytes and bytes:match "%$LuaVersion: Lua 5%.4%.(%d+)"
+
 describe("Lua", function()
   it("is 5.4", function()
     assert.are.equal("Lua 5.4", _VERSION)
+  end)
+
+  it("is the release that ./dev lua was asked for, with its assertions", function()
+    local folder = os.getenv "TIDE_LUA"
+    if not folder then return pending "only ./dev lua names one" end
+    assert.are.equal(folder .. "/", path:match "^.*/")
+    assert.are.equal(folder:match "lua%-5%.4%.(%d+)$", release)
+    assert.is_truthy(bytes:find("__assert_fail", 1, true))
   end)
 
   describe("__close", function()
@@ -89,6 +113,22 @@ describe("Lua", function()
         assert.matches("metamethod 'close'", result)
         assert.is_false(closed)
       end
+    end)
+
+    it("of a loop that is left by break: called at once from 5.4.5 on", function()
+      if not release then return pending "which release this is cannot be told" end
+      local loop = assert(load [[
+        local closer, note = ...
+        for x in next, { 1 }, nil, closer do
+          local y = x
+          local capture = function() return y end
+          if capture then break end
+        end
+        note()
+      ]])
+      local closed, in_time = false, nil
+      raw.pcall(loop, helper.closer(function() closed = true end), function() in_time = closed end)
+      assert.are.equal(tonumber(release) >= 5, in_time)
     end)
 
     it("of a loop that is left by goto, return, or whose closure gets an argument: called", function()
