@@ -1,71 +1,13 @@
 /* io_read.c: the reading half of streams. `ours` is read; the spec sends through `theirs`. */
-#include "io_pair.h"
+#include "io_read.h"
 
 /* A reader calls what `ask` says, self->i times, and says what it got. */
-
-enum { SOME, EXACTLY, UNTIL, ALL };
-
-static struct {
-  int what;              /* SOME, EXACTLY, UNTIL, ALL */
-  size_t count;          /* of bytes, or the most of them */
-  const char *separator; /* for UNTIL */
-} ask;
-
-static int call(actor *self, tide_slice *out) {
-  tide_task *task = &self->task;
-  switch (ask.what) {
-  case SOME:
-    return tide_stream_read(&ours, task, ask.count, out);
-  case EXACTLY:
-    return tide_stream_read_exactly(&ours, task, ask.count, out);
-  case UNTIL:
-    return tide_stream_read_until(&ours, task, slice_of(ask.separator), ask.count, out);
-  default:
-    return tide_stream_read_all(&ours, task, ask.count, out);
-  }
-}
-
-static void reader(actor *self) {
-  tide_slice got = {0};
-  BEGIN;
-  do {
-    CALL(call(self, &got));
-    if (self->outcome == TIDE_OK || self->outcome == TIDE_EEOF)
-      say(self, "%s'%s'", self->outcome == TIDE_EEOF ? "end " : "", text_of(got));
-    else
-      say(self, "%s", tide_error_kind(self->outcome));
-  } while (--self->i > 0 && self->outcome == TIDE_OK);
-  END;
-}
-
-static actor *read_times(world *w, int times) {
-  actor *self = spawn(w, "r", reader);
-  self->i = times;
-  return self;
-}
-
-static actor *read_once(world *w) { return read_times(w, 1); }
-
-static void turns(world *w, int count) {
-  while (count-- > 0) turn(w);
-}
 
 /* Reads as `ask` says what was sent already, and perhaps the end behind. */
 static void check_reads(world *w, const char *log) {
   read_once(w);
   settle(w);
   CHECK_LOG(w, log);
-}
-
-static void ask_until(size_t max, const char *separator) {
-  ask.what = UNTIL;
-  ask.count = max;
-  ask.separator = separator;
-}
-
-static void ask_for(int what, size_t count) {
-  ask.what = what;
-  ask.count = count;
 }
 
 /* read */
@@ -552,130 +494,6 @@ static void shortages_lose_no_byte_unnoticed(void) {
   play_all_shortages(&shortage);
 }
 
-/* Costs. */
-
-static void an_idle_stream_holds_no_memory(void) {
-  world w;
-  open_pair(&w);
-  ask_until(100, "\n");
-  raw_send(&theirs, "one\ntwo\nthree\n");
-  actor *r = read_times(&w, 4);
-  turns(&w, 8);
-  CHECK_EQ(r->task.state, TIDE_TASK_WAITING);
-  CHECK(ours.input.data == NULL);
-  raw_send(&theirs, "four\n");
-  settle(&w);
-  CHECK_LOG(&w, "r 'one\n', r 'two\n', r 'three\n', r 'four\n'");
-  close_pair(&w);
-}
-
-/* What reads share is given back once nothing was read for a second; not while anybody may still
- * look at what he was told. */
-
-static void sleeper(actor *self) {
-  BEGIN;
-  TRY(sleep_ms(self, (unsigned)self->i));
-  END;
-}
-
-static void sleep_through(world *w, unsigned ms) {
-  actor *self = spawn(w, "sleeper", sleeper);
-  self->i = (int)ms;
-  CHECK_EQ(tide_loop_run(w->loop, &self->task.future), TIDE_OK);
-}
-
-static size_t shared_bytes(world *w) {
-  const tide__shared *shared = tide__shared_find(w->loop);
-  return shared != NULL && shared->scratch != NULL ? TIDE__SCRATCH : 0;
-}
-
-static void what_reads_share_is_given_back_when_nobody_reads(void) {
-  world w;
-  open_pair(&w);
-  tide_loop_set_autojump_threshold(w.loop, 1000000);
-  ask_for(SOME, 100);
-  actor *r = read_times(&w, 2);
-  raw_send(&theirs, "x");
-  turns(&w, 8);
-  CHECK_LOG(&w, "r 'x'");
-  CHECK_EQ(r->task.state, TIDE_TASK_WAITING);
-  CHECK_EQ(shared_bytes(&w), TIDE__SCRATCH);
-  sleep_through(&w, 999);
-  CHECK_EQ(shared_bytes(&w), TIDE__SCRATCH);
-  sleep_through(&w, 2);
-  CHECK_EQ(shared_bytes(&w), 0);
-  raw_send(&theirs, "y");
-  settle(&w);
-  CHECK_LOG(&w, "r 'y'");
-  close_pair(&w);
-}
-
-static void holder(actor *self) {
-  static tide_slice got;
-  BEGIN;
-  CALL_OR_END(tide_stream_read(&ours, &self->task, 100, &got));
-  TRY(sleep_ms(self, 5000));
-  say(self, "still %s", text_of(got));
-  if (self->i > 0) tide_stream_done(&ours);
-  TRY(sleep_ms(self, 5000));
-  END;
-}
-
-static void what_was_told_stays_until_it_is_done_with(void) {
-  for (int done = 0; done < 2; done++) {
-    world w;
-    open_pair(&w);
-    raw_send(&theirs, "told");
-    ours.fd.missed = true;
-    spawn(&w, "h", holder)->i = done;
-    settle(&w);
-    CHECK_LOG(&w, "h still told");
-    CHECK_EQ(shared_bytes(&w), done ? 0 : TIDE__SCRATCH);
-    tide_stream_close(&ours);
-    sleep_through(&w, 2000);
-    CHECK_EQ(shared_bytes(&w), 0);
-    tide_stream_close(&theirs);
-    io_close(&w);
-  }
-}
-
-/* /dev/zero: there is always more. */
-static void a_flood_lets_others_run(void) {
-  enum { FLOOD = 32 << 20 };
-  world w;
-  io_open(&w);
-  tide_stream_init(&ours, w.loop, open("/dev/zero", O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-  ask_for(ALL, FLOOD);
-  actor *all = read_once(&w);
-  settle(&w);
-  CHECK_LOG(&w, "r limit");
-  CHECK(all->suspensions >= FLOOD / (1 << 20) / 2); /* a turn about every MiB */
-  tide_stream_close(&ours);
-  io_close(&w);
-}
-
-/* Stepped or killed after that, the task does not touch it. */
-static void it_may_be_freed_once_closed_though_its_reader_was_made_ready(void) {
-  for (int kill = 0; kill < 2; kill++) {
-    world w;
-    io_open(&w);
-    CHECK_EQ(tide_stream_pair(&ours, &theirs, w.loop), TIDE_OK);
-    ask_for(SOME, 10);
-    actor *a = read_once(&w);
-    turn(&w);
-    raw_send(&theirs, "x");
-    turn(&w);
-    CHECK_EQ(a->task.state, TIDE_TASK_READY);
-    tide_stream_close(&ours);
-    memset(&ours, 0xee, sizeof ours);
-    if (kill) actor_kill(a);
-    settle(&w);
-    CHECK(actor_failed_with(a, kill ? TIDE_ECANCELLED : TIDE_ECLOSED));
-    tide_stream_close(&theirs);
-    io_close(&w);
-  }
-}
-
 int main(void) {
   RUN(read_gives_what_there_is);
   RUN(read_gives_at_most_what_was_asked_for);
@@ -696,13 +514,8 @@ int main(void) {
   RUN(who_is_gone_does_not_keep_others_from_reading);
   RUN(closing_it_ends_the_wait);
   RUN(closing_it_ends_a_wait_that_is_over);
-  RUN(it_may_be_freed_once_closed_though_its_reader_was_made_ready);
   RUN(a_cancelled_task_does_not_read_at_all);
   RUN(cancelling_loses_no_byte);
   RUN(shortages_lose_no_byte_unnoticed);
-  RUN(an_idle_stream_holds_no_memory);
-  RUN(what_reads_share_is_given_back_when_nobody_reads);
-  RUN(what_was_told_stays_until_it_is_done_with);
-  RUN(a_flood_lets_others_run);
   return check_summary();
 }

@@ -1,73 +1,15 @@
-/* io_write.c: the writing half of streams, and their end. `ours` is written to. */
+/* io_write.c: the writing half of streams; `ours` is written to. */
 #include <pthread.h>
 #include <signal.h>
 
 #include "../../core/io/sys.h"
-#include "io_pair.h"
-
-enum { LARGE = 1500007 }; /* more than any socket's buffer */
-
-static char *large;
-
-static void turns(world *w, int count) {
-  while (count-- > 0) turn(w);
-}
-
-static int write_text(actor *self, const char *text) {
-  struct iovec part = {(void *)text, strlen(text)};
-  return tide_stream_write(&ours, &self->task, &part, 1);
-}
-
-static int write_part(actor *self, size_t from, size_t size) {
-  struct iovec part = {large + from, size};
-  return tide_stream_write(&ours, &self->task, &part, 1);
-}
-
-static int write_large(actor *self) { return write_part(self, 0, LARGE); }
-
-/* Writes the large pattern, then "more". */
-static void writer(actor *self) {
-  BEGIN;
-  CALL_OR_END(write_large(self));
-  say(self, "wrote");
-  CALL_OR_END(write_text(self, "more"));
-  say(self, "wrote more");
-  END;
-}
+#include "io_write.h"
 
 static void flusher(actor *self) {
   BEGIN;
   CALL_OR_END(tide_stream_flush(&ours, &self->task));
   say(self, "flushed");
   END;
-}
-
-/* Takes what has come at the other end and checks that it goes on the pattern; "more" and the end
- * are said. Gives how many bytes of the pattern there were. */
-static size_t drain(world *w, size_t from) {
-  static char bytes[LARGE + 100];
-  ssize_t got = recv(theirs.fd.fd, bytes, sizeof bytes, MSG_DONTWAIT);
-  if (got == 0) strcat(w->log, w->log[0] == '\0' ? "end" : ", end");
-  if (got <= 0) return 0;
-  size_t patterned_bytes = from >= LARGE ? 0 : (size_t)got;
-  if (from + patterned_bytes > LARGE) patterned_bytes = LARGE - from;
-  check_pattern(bytes, from, patterned_bytes);
-  if (patterned_bytes == (size_t)got) return patterned_bytes;
-  CHECK_EQ((size_t)got - patterned_bytes, 4);
-  CHECK(memcmp(bytes + patterned_bytes, "more", 4) == 0);
-  strcat(w->log, w->log[0] == '\0' ? "more" : ", more");
-  return patterned_bytes;
-}
-
-/* The same until nothing moves any more. */
-static size_t drain_all(world *w, size_t from) {
-  for (int idle = 0; idle < 3; idle++) {
-    size_t got = drain(w, from);
-    from += got;
-    if (got > 0) idle = 0;
-    tide_loop_turn(w->loop, false);
-  }
-  return from;
 }
 
 /* Writing. */
@@ -521,119 +463,6 @@ static void close_write_with_nothing_to_send_is_seen_at_once(void) {
   close_pair(&w);
 }
 
-/* The end. */
-
-static void closing_it_ends_the_writers_wait(void) {
-  world w;
-  open_pair(&w);
-  actor *a = spawn(&w, "a", writer);
-  turns(&w, 2);
-  tide_stream_close(&ours);
-  CHECK_EQ(tide_loop_lingering(w.loop), 1);
-  CHECK_EQ(drain_all(&w, 0), LARGE);
-  CHECK_EQ(tide_loop_lingering(w.loop), 0);
-  CHECK(actor_failed_with(a, TIDE_ECLOSED));
-  close_pair(&w);
-}
-
-static void unsent_bytes_outlive_their_stream(void) {
-  world w;
-  open_pair(&w);
-  actor a = {.world = &w};
-  tide_task_init(&a.task, w.loop, &actor_ops);
-  CHECK_EQ(write_large(&a), TIDE_OK);
-  tide_stream_close(&ours);
-  memset(&ours, 0xee, sizeof ours); /* its owner may free it */
-  CHECK_EQ(tide_loop_lingering(w.loop), 1);
-  size_t seen = 0;
-  while (tide_loop_lingering(w.loop) > 0) {
-    seen += drain(&w, seen);
-    CHECK_EQ(tide_loop_turn(w.loop, false), TIDE_OK);
-  }
-  seen += drain(&w, seen);
-  drain(&w, seen);
-  CHECK_LOG(&w, "end");
-  CHECK_EQ(seen, LARGE);
-  tide_stream_close(&theirs);
-  io_close(&w);
-}
-
-static void unsent_bytes_are_given_up_after_five_seconds(void) {
-  world w;
-  open_pair(&w);
-  actor a = {.world = &w};
-  tide_task_init(&a.task, w.loop, &actor_ops);
-  CHECK_EQ(write_large(&a), TIDE_OK);
-  tide_stream_close(&ours);
-  tide_time when = after_ms(&w, 5000);
-  while (tide_loop_lingering(w.loop) > 0) {
-    CHECK(tide_loop_now(w.loop) < when);
-    CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
-  }
-  CHECK_EQ(tide_loop_now(w.loop), when);
-  tide_stream_close(&theirs);
-  io_close(&w);
-}
-
-static void unsent_bytes_are_given_up_where_the_other_end_is_closed(void) {
-  world w;
-  open_pair(&w);
-  actor a = {.world = &w};
-  tide_task_init(&a.task, w.loop, &actor_ops);
-  CHECK_EQ(write_large(&a), TIDE_OK);
-  tide_stream_close(&ours);
-  tide_stream_close(&theirs);
-  tide_time before = tide_loop_now(w.loop);
-  settle(&w);
-  CHECK_EQ(tide_loop_now(w.loop), before);
-  CHECK_EQ(tide_loop_lingering(w.loop), 0);
-  io_close(&w);
-}
-
-static void unsent_bytes_end_with_the_loop(void) {
-  world w;
-  open_pair(&w);
-  actor a = {.world = &w};
-  tide_task_init(&a.task, w.loop, &actor_ops);
-  CHECK_EQ(write_large(&a), TIDE_OK);
-  tide_stream_close(&ours);
-  tide_stream_close(&theirs);
-  CHECK_EQ(tide_loop_lingering(w.loop), 1);
-  tide_loop_free(w.loop);
-  CHECK_EQ(w.memory.in_use, 0);
-  CHECK_EQ(count_descriptors(), descriptors_before);
-}
-
-/* Only its deadline may have no room. */
-static void closing_needs_no_memory(void) {
-  for (unsigned nth = 1; nth <= 2; nth++) {
-    world w;
-    open_pair(&w);
-    snprintf(check_state.context, sizeof check_state.context, "allocation %u", nth);
-    actor a = {.world = &w};
-    tide_task_init(&a.task, w.loop, &actor_ops);
-    CHECK_EQ(write_large(&a), TIDE_OK);
-    w.memory.fail_at = w.memory.allocations + nth;
-    tide_stream_close(&ours);
-    CHECK_EQ(tide_loop_lingering(w.loop), nth > 1);
-    tide_stream_close(&theirs);
-    settle(&w);
-    io_close(&w);
-  }
-}
-
-/* A killed task lets go of the descriptor without a trace. */
-static void closing_a_stream_twice_is_harmless(void) {
-  world w;
-  open_pair(&w);
-  tide_stream_close(&ours);
-  int other = dup(0); /* takes the number of the descriptor that was closed */
-  tide_stream_close(&ours);
-  CHECK(fcntl(other, F_GETFD) >= 0);
-  close(other);
-  close_pair(&w);
-}
-
 int main(void) {
   large = patterned(0, LARGE);
   RUN(parts_arrive_in_order);
@@ -654,13 +483,6 @@ int main(void) {
   RUN(a_signal_that_was_pending_stays);
   RUN(close_write_ends_it_behind_what_was_written);
   RUN(close_write_with_nothing_to_send_is_seen_at_once);
-  RUN(closing_it_ends_the_writers_wait);
-  RUN(unsent_bytes_outlive_their_stream);
-  RUN(unsent_bytes_are_given_up_after_five_seconds);
-  RUN(unsent_bytes_are_given_up_where_the_other_end_is_closed);
-  RUN(unsent_bytes_end_with_the_loop);
-  RUN(closing_needs_no_memory);
-  RUN(closing_a_stream_twice_is_harmless);
   free(large);
   return check_summary();
 }
