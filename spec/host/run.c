@@ -84,7 +84,7 @@ static void a_run_waits_for_what_its_own_have_to_send(void) {
     host_do(&h, "local one, other = tide.net.pair()\n"
                 "local all = 0\n"
                 "spawn(function()\n"
-                "  for data in other:chunks(10000) do all = all + #data sleep(0.1) end\n"
+                "  for data in other:chunks(10000) do all = all + #data sleep(0.001) end\n"
                 "end)\n"
                 "tide.run(function()\n"
                 "  tide.TaskGroup(function(group)\n"
