@@ -417,7 +417,7 @@ describe("a timeout that is not in a <close> variable", function()
     tide.spawn(guilty)
     tide.sleep(0.01)
     check(failures[1].err)
-  end))
+  end, { clock = "virtual" }))
 
   it("is a failure of the child of a group", run(function()
     check(raises("group", tide.TaskGroup, function(g) g:spawn(guilty) end).errors[1])
