@@ -98,7 +98,7 @@ static void claim(tide_queue *queue, uint32_t slot, double priority) {
 }
 
 /* No slot is taken: what is beyond KEPT is given back, where there is memory for what stays. */
-static bool shrink(tide_queue *queue) {
+__attribute__((noinline)) static bool shrink(tide_queue *queue) {
   const tide_allocator *a = &queue->loop->allocator;
   tide_queue small = *queue;
   small.count = small.capacity = 0;
