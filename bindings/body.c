@@ -3,6 +3,7 @@
 #include "body.h"
 #include "error.h"
 #include "future.h"
+#include "greenlet.h"
 #include "group.h"
 #include "protect.h"
 #include "report.h"
@@ -91,17 +92,23 @@ int tl_child_body(lua_State *L) {
 
 /* Behind the body. */
 
-static int loops_closed(lua_State *L, int status, lua_KContext ctx) {
-  (void)ctx;
-  if (status == LUA_OK || status == LUA_YIELD) return 0;
+void tl_body_behind_failed(lua_State *L, int status, const char *what) {
+  tl_runtime *rt = tl_runtime_find(L);
   int error = lua_gettop(L);
-  lua_pushliteral(L, "closing what a loop left open");
+  if (status == LUA_OK || status == LUA_YIELD) return;
+  if (tl_error_was_asked(L, rt, error, &rt->current->task.own)) return;
+  lua_pushstring(L, what);
   lua_pushnil(L);
-  tl_report(L, tl_runtime_find(L), error + 1, error, error + 2);
-  return 0;
+  tl_report(L, rt, error + 1, error, error + 2);
 }
 
-int tl_body_close_loops(lua_State *L) {
+static int loops_closed(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  tl_body_behind_failed(L, status, "closing what a loop left open");
+  return tl_runtime_find(L)->current->greenlets ? tl_greenlets_close(L) : 0;
+}
+
+int tl_body_close_behind(lua_State *L) {
   const tl_runtime *rt = tl_runtime_find(L);
   tl_hook_push(L, rt, "loops");
   tl_task_push(L, rt->current);

@@ -12,9 +12,11 @@ typedef struct tl_task tl_task;
 int tl_body(lua_State *L);
 int tl_child_body(lua_State *L);
 
-/* What runs behind the body, for tasks with loops that may be open: those that were left by a
- * `break` which, in Lua before 5.4.5, skips the closing value. */
-int tl_body_close_loops(lua_State *L);
+/* What runs behind the body, for tasks with greenlets, and for those with loops that may be open:
+ * left by a `break` which, in Lua before 5.4.5, skips the closing value. */
+int tl_body_close_behind(lua_State *L);
+/* A part of that may have ended with the error on top: reports it as the failure of `what`. */
+void tl_body_behind_failed(lua_State *L, int status, const char *what);
 
 /* Pushes what the current task is to end with that has failed: its error is on top, and has come to
  * `co`. Of a cancellation that was asked for only the reason is kept. */

@@ -28,6 +28,7 @@ typedef enum tl_class {
   TL_SELECT, /* the record of a select: no metatable */
   TL_CASE,
   TL_GENERATOR,
+  TL_GREENLET,
   TL_ITER,
   TL_LUA_ITER, /* what Lua keeps of an iterator that C has: no methods */
   TL_USE,      /* of an iterator's step */

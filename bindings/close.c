@@ -112,11 +112,11 @@ void tl_close_coroutine(lua_State *L, tl_runtime *rt, lua_State *co, const char 
   lua_settop(L, top);
 }
 
-void tl_close_nested(lua_State *L, tl_runtime *rt, lua_State *co) {
+void tl_close_nested(lua_State *L, tl_runtime *rt, lua_State *co, const char *what) {
   lua_State *inner = tl_coroutine_inside(co);
   if (inner == NULL) return;
-  tl_close_nested(L, rt, inner);
-  tl_close_coroutine(L, rt, inner, TL_KILLED);
+  tl_close_nested(L, rt, inner, what);
+  tl_close_coroutine(L, rt, inner, what);
 }
 
 /* Errors on their way.

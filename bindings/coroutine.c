@@ -9,6 +9,7 @@
 #include "culprit.h"
 #include "error.h"
 #include "generator.h"
+#include "greenlet.h"
 #include "interrupt.h"
 #include "local.h"
 #include "nesting.h"
@@ -54,11 +55,11 @@ lua_KContext tl_coroutine_scope(const tl_runtime *rt) {
   return (lua_KContext)(rt->current != NULL ? rt->current->task.scope : NULL);
 }
 
-/* Resumes `co` with what is on its stack. LUA_YIELD with *waiting set: part of the task's wait. */
-static int resume(lua_State *L, lua_State *co, int arguments, lua_KContext scope, int *results,
-                  bool *waiting) {
+int tl_coroutine_enter(lua_State *L, lua_State *co, int arguments, lua_KContext scope,
+                       tl_greenlet *greenlet, int *results, bool *waiting) {
   tl_runtime *rt = tl_rt(L);
   tl_nesting *outer = rt->nesting;
+  bool inside = greenlet == NULL && outer != NULL; /* of the same greenlet as what is around */
   tl_nesting nesting = {
       .outer = outer,
       .resumer = L,
@@ -66,6 +67,8 @@ static int resume(lua_State *L, lua_State *co, int arguments, lua_KContext scope
       .depth = outer != NULL ? outer->depth : 0,
       .scope = (const tide_scope *)scope,
       .stuck = (outer != NULL && outer->stuck) || !lua_isyieldable(L),
+      .greenlet = inside ? outer->greenlet : greenlet,
+      .pinned = greenlet == NULL && ((inside && outer->pinned) || !lua_isyieldable(L)),
   };
   rt->nesting = &nesting;
   int answer = lua_resume(co, L, arguments, results);
@@ -88,7 +91,7 @@ void tl_coroutine_prepare(lua_State *L, lua_State *co) {
 int tl_coroutine_resume(lua_State *L, lua_State *co, int arguments, lua_KContext scope,
                         bool *waiting) {
   int results;
-  int answer = resume(L, co, arguments, scope, &results, waiting);
+  int answer = tl_coroutine_enter(L, co, arguments, scope, NULL, &results, waiting);
   if (*waiting) return 0;
   if (answer != LUA_OK && answer != LUA_YIELD) {
     lua_xmove(co, L, 1);
@@ -250,9 +253,19 @@ static int yielded(lua_State *L, int status, lua_KContext ctx) {
   return lua_gettop(L);
 }
 
-/* coroutine.yield(...): not out of a task itself: nobody would get the values. */
+/* Whether that is a greenlet's own coroutine. */
+static bool is_greenlets(const tl_runtime *rt, const lua_State *co) {
+  const tl_nesting *nesting = rt->nesting;
+  if (nesting == NULL || nesting->co != co) return false;
+  return nesting->greenlet != (nesting->outer != NULL ? nesting->outer->greenlet : NULL);
+}
+
+/* coroutine.yield(...): not out of a task itself, or a greenlet: nobody would get the values. */
 static int co_yield (lua_State *L) {
   const tl_runtime *rt = tl_rt(L);
+  if (TL_UNLIKELY(is_greenlets(rt, L)))
+    return luaL_error(L, "attempt to yield from a greenlet: 'coroutine.yield' belongs inside a "
+                         "coroutine; greenlets switch to each other");
   if (TL_UNLIKELY(rt->current != NULL && rt->current->co == L))
     return luaL_error(L, "attempt to yield from a task: 'coroutine.yield' belongs inside a "
                          "coroutine; to let other tasks run, call tide.sleep(0)");
@@ -277,7 +290,7 @@ static int co_isyieldable(lua_State *L) {
   lua_State *co = lua_isnone(L, 1) ? L : check_coroutine(L);
   const tl_runtime *rt = tl_rt(L);
   bool is_task = rt->current != NULL && rt->current->co == co;
-  lua_pushboolean(L, !is_task && lua_isyieldable(co));
+  lua_pushboolean(L, !is_task && !is_greenlets(rt, co) && lua_isyieldable(co));
   return 1;
 }
 
@@ -308,6 +321,8 @@ lua_State *tl_coroutine_at(lua_State *co, int level) {
     lua_getupvalue(co, -1, 2);
     inner = lua_tothread(co, -1);
     lua_pop(co, 1);
+  } else if ((inner = tl_greenlet_inside(co, &ar, function)) != NULL) {
+    /* in its hub */
   } else if (function == co_resume && lua_getlocal(co, &ar, 1) != NULL) {
     inner = lua_tothread(co, -1);
     lua_pop(co, 1);

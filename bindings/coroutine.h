@@ -4,12 +4,17 @@
 
 #include <lua.h>
 
+#include "nesting.h"
 #include "tide.h"
 
 typedef struct tl_runtime tl_runtime;
 
 /* The scope to resume in. */
 lua_KContext tl_coroutine_scope(const tl_runtime *rt);
+/* The resume alone, in a greenlet of its own where that is not NULL: Lua's status, and results or
+ * the error on top of the coroutine. *waiting: it is part of the task's wait, or of a switch. */
+int tl_coroutine_enter(lua_State *L, lua_State *co, int arguments, lua_KContext scope,
+                       tl_greenlet *greenlet, int *results, bool *waiting);
 void tl_coroutine_prepare(lua_State *L, lua_State *co); /* before each resume; it may raise */
 /* Resumes with what is on the coroutine's stack; the results come to L's top: their number, or -1
  * and an error; with *waiting none, and the caller waits with the scope for context. */

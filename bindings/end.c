@@ -6,6 +6,7 @@
 #include "close.h"
 #include "debug.h"
 #include "future.h"
+#include "greenlet.h"
 #include "group.h"
 #include "pool.h"
 #include "reason.h"
@@ -62,6 +63,7 @@ static void end_task(tl_task *task, tide_future_state state, bool reusable) {
   lua_setiuservalue(box, -2, 1);
   task->co = NULL;
   if (TL_UNLIKELY(task->completes)) tide_defer_start(&rt->reports.at_end, rt->loop);
+  if (TL_UNLIKELY(task->greenlets)) tl_greenlets_leave(box, task);
   if (TL_UNLIKELY(rt->reason_count > 0)) tl_reason_clear(box, rt, &task->task.own);
   if (TL_UNLIKELY(task->task.scope != &task->task.own)) tl_report_left(rt);
   tide_task_finish(&task->task, state);
@@ -128,6 +130,7 @@ void tl_end_broken(tl_task *task, int message) {
   task->rt->step.how = 0;
   task->task.future.user |= TL_BARE;
   if (co != NULL) tl_coroutine_reset(task->rt->L, task->rt, co, "the cleanup of a broken task");
+  if (TL_UNLIKELY(task->greenlets)) tl_greenlets_kill(task->rt->L, task);
   tl_leave_wait(task);
   if (TL_UNLIKELY(task->owned > 0)) tl_owner_close(task->rt->L, task);
   lua_State *box = open_box(task);

@@ -36,6 +36,10 @@ bool tl_generator_exits(lua_State *L, int index) {
   return lua_touserdata(L, index) == (const void *)&exit_error;
 }
 
+void tl_generator_exit_push(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&exit_error);
+}
+
 /* The body's coroutine. */
 
 static int body_left(lua_State *L, int status, lua_KContext ctx) {
@@ -60,7 +64,7 @@ static int yielded(lua_State *L, int status, lua_KContext ctx) {
     return lua_error(L); /* what was given */
   }
   if (self->stage != CLOSING) return lua_gettop(L);
-  lua_pushlightuserdata(L, (void *)(uintptr_t)&exit_error);
+  tl_generator_exit_push(L);
   return lua_error(L);
 }
 

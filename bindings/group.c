@@ -4,6 +4,7 @@
 #include "debug.h"
 #include "error.h"
 #include "failures.h"
+#include "generator.h"
 #include "options.h"
 #include "parts.h"
 #include "place.h"
@@ -198,8 +199,9 @@ static void body_over(lua_State *L, tl_group *group) {
     lua_replace(L, 2);
     group->refused = true;
   }
-  if (group->group.supervised && !tl_error_was_asked(L, group->rt, 2, &group->group.scope))
-    add_failure(L, group);
+  bool asked = tl_error_was_asked(L, group->rt, 2, &group->group.scope) ||
+               tl_generator_exits(L, 2); /* the greenlet is being closed */
+  if (group->group.supervised && !asked) add_failure(L, group);
   tide_group_cancel(&group->group);
 }
 

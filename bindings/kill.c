@@ -3,6 +3,7 @@
 #include "close.h"
 #include "end.h"
 #include "future.h"
+#include "greenlet.h"
 #include "group.h"
 #include "report.h"
 #include "runtime.h"
@@ -44,8 +45,9 @@ void tl_task_kill(lua_State *L, tl_task *task) {
       if (!failed) lua_pop(L, 1);
       rt->step.how = 0;
     }
-    tl_close_nested(L, rt, task->co);
+    tl_close_nested(L, rt, task->co, TL_KILLED);
     tl_close_coroutine(L, rt, task->co, TL_KILLED);
+    if (task->greenlets) tl_greenlets_kill(L, task);
     if (lua_status(task->co) == LUA_YIELD)
       task->seen = true; /* too many are closed inside each other: it stays as it is */
     else

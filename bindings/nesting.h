@@ -6,6 +6,8 @@
 
 #include "tide.h"
 
+typedef struct tl_greenlet tl_greenlet;
+
 /* A coroutine of the user's that runs; in the C frame of who resumed it. */
 typedef struct tl_nesting {
   struct tl_nesting *outer; /* of what it was resumed in, or NULL */
@@ -16,6 +18,8 @@ typedef struct tl_nesting {
   int depth;                /* of closings inside each other */
   int refused;              /* waits, in what is being closed */
   bool stuck;               /* the task cannot be suspended: something further out cannot yield */
+  tl_greenlet *greenlet;    /* which one it is in; NULL: the main one */
+  bool pinned;              /* that cannot be suspended: something in it cannot yield */
 } tl_nesting;
 
 /* The innermost one that is being closed, or NULL. */

@@ -16,6 +16,7 @@ void tl_event_open(lua_State *L, tl_runtime *rt);
 void tl_exit_open(lua_State *L, tl_runtime *rt);
 void tl_future_open(lua_State *L, tl_runtime *rt);
 void tl_generator_open(lua_State *L, tl_runtime *rt);
+void tl_greenlet_open(lua_State *L, tl_runtime *rt);
 void tl_group_open(lua_State *L, tl_runtime *rt);
 void tl_handle_open(lua_State *L, tl_runtime *rt);
 void tl_iter_open(lua_State *L, tl_runtime *rt);

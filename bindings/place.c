@@ -54,17 +54,21 @@ static bool push_suspended_line(lua_State *L, lua_State *co) {
   return (inner != NULL && push_suspended_line(L, inner)) || push_line(L, co);
 }
 
+void tl_place_inside_push(lua_State *L, lua_State *co) {
+  if (!push_suspended_line(L, co)) lua_pushnil(L);
+}
+
 void tl_place_here_push(lua_State *L, const tl_runtime *rt) {
   if (!push_running_line(L, rt)) lua_pushnil(L);
 }
 
 void tl_place_push(lua_State *L, const tl_task *task) {
-  bool found = false;
   if (task == task->rt->current)
-    found = push_running_line(L, task->rt);
+    tl_place_here_push(L, task->rt);
   else if (task->co != NULL)
-    found = push_suspended_line(L, task->co);
-  if (!found) lua_pushnil(L);
+    tl_place_inside_push(L, task->co);
+  else
+    lua_pushnil(L);
 }
 
 /* Adds the traceback of `co` to the one on top. */

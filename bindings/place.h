@@ -18,7 +18,8 @@ void tl_site_set(lua_State *L, tl_site *site);       /* to who called the C func
 void tl_site_add(lua_State *L, const tl_site *site); /* " opened at ..." to the text on top */
 
 bool tl_place_is_tides(const lua_Debug *ar); /* has it a chunk compiled into tide; needs "S" */
-void tl_place_push(lua_State *L, const tl_task *task); /* "file:line", or nil where it has none */
+void tl_place_push(lua_State *L, const tl_task *task);  /* "file:line", or nil where it has none */
+void tl_place_inside_push(lua_State *L, lua_State *co); /* the same of one that is suspended */
 void tl_place_here_push(lua_State *L, const tl_runtime *rt); /* the same of L, which runs */
 void tl_trace_push(lua_State *L, const tl_task *task);       /* a traceback, or nil */
 /* The traceback of L, which runs, from that level on, and of what it was resumed in. */

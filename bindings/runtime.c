@@ -92,6 +92,8 @@ static void new_tables(lua_State *L, tl_runtime *rt) {
   new_table(L, rt, TL_FAILURES, NULL);
   new_table(L, rt, TL_UNSEEN, "k");
   new_table(L, rt, TL_LOOPS, "k");
+  new_table(L, rt, TL_GREENLETS, "v");
+  new_table(L, rt, TL_KEPT, NULL);
   new_table(L, rt, TL_HOOKS, NULL);
   lua_pushboolean(L, 0);
   rt->tables[TL_SPARE_SELECT] = tl_anchor(L, rt->tables[TL_SPARE_SELECT]);

@@ -36,26 +36,30 @@ typedef enum tl_table {
   TL_FAILURES,   /* light userdata of a TaskGroup -> what it failed with, until somebody is told */
   TL_UNSEEN,     /* record of a failure (weak) that somebody waited for and nobody took -> true */
   TL_LOOPS,      /* join (weak) of an as_completed that a generic for has called -> true */
-  TL_HOOKS,      /* what is given to the C part: functions "group_message", "deadlock", "report",
-                    "debug", "loops", "iter"; the metatable "unseen" and the record "flood" of
-                    reports; "deadlock_message", the text about the last one;
-                    and metatables of the Lua part's classes -> their names */
+  TL_GREENLETS,  /* light userdata of a greenlet's track -> the greenlet (weak) */
+  TL_KEPT,  /* light userdata of a task, or of the runtime -> its main greenlet; of a track that
+               is in use -> the track */
+  TL_HOOKS, /* what is given to the C part: functions "group_message", "deadlock", "report",
+               "debug", "loops", "iter"; the metatable "unseen" and the record "flood" of
+               reports; "deadlock_message", the text about the last one;
+               and metatables of the Lua part's classes -> their names */
   TL_SPARE_SELECT, /* no table: a record for the next select, or false */
   TL_TABLE_COUNT,
 } tl_table;
 
 /* One per Lua state; a userdata in the registry. */
 typedef struct tl_runtime {
-  tide_loop *loop;            /* owned */
-  lua_State *main;            /* the state's main thread */
-  lua_State *L;               /* on whose stack the loop calls Lua: run's caller, or main */
-  tl_task *current;           /* the Lua task inside its step, or NULL */
-  tl_step step;               /* that step */
-  tl_nesting *nesting;        /* of the coroutine that runs, or NULL: it is a task's own */
-  tl_raised raised;           /* the error on its way */
-  tl_run run;                 /* what is being run */
-  tl_interrupt interrupt;     /* what ends it, where it is */
-  tl_classes classes;         /* of objects */
+  tide_loop *loop;        /* owned */
+  lua_State *main;        /* the state's main thread */
+  lua_State *L;           /* on whose stack the loop calls Lua: run's caller, or main */
+  tl_task *current;       /* the Lua task inside its step, or NULL */
+  tl_step step;           /* that step */
+  tl_nesting *nesting;    /* of the coroutine that runs, or NULL: it is a task's own */
+  lua_State *switching;   /* where a greenlet has asked for a switch, of which the hub is to hear */
+  tl_raised raised;       /* the error on its way */
+  tl_run run;             /* what is being run */
+  tl_interrupt interrupt; /* what ends it, where it is */
+  tl_classes classes;     /* of objects */
   int tables[TL_TABLE_COUNT]; /* registry references */
   tl_slots slots;             /* of TL_LIVE */
   tl_pool pool;               /* coroutines for tasks */

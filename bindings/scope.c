@@ -285,11 +285,22 @@ static int scope_close(lua_State *L) {
   return 0;
 }
 
+/* Whether the task's scope was opened in its present greenlet. */
+static bool is_open_here(const tide_task *task, const tide_scope *scope) {
+  const tide_scope *inner = task->scope;
+  while (inner != scope && inner != &task->own && !(inner->flags & TIDE_SCOPE_BRANCH))
+    inner = inner->parent;
+  return inner == scope;
+}
+
 void tl_check_opener(lua_State *L, const tl_runtime *rt, const tide_scope *scope,
                      const char *what) {
   if (!(scope->flags & TIDE_SCOPE_ENTERED)) return;
-  if (rt->current == NULL || &rt->current->task == scope->task) return;
-  lua_pushfstring(L, "only the task that opened the %s can close it", what);
+  if (rt->current == NULL) return;
+  bool mine = &rt->current->task == scope->task;
+  if (mine && is_open_here(&rt->current->task, scope)) return;
+  lua_pushfstring(L, "only the %s that opened the %s can close it", mine ? "greenlet" : "task",
+                  what);
   tl_raise_message(L, rt, TIDE_EINVALID_STATE, lua_tostring(L, -1));
 }
 

@@ -8,7 +8,8 @@
 
 typedef struct tl_runtime tl_runtime;
 
-/* Raises where another task than the one that opened the scope is to close it; `what` names it. */
+/* Raises where another task or greenlet than the one that opened the scope is to close it; `what`
+ * names it. */
 void tl_check_opener(lua_State *L, const tl_runtime *rt, const tide_scope *scope, const char *what);
 
 /* The error at `index`, which leaves `outer`, may be the cancellation of a scope that was opened

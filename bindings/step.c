@@ -66,15 +66,15 @@ TL_COLD static int go_on_behind(tl_task *task, int *results) {
   tl_runtime *rt = task->rt;
   int status = LUA_OK;
   tl_leave_wait(task);
-  if (task->loops == TL_OPEN && lua_checkstack(task->co, LUA_MINSTACK)) {
-    task->loops = TL_CLOSING;
+  if (task->behind == TL_OPEN && lua_checkstack(task->co, LUA_MINSTACK)) {
+    task->behind = TL_CLOSING;
     task->how = rt->step.how;
     task->kept = *results != 0;
     rt->step.how = 0;
-    lua_pushcfunction(task->co, tl_body_close_loops);
+    lua_pushcfunction(task->co, tl_body_close_behind);
     status = lua_resume(task->co, rt->L, 0, results);
   }
-  if (status != LUA_OK || task->loops != TL_CLOSING) return status;
+  if (status != LUA_OK || task->behind != TL_CLOSING) return status;
   rt->step.how = task->how;
   *results = task->kept ? 1 : 0;
   return status;
@@ -93,7 +93,7 @@ static inline void step_one(tide_task *core) {
   rt->step.calls = 0;
   rt->step.waking = arguments == 0;
   int status = lua_resume(co, rt->L, arguments, &results);
-  if (status == LUA_OK && TL_UNLIKELY(task->loops != TL_NO_LOOPS))
+  if (status == LUA_OK && TL_UNLIKELY(task->behind != TL_NOTHING))
     status = go_on_behind(task, &results);
   rt->current = NULL;
   if (status == LUA_YIELD && core->state != TIDE_TASK_RUNNING) {
@@ -182,10 +182,10 @@ tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int grou
   task->next_failed = 0;
   task->values = (uint16_t)count;
   task->swallowed = task->held = 0;
-  task->seen = task->traced = false;
+  task->seen = task->traced = task->greenlets = false;
   task->owned = 0;
-  task->loops = TL_NO_LOOPS;
   task->completes = false;
+  task->behind = TL_NOTHING;
   tide_task_init(&task->task, rt->loop, &task_ops);
   if (group_index != 0) task->task.future.user = TL_CHILD;
   if (TL_UNLIKELY(rt->has_locals || rt->debug.on)) note_spawn(L, rt);

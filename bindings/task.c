@@ -213,7 +213,7 @@ static int task_parent(lua_State *L) {
 
 /* tide.mark_loops(): the hook "loops" is to be called when the current task ends */
 static int mark_loops(lua_State *L) {
-  tl_rt(L)->current->loops = TL_OPEN;
+  tl_rt(L)->current->behind = TL_OPEN;
   return 0;
 }
 

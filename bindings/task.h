@@ -8,8 +8,9 @@
 
 typedef struct tl_runtime tl_runtime;
 
-/* Of a task: whether its loops may have left iterators open, and whether these are being closed. */
-enum { TL_NO_LOOPS, TL_OPEN, TL_CLOSING };
+/* Of a task: whether its loops may have left iterators open, or it has greenlets, and whether these
+ * are being closed. */
+enum { TL_NOTHING, TL_OPEN, TL_CLOSING };
 
 typedef struct tl_task {
   tide_task task;    /* first: the core's part */
@@ -18,14 +19,15 @@ typedef struct tl_task {
   int slot;          /* in TL_LIVE; 0 once it has ended */
   int next_failed;   /* slot of the next task whose failure nobody saw yet */
   uint16_t values;   /* [group,] function and arguments: its user values before it begins */
-  uint8_t loops;     /* TL_NO_LOOPS, TL_OPEN, TL_CLOSING */
   bool completes;    /* its loops may have left an as_completed: join.c */
+  uint8_t behind;    /* TL_NOTHING, TL_OPEN, TL_CLOSING */
   uint8_t how;       /* while TL_CLOSING: of tl_step.how, what the body has left */
   bool kept;         /* then: and whether it has left a value */
   uint8_t held;      /* turns taken in a cancelled scope, in a row, that did not raise: wait.c */
   uint8_t swallowed; /* cancellations raised since it was last in no cancelled scope: debug.c */
   bool seen;         /* the program knows its coroutine, which is then no other task's */
   bool traced;       /* TL_TRACEBACKS may have an entry of its coroutine */
+  bool greenlets;    /* TL_KEPT has a main greenlet of it */
   uint8_t owned;     /* how many arguments it is to close and has not taken over: owner.c */
 } tl_task;
 

@@ -1,6 +1,7 @@
 /* tree.c: tide.tree: a picture of all that runs, made of the core's tree of scopes. */
 #include "class.h"
 #include "debug.h"
+#include "greenlet.h"
 #include "group.h"
 #include "parts.h"
 #include "place.h"
@@ -79,13 +80,22 @@ static void describe_scope(lua_State *L, const tide_scope *scope) {
   if (scope->flags & TIDE_SCOPE_SHIELD) tl_set_boolean(L, "shield", true);
 }
 
+static void describe_greenlet(lua_State *L, const tl_runtime *rt, const tide_scope *scope) {
+  set_string(L, "kind", "greenlet");
+  bool suspended = tl_greenlet_place_push(L, rt, scope);
+  lua_setfield(L, -2, "where");
+  tl_set_boolean(L, "suspended", suspended);
+}
+
 /* Pushes a node without children. */
-static void push_node(lua_State *L, const tide_scope *scope) {
+static void push_node(lua_State *L, const tl_runtime *rt, const tide_scope *scope) {
   lua_newtable(L);
   if (scope->task != NULL && scope == &scope->task->own)
     describe_task(L, scope->task);
   else if (scope->flags & TIDE_SCOPE_GROUP)
     describe_group(L, tide_container(scope, const tide_group, scope));
+  else if (scope->flags & TIDE_SCOPE_BRANCH)
+    describe_greenlet(L, rt, scope);
   else
     describe_scope(L, scope);
   tl_set_boolean(L, "cancelled", tide_scope_cancelled(scope));
@@ -104,12 +114,12 @@ static void add_to_parent(lua_State *L, const tide_scope *parent) {
 }
 
 /* Adds to the root's node, which is on top, what is in the group. */
-static void add_group(lua_State *L, const tide_group *group) {
+static void add_group(lua_State *L, const tl_runtime *rt, const tide_group *group) {
   const tide_scope *top = &group->scope;
   lua_pushvalue(L, -1);
   lua_rawsetp(L, INDEX, top);
   for (const tide_scope *scope = top; (scope = tide_scope_next(top, scope)) != NULL;) {
-    push_node(L, scope);
+    push_node(L, rt, scope);
     add_to_parent(L, scope->parent);
   }
 }
@@ -120,10 +130,10 @@ static int build(lua_State *L) {
   const tl_runtime *rt = lua_touserdata(L, 1);
   lua_newtable(L);
   lua_replace(L, INDEX);
-  push_node(L, &rt->run.group.scope);
-  add_group(L, tide_loop_background(rt->loop));
-  add_group(L, &rt->run.outside);
-  add_group(L, &rt->run.group);
+  push_node(L, rt, &rt->run.group.scope);
+  add_group(L, rt, tide_loop_background(rt->loop));
+  add_group(L, rt, &rt->run.outside);
+  add_group(L, rt, &rt->run.group);
   return 1;
 }
 

@@ -15,7 +15,7 @@
 
 char tl_marker;
 
-static int raise_cannot_wait(lua_State *L, const tl_runtime *rt, const char *name) {
+int tl_raise_cannot_wait(lua_State *L, const tl_runtime *rt, const char *name) {
   tl_culprit_push(L, rt);
   const char *inside = lua_tostring(L, -1), *cleanup = NULL;
   const tl_nesting *closing = tl_innermost_closing(rt->nesting);
@@ -35,7 +35,7 @@ static int raise_cannot_wait(lua_State *L, const tl_runtime *rt, const char *nam
   return tl_raise_message(L, rt, TIDE_ECANNOT_WAIT, lua_tostring(L, -1));
 }
 
-static int raise_foreign_resume(lua_State *L, const tl_runtime *rt, const char *what) {
+int tl_raise_foreign_resume(lua_State *L, const tl_runtime *rt, const char *what) {
   lua_pushfstring(L,
                   "%s a resume that is not tide's: inside a task, use coroutine.resume and "
                   "coroutine.wrap as they are once tide is loaded",
@@ -45,7 +45,7 @@ static int raise_foreign_resume(lua_State *L, const tl_runtime *rt, const char *
 
 void tl_not_woken(lua_State *L, const tl_runtime *rt) {
   if (tl_is_closing(rt->nesting) && rt->nesting->co == L) tl_close_rest(L);
-  raise_foreign_resume(L, rt, "a coroutine that waits in a task was resumed by");
+  tl_raise_foreign_resume(L, rt, "a coroutine that waits in a task was resumed by");
 }
 
 tl_task *tl_waiter_failed(lua_State *L, const tl_runtime *rt) {
@@ -70,9 +70,9 @@ tl_task *tl_waiter_failed(lua_State *L, const tl_runtime *rt) {
   }
   if (rt->current->task.state != TIDE_TASK_RUNNING) {
     tide_task_detach(&rt->current->task);
-    raise_foreign_resume(L, rt, "an earlier wait went to");
+    tl_raise_foreign_resume(L, rt, "an earlier wait went to");
   }
-  raise_cannot_wait(L, rt, name);
+  tl_raise_cannot_wait(L, rt, name);
   return NULL;
 }
 

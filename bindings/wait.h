@@ -12,6 +12,10 @@
 
 tl_task *tl_waiter_failed(lua_State *L, const tl_runtime *rt);
 void tl_not_woken(lua_State *L, const tl_runtime *rt); /* raises */
+/* Why what is called `name` cannot be suspended here. */
+int tl_raise_cannot_wait(lua_State *L, const tl_runtime *rt, const char *name);
+/* It was to be suspended in, or went on in, a resume that is not tide's: `what` says how. */
+int tl_raise_foreign_resume(lua_State *L, const tl_runtime *rt, const char *what);
 int tl_raise_outcome(lua_State *L, tl_runtime *rt, int outcome);
 extern char tl_marker; /* its address on top of a coroutine says: this one waits */
 

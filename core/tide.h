@@ -13,6 +13,7 @@
 #include "io/listener.h"
 #include "io/stream.h"
 #include "sched/barrier.h"
+#include "sched/branch.h"
 #include "sched/condition.h"
 #include "sched/event.h"
 #include "sched/future.h"

@@ -21,6 +21,9 @@ local function read(path)
   return text
 end
 
+-- Functions of classes that are no methods.
+local statics = { ["greenlet:current"] = "tide.greenlet.current" }
+
 -- Parts of pages.
 
 -- The fenced blocks of a page: {language=, text=, line=}, in order.
@@ -51,7 +54,7 @@ local function documented_names()
     for line in io.lines(path) do
       number = number + 1
       if line:find("^```") then fenced = not fenced end
-      local name = not fenced and line:match("^###%s+([%a_][%w_]*[.:]?[%w_]*)")
+      local name = not fenced and line:match("^###%s+([%a_][%w_.]*:?[%w_]*)")
       if name then
         local place = ("%s:%d"):format(path, number)
         assert(not names[name], ("%s: %s is at %s already"):format(place, name, names[name]))
@@ -68,7 +71,8 @@ local function is_public(name) return type(name) == "string" and not name:find("
 
 local function add_methods(names, receiver, class)
   for name, value in pairs(class) do
-    if is_public(name) and type(value) == "function" then names[receiver .. ":" .. name] = true end
+    local full = receiver .. ":" .. name
+    if is_public(name) and type(value) == "function" then names[statics[full] or full] = true end
   end
 end
 
@@ -125,6 +129,8 @@ local function add_objects(names)
     add_methods_of(names, "guard", guard)
     add_methods_of(names, "err", tide.error("x"))
     add_methods_of(names, "iter", tide.iter {})
+    local greenlet = tide.greenlet(print)
+    for _, field in ipairs { "dead", "parent" } do names["greenlet." .. field] = greenlet[field] ~= nil or nil end
     if not tide.net then return end
     local stream, peer = tide.net.pair()
     add_methods_of(names, "stream", stream)

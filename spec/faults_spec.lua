@@ -8,7 +8,7 @@ local FULL = os.getenv "TIDE_SWEEP" == "full"
 local SEEDS = FULL and 100 or 3
 local STRIDE = FULL and 1 or 3 -- of the turns, one in so many
 local PATIENCE = 60 -- seconds of virtual time
-local FILES = { "groups", "iter", "locals", "net", "scopes", "select", "servers", "sync", "tasks",
+local FILES = { "greenlets", "groups", "iter", "locals", "net", "scopes", "select", "servers", "sync", "tasks",
   "testing" }
 
 -- The n-th of the tasks, in the order of their spawning, that are not in `known`.

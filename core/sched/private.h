@@ -87,6 +87,9 @@ bool tide__time_has_come(tide_loop *loop, tide_time when);
 void tide__scope_attach(tide_scope *scope, tide_scope *parent);
 void tide__scope_move(tide_scope *scope, tide_scope *parent);
 
+/* branch.c: a scope in which no task is, and which is left, may be the innermost of a branch. */
+void tide__branch_lose(const tide_scope *scope);
+
 /* forward.c */
 
 /* Hands on the cancellation of all whose waits noted that they want it: to be called after whatever

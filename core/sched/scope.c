@@ -87,7 +87,10 @@ static void move_task(tide_scope *scope) {
 static void hand_over_content(tide_scope *scope) {
   if (scope->flags & TIDE_SCOPE_GROUP) tide__group_leave(tide_container(scope, tide_group, scope));
   move_children(scope);
-  if (scope->task->scope == scope) move_task(scope);
+  if (scope->task->scope == scope)
+    move_task(scope);
+  else
+    tide__branch_lose(scope);
 }
 
 static void take_out(tide_scope *scope) {

@@ -61,8 +61,8 @@ bool tide_task_cancel(tide_task *task) {
 
 bool tide_task_cancel_through(tide_task *task) {
   if (task->state == TIDE_TASK_ENDED) return false;
-  for (tide_scope *scope = task->scope; scope != &task->own; scope = scope->parent)
-    tide_scope_cancel(scope, task->loop);
+  for (tide_scope *scope = &task->own; (scope = tide_scope_next(&task->own, scope)) != NULL;)
+    if (scope->task == task) tide_scope_cancel(scope, task->loop);
   return tide_task_cancel(task);
 }
 

@@ -123,7 +123,7 @@ local function end_loop(iter)
 end
 
 tide.set_hook("loops", function(task)
-  local set, ok, failure = loops[task], true, nil
+  local set, ok, failure = loops[task] or {}, true, nil
   loops[task] = nil
   for iter in pairs(set) do
     iter.loop = nil

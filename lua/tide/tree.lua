@@ -46,7 +46,11 @@ local function describe_scope(node, now)
   return { node.shield and "shield" or "scope" }
 end
 
-local describe = { task = describe_task, group = describe_group, scope = describe_scope }
+local function describe_greenlet(node)
+  return { node.suspended and "greenlet, suspended" or "greenlet", node.where and "at " .. node.where }
+end
+
+local describe = { task = describe_task, group = describe_group, greenlet = describe_greenlet, scope = describe_scope }
 
 local function line_of(node, now)
   local parts = describe[node.kind](node, now)
