@@ -20,11 +20,7 @@ enum {
   LONG_TRACES = 65536, /* bytes; no more tracebacks are kept then */
 };
 
-/* Pushes the record of the group at `index`, which is made if there is none yet. */
-static void push_record(lua_State *L, const tl_runtime *rt, int index) {
-  index = lua_absindex(L, index);
-  if (lua_getiuservalue(L, index, TL_GROUP_FAILURES) == LUA_TTABLE) return;
-  lua_pop(L, 1);
+static void push_new_record(lua_State *L) {
   lua_createtable(L, BYTES, 0);
   for (int field = ERRORS; field <= PLACES; field++) {
     lua_createtable(L, 1, 0);
@@ -32,6 +28,20 @@ static void push_record(lua_State *L, const tl_runtime *rt, int index) {
   }
   lua_pushinteger(L, 0);
   lua_rawseti(L, -2, BYTES);
+}
+
+/* Pushes the record of the group at `index`, which is made if there is none yet. That may collect,
+ * and a finalizer kill a child that fails: then its record is there before. */
+static void push_record(lua_State *L, const tl_runtime *rt, int index) {
+  index = lua_absindex(L, index);
+  if (lua_getiuservalue(L, index, TL_GROUP_FAILURES) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  push_new_record(L);
+  if (lua_getiuservalue(L, index, TL_GROUP_FAILURES) == LUA_TTABLE) {
+    lua_remove(L, -2);
+    return;
+  }
+  lua_pop(L, 1);
   tl_table_push(L, rt, TL_FAILURES);
   lua_pushvalue(L, -2);
   lua_rawsetp(L, -2, lua_touserdata(L, index));
@@ -48,10 +58,13 @@ static void put(lua_State *L, int list, lua_Integer i, int index) {
   lua_pop(L, 1);
 }
 
-/* A traceback that is long already stays: groups that are nested deeply share it. */
+/* A traceback that is long already stays: groups that are nested deeply share it. Behind
+ * push_record nothing collects any more, so that no other failure comes in between. */
 void tl_failures_add(lua_State *L, const tl_runtime *rt, int index) {
   index = lua_absindex(L, index);
   int where = lua_gettop(L), trace = where - 1, error = where - 2;
+  tl_error_value_push(L, error);
+  lua_replace(L, error);
   push_record(L, rt, index);
   lua_rawgeti(L, -1, BYTES);
   lua_Integer bytes = lua_tointeger(L, -1);
@@ -67,8 +80,6 @@ void tl_failures_add(lua_State *L, const tl_runtime *rt, int index) {
   }
   put(L, PLACES, i, where);
   put(L, TRACES, i, trace);
-  tl_error_value_push(L, error);
-  lua_replace(L, error);
   put(L, ERRORS, i, error);
   lua_settop(L, error - 1);
 }
@@ -233,7 +244,8 @@ void tl_failures_report(lua_State *L, tl_runtime *rt, const void *group) {
 }
 
 /* Of all groups that were left without raising. What a report calls may make more of them: they are
- * gathered first. */
+ * gathered first. Meanwhile one may be collected, which takes it out of the table, and another be
+ * in its place. */
 void tl_failures_report_left(lua_State *L, tl_runtime *rt) {
   int top = lua_gettop(L);
   lua_newtable(L);
@@ -246,7 +258,9 @@ void tl_failures_report_left(lua_State *L, tl_runtime *rt) {
   }
   for (lua_Integer i = 1; i <= count; i++) {
     lua_rawgeti(L, top + 1, i);
-    tl_failures_report(L, rt, lua_touserdata(L, -1));
+    const void *group = lua_touserdata(L, -1);
+    if (lua_rawgetp(L, top + 2, group) != LUA_TNIL && tl_group_was_left(group))
+      tl_failures_report(L, rt, group);
     lua_settop(L, top + 2);
   }
   lua_settop(L, top);

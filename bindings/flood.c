@@ -52,22 +52,29 @@ static int flood_gc(lua_State *L) {
   return 0;
 }
 
-/* The flood, which is made if there is none, stays on the stack. */
-static tl_flood *push_flood(lua_State *L, const tl_runtime *rt) {
+/* Pushes what the hook has. */
+static tl_flood *find_flood(lua_State *L, const tl_runtime *rt) {
   tl_hook_push(L, rt, "flood");
-  tl_flood *flood = lua_touserdata(L, -1);
+  return lua_touserdata(L, -1);
+}
+
+/* The flood, which is made if there is none, stays on the stack. Making it may collect, and a
+ * finalizer report. */
+static tl_flood *push_flood(lua_State *L, const tl_runtime *rt) {
+  tl_flood *flood = find_flood(L, rt);
   if (flood != NULL) return flood;
-  flood = lua_newuserdatauv(L, sizeof *flood, 0);
-  memset(flood, 0, sizeof *flood);
+  tl_flood *made = lua_newuserdatauv(L, sizeof *made, 0);
+  memset(made, 0, sizeof *made);
   tl_set_finalizer(L, flood_gc);
+  if ((flood = find_flood(L, rt)) != NULL) return flood;
+  lua_pop(L, 1);
   lua_pushvalue(L, -1);
   tl_hook_set(L, rt, "flood");
-  return flood;
+  return made;
 }
 
 void tl_flood_flush(lua_State *L, tl_runtime *rt) {
-  tl_hook_push(L, rt, "flood");
-  tl_flood *flood = lua_touserdata(L, -1);
+  tl_flood *flood = find_flood(L, rt);
   if (flood != NULL) flush(flood);
   lua_pop(L, 1);
 }

@@ -196,29 +196,28 @@ static int set(lua_State *L, tl_future *future, tide_future_state state) {
   return 1;
 }
 
-/* future:set_result(...) -> whether it took: false where it was cancelled */
+/* future:set_result(...) -> whether it took: false where it was cancelled. To pack the results may
+ * collect, and a finalizer set the future: it is looked at behind that. */
 static int future_set_result(lua_State *L) {
+  tl_check(L, tl_rt(L), 1, TL_FUTURE);
+  int count = lua_gettop(L) - 1;
+  if (count == 0) lua_pushnil(L);
+  if (count > 1) tl_pack(L, 2);
   tl_future *future = check_pending(L);
   if (future == NULL) return set(L, NULL, TIDE_FUTURE_DONE);
-  int count = lua_gettop(L) - 1;
-  if (count == 0) {
-    future->future.user |= TL_EMPTY;
-    lua_pushnil(L);
-  } else if (count > 1) {
-    tl_pack(L, 2);
-    future->future.user |= TL_PACKED;
-  }
+  future->future.user |= count == 0 ? TL_EMPTY : count > 1 ? TL_PACKED : 0;
   lua_setiuservalue(L, 1, 1);
   return set(L, future, TIDE_FUTURE_DONE);
 }
 
-/* future:set_error(error) -> as set_result */
+/* future:set_error(error) -> as set_result; the record of the failure is made first */
 static int future_set_error(lua_State *L) {
-  tl_future *future = check_pending(L);
+  tl_check(L, tl_rt(L), 1, TL_FUTURE);
   luaL_checkany(L, 2);
-  if (future == NULL) return set(L, NULL, TIDE_FUTURE_FAILED);
   lua_settop(L, 2);
-  future->future.user |= TL_BARE;
+  tl_record_push(L, 2);
+  tl_future *future = check_pending(L);
+  if (future == NULL) return set(L, NULL, TIDE_FUTURE_FAILED);
   lua_setiuservalue(L, 1, 1);
   tl_report_when_collected(L, future->rt, &future->future);
   return set(L, future, TIDE_FUTURE_FAILED);

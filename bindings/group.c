@@ -248,12 +248,10 @@ static int group_leave(lua_State *L) {
   if (!(group->group.scope.flags & TIDE_SCOPE_ENTERED)) return 0;
   tl_check_opener(L, rt, &group->group.scope, "TaskGroup");
   bool turn = lua_isnil(L, 2) && tl_can_wait(L, rt) && is_cancelled_around(group);
-  if (group->group.live == 0 && !turn) {
-    body_over(L, group);
-    return block_left(L);
-  }
-  tl_task *task = tl_waiter(L, rt);
-  body_over(L, group);
+  if (group->group.live > 0 || turn) tl_waiter(L, rt);
+  body_over(L, group); /* may collect, and a finalizer spawn a child */
+  if (!tl_can_wait(L, rt) || (group->group.live == 0 && !turn)) return block_left(L);
+  tl_task *task = rt->current;
   if (group->group.live == 0)
     tide_task_yield(&task->task);
   else if (tide_group_wait(&group->group, &task->task) != TIDE_PENDING)
@@ -383,7 +381,8 @@ static int group_len(lua_State *L) {
 }
 
 static int group_gc(lua_State *L) {
-  tl_group *group = check_group(L);
+  tl_group *group = tl_test(L, tl_rt(L), 1, TL_GROUP);
+  if (group == NULL) return 0;
   tl_reason_clear(L, group->rt, &group->group.scope);
   tide_group_exit(&group->group);          /* no child is live: they hold the group */
   tl_failures_report(L, group->rt, group); /* last: it may fail for want of memory */

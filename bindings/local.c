@@ -76,21 +76,21 @@ static int local_set(lua_State *L) {
   tl_check(L, rt, 1, TL_LOCAL);
   lua_settop(L, 2);
   rt->has_locals = true;
-  push_values(L, rt); /* at 3, 4 */
-  lua_newtable(L);
-  if (lua_istable(L, 4)) {
-    for (lua_pushnil(L); lua_next(L, 4) != 0;) {
+  lua_newtable(L);    /* at 3; may collect, and a finalizer set one */
+  push_values(L, rt); /* at 4, 5 */
+  if (lua_istable(L, 5)) {
+    for (lua_pushnil(L); lua_next(L, 5) != 0;) {
       lua_pushvalue(L, -2);
       lua_insert(L, -2);
-      lua_rawset(L, 5);
+      lua_rawset(L, 3);
     }
   }
   lua_pushvalue(L, 1);
   lua_pushvalue(L, 2);
-  lua_rawset(L, 5);
-  push_key(L, rt);
-  lua_pushvalue(L, 5);
   lua_rawset(L, 3);
+  push_key(L, rt);
+  lua_pushvalue(L, 3);
+  lua_rawset(L, 4);
   return 0;
 }
 

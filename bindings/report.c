@@ -79,13 +79,19 @@ static void report_failure(lua_State *L, tl_runtime *rt, tide_future *future) {
 
 enum { OWNER = 3 }; /* field of the record: whose it is */
 
+void tl_record_push(lua_State *L, int error) {
+  error = lua_absindex(L, error);
+  lua_createtable(L, OWNER, 0);
+  lua_pushvalue(L, error);
+  lua_rawseti(L, -2, 1);
+}
+
 /* Pushes the record of the Task or Future at 1. */
 static void push_record(lua_State *L, tide_future *future) {
   lua_getiuservalue(L, 1, 1);
   if (!(future->user & TL_BARE)) return;
-  lua_createtable(L, OWNER, 0);
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, 1);
+  tl_record_push(L, -1);
+  lua_remove(L, -2);
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, 1, 1);
   future->user &= (uint8_t)~TL_BARE;

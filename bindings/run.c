@@ -110,9 +110,12 @@ static const tide_task_ops leaver_ops = {.name = "tide.exit", .step = leaver_ste
 
 void tl_run_leave(lua_State *L, tl_runtime *rt, int status) {
   tl_run *run = &rt->run;
-  if (run->leaving) return; /* the first decides */
+  lua_pushliteral(L, "exit"); /* may collect, and a finalizer leave */
+  if (run->leaving) {         /* the first decides */
+    lua_pop(L, 1);
+    return;
+  }
   tide_group *group = run->root != NULL ? &run->group : &run->outside;
-  lua_pushliteral(L, "exit");
   tl_reason_set(L, rt, &group->scope, lua_gettop(L));
   lua_pop(L, 1);
   run->leaving = true;
@@ -126,10 +129,11 @@ void tl_run_leave(lua_State *L, tl_runtime *rt, int status) {
 
 /* What a run raises that was left. */
 static int raise_exit(lua_State *L, const tl_runtime *rt) {
+  int status = rt->run.status;
   tl_error_push(L, rt, TIDE_ECANCELLED, NULL);
   lua_pushliteral(L, "exit");
   lua_setfield(L, -2, "reason");
-  lua_pushinteger(L, rt->run.status);
+  lua_pushinteger(L, status);
   lua_setfield(L, -2, "status");
   return lua_error(L);
 }
@@ -163,14 +167,16 @@ static int describe_deadlock(lua_State *L) {
   return 0;
 }
 
-/* Takes note of who waits for what, while they still do. Without memory the error says less. */
-static void note_deadlock(lua_State *L) {
+/* Takes note of who waits for what, while they still do. Without memory the error says less. False:
+ * it is none any more, a finalizer that ran meanwhile has given somebody what to do. */
+static bool note_deadlock(lua_State *L, const tl_runtime *rt) {
   lua_pushcfunction(L, describe_deadlock);
   if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
+  return tide_loop_deadline(rt->loop) == TIDE_NEVER;
 }
 
 void tl_deadlock(lua_State *L, tl_runtime *rt, tl_task *task) {
-  note_deadlock(L);
+  note_deadlock(L, rt);
   tide_loop_interrupt(tl_loop(L, rt), &task->task, TIDE_EDEADLOCK);
 }
 
@@ -179,7 +185,8 @@ void tl_deadlock(lua_State *L, tl_runtime *rt, tl_task *task) {
 static bool run_root(lua_State *L, tl_runtime *rt, tl_task *root) {
   for (int told = 0; !tide_future_ended(&root->task.future);) {
     if (tide_loop_run(rt->loop, &root->task.future) != TIDE_EDEADLOCK) continue;
-    tl_deadlock(L, rt, root);
+    if (!note_deadlock(L, rt)) continue;
+    tide_loop_interrupt(rt->loop, &root->task, TIDE_EDEADLOCK);
     if (++told > DEADLOCKS_MAX || tide_loop_deadline(rt->loop) == TIDE_NEVER) {
       kill_all(L, rt, &rt->run.group);
       return true;
@@ -220,8 +227,9 @@ static int run_forever(lua_State *L) {
   check_idle(L, rt);
   begin(L, rt);
   rt->run.forever = true;
-  int error = tide_loop_run(rt->loop, NULL);
-  if (error == TIDE_EDEADLOCK) note_deadlock(L);
+  int error;
+  do error = tide_loop_run(rt->loop, NULL);
+  while (error == TIDE_EDEADLOCK && !note_deadlock(L, rt));
   drain(L, rt, &rt->run.outside);
   bool left = have_left(rt);
   tl_report_unseen(L, rt, 0);

@@ -10,6 +10,7 @@
 #include "end.h"
 #include "error.h"
 #include "future.h"
+#include "group.h"
 #include "local.h"
 #include "nesting.h"
 #include "pool.h"
@@ -191,7 +192,10 @@ tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int grou
   if (TL_UNLIKELY(rt->has_locals || rt->debug.on)) note_spawn(L, rt);
   task->slot = tl_slot_find(L, rt); /* after all that may collect, and so run finalizers */
   int error = tide_task_spawn(&task->task, group);
-  if (TL_UNLIKELY(error != TIDE_OK)) tl_raise(L, rt, error);
+  if (TL_UNLIKELY(error != TIDE_OK)) {
+    if (group_index != 0) tl_group_for_spawn(L, rt, group_index); /* a finalizer has closed it */
+    tl_raise(L, rt, error);
+  }
   lua_pushvalue(L, -1);
   tl_slot_take(L, rt);
   return task;
