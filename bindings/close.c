@@ -10,6 +10,7 @@
 #include "body.h"
 #include "coroutine.h"
 #include "culprit.h"
+#include "end.h"
 #include "generator.h"
 #include "interrupt.h"
 #include "nesting.h"
@@ -63,8 +64,9 @@ static void end_cleanup(lua_State *L, lua_Debug *ar) {
   if (ar->event != LUA_HOOKCALL)
     luaL_error(L, "a <close> that goes on waiting where it cannot was ended");
   if (lua_getstack(L, 1, &further)) return;
-  lua_sethook(L, NULL, 0, 0);
-  tl_nesting *closing = tl_innermost_closing(tl_runtime_find(L)->nesting);
+  const tl_runtime *rt = tl_runtime_find(L);
+  tl_hook_reset(rt, L);
+  tl_nesting *closing = tl_innermost_closing(rt->nesting);
   if (closing != NULL) closing->refused = 0;
 }
 
@@ -93,7 +95,7 @@ int tl_coroutine_reset(lua_State *L, tl_runtime *rt, lua_State *co, const char *
   rt->nesting = &nesting;
   drop_handler(L, rt, co);
   int status = lua_resetthread(co);
-  if (lua_gethook(co) == end_cleanup) lua_sethook(co, NULL, 0, 0);
+  if (lua_gethook(co) == end_cleanup) tl_hook_reset(rt, co);
   rt->nesting = outer;
   return status;
 }

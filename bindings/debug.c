@@ -8,6 +8,7 @@
 
 #include "class.h"
 #include "debug.h"
+#include "end.h"
 #include "options.h"
 #include "parts.h"
 #include "place.h"
@@ -63,7 +64,7 @@ static void hook(lua_State *L, lua_Debug *ar) {
   (void)ar;
   tl_runtime *rt = tl_runtime_find(L);
   if (!rt->debug.on) {
-    lua_sethook(L, NULL, 0, 0);
+    tl_hook_reset(rt, L);
   } else if (rt->current != NULL && is_slow(rt)) {
     int top = lua_gettop(L);
     rt->debug.told = true;

@@ -132,6 +132,26 @@ static void a_hook_of_the_hosts_stays(void) {
   host_close(&h);
 }
 
+static void it_stays_where_cleanup_without_an_end_was_ended(void) {
+  host h;
+  open_busy(&h);
+  lua_sethook(h.L, hosts_hook, LUA_MASKCOUNT, 1000);
+  host_do(&h, "tide.on_failure(say)\n"
+              "local function endless() while true do pcall(sleep, 1) end end\n"
+              "local function body() local _ <close> = closer(endless) sleep(1) end\n"
+              "local task = spawn(body)\n"
+              "spawn(function() sleep(0) task:kill() say('killed') end)");
+  settle(&h.w);
+  CHECK_LUA_LOG(&h, "the cleanup of a killed task "
+                    "a <close> that goes on waiting where it cannot was ended, killed");
+  hooks = 0;
+  host_do(&h, "for i = 1, 3 do spawn(function() sleep(0) for i = 1, 1e5 do end end) end");
+  settle(&h.w);
+  CHECK(hooks >= 300);
+  lua_sethook(h.L, NULL, 0, 0);
+  host_close(&h);
+}
+
 /* Coroutines come and go, and are collected, while hooks are left in them. Cleanup may be
  * interrupted as well, so what is counted is the ends. */
 static void at_any_moment(void) {
@@ -167,6 +187,7 @@ int main(void) {
   RUN(what_was_asked_of_one_step_is_not_done_to_the_next);
   RUN(who_is_interrupted_again_in_one_step_has_no_hold);
   RUN(a_hook_of_the_hosts_stays);
+  RUN(it_stays_where_cleanup_without_an_end_was_ended);
   RUN(at_any_moment);
   return check_summary();
 }
