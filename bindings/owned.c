@@ -2,11 +2,13 @@
  *
  * Each object is in a table with weak values. A collection takes what it is about to finalize out
  * of such tables first; the end of a state does not, since it collects nothing. */
+#include <stdio.h>
 #include <string.h>
 
 #include "class.h"
 #include "owned.h"
 #include "runtime.h"
+#include "text.h"
 
 /* Whether the object is in the table still: it is no garbage. */
 static bool is_reachable(lua_State *L, const tl_runtime *rt, const void *object) {
@@ -55,13 +57,40 @@ void *tl_owned_new(lua_State *L, tl_runtime *rt, tl_class class, size_t size, in
   return object;
 }
 
+typedef struct owner {
+  tl_runtime *rt;
+  tl_class class;
+  void *object;
+  bool begun; /* its release has been called */
+} owner;
+
+/* In protected mode. */
+static int release_owner(lua_State *L) {
+  owner *self = lua_touserdata(L, 1);
+  self->begun = true;
+  release(self->rt, self->class, self->object);
+  return 0;
+}
+
+/* What a host's function raises keeps none of the others from being released. */
+static void release_protected(lua_State *L, owner self) {
+  lua_pushcfunction(L, release_owner);
+  lua_pushlightuserdata(L, &self);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
+  if (self.begun)
+    fprintf(stderr, "tide: giving back what an object owned failed: %s\n", tl_text_of(L));
+  else /* there is no memory for a call */
+    release(self.rt, self.class, self.object);
+  lua_pop(L, 1);
+}
+
 void tl_owned_release_all(lua_State *L, tl_runtime *rt) {
   tl_table_push(L, rt, TL_OWNED);
   for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
     void *object = lua_touserdata(L, -1);
     for (tl_class class = 0; class < TL_CLASS_COUNT; class ++)
       if (rt->classes.release[class] != NULL && tl_test(L, rt, -1, class) != NULL)
-        release(rt, class, object);
+        release_protected(L, (owner){.rt = rt, .class = class, .object = object});
   }
   lua_pop(L, 1);
 }

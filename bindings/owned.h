@@ -11,7 +11,7 @@
 
 /* Makes the class one whose objects own something: it gets a finalizer. `release` gives back what
  * the object owns: called once, when no task waits for it, and never before the object's memory
- * was set to zero. It must not raise. */
+ * was set to zero. What it raises, which only a host's functions in it do, is told. */
 void tl_owned_class(lua_State *L, tl_runtime *rt, tl_class class,
                     void (*release)(tl_runtime *rt, void *object));
 

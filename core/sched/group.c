@@ -22,15 +22,19 @@ static bool stay(tide_wait *wait, int outcome) {
   return outcome == TIDE_ECANCELLED;
 }
 
+/* The child whose scope that is, among those in the group's; or NULL: it is another one. */
+static tide_task *child_at(tide_list *link) {
+  const tide_scope *scope = tide_container(link, tide_scope, link);
+  return scope->task != NULL && scope == &scope->task->own ? scope->task : NULL;
+}
+
 /* The children: no end of a group without theirs. */
 static tide_task *awaits(tide_wait *wait, const tide_task *last) {
   tide_group *group = wait->source;
   tide_list *link = last == NULL ? group->scope.children.next : last->own.link.next;
-  for (; link != &group->scope.children; link = link->next) {
-    tide_scope *scope = tide_container(link, tide_scope, link);
-    if (scope->task != NULL && scope == &scope->task->own) return scope->task;
-  }
-  return NULL;
+  tide_task *child = NULL;
+  for (; child == NULL && link != &group->scope.children; link = link->next) child = child_at(link);
+  return child;
 }
 
 static const tide_wait_ops idle_ops = {
@@ -108,11 +112,11 @@ static void disown_children(tide_group *group) {
   tide_group *heir = outermost(group);
   tide_list *children = &group->scope.children;
   for (tide_list *link = children->next, *next; link != children; link = next) {
-    tide_scope *scope = tide_container(link, tide_scope, link);
+    tide_task *child = child_at(link);
     next = link->next;
-    if (scope != &scope->task->own) continue;
-    tide_task_cancel(scope->task);
-    move(group, heir, scope->task);
+    if (child == NULL) continue;
+    tide_task_cancel(child);
+    move(group, heir, child);
   }
   wake_idle(group);
 }

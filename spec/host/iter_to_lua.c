@@ -189,6 +189,36 @@ static void the_state_may_be_closed_while_tasks_are_inside(void) {
   }
 }
 
+/* A counter that raises when it has been freed. */
+
+static lua_State *state; /* where */
+
+static void free_and_raise(tide_iter *iter) {
+  counter_free(iter);
+  luaL_error(state, "as planned");
+}
+
+static int new_stubborn(lua_State *L) {
+  static const tide_iter_ops ops = {
+      .name = "stubborn", .next = counter_next, .close = counter_close, .free = free_and_raise};
+  counter *self = tide_alloc(tide_loop_allocator(tide_lua_loop(L)), sizeof *self);
+  if (self == NULL) return luaL_error(L, "not enough memory");
+  *self = (counter){.loop = tide_lua_loop(L)};
+  tide_iter_init(&self->iter, &ops);
+  tide_lua_push_iter(L, &self->iter, push_number);
+  return 1;
+}
+
+static void one_whose_freeing_raises_keeps_none_of_the_others(void) {
+  host h;
+  open_with_counter(&h);
+  state = h.L;
+  lua_register(h.L, "stubborn", new_stubborn);
+  host_do(&h, "all = {} for i = 1, 6, 2 do all[i], all[i + 1] = counter(1), stubborn() end");
+  host_close(&h);
+  CHECK_EQ(frees, 6);
+}
+
 /* An iterator of C's over a queue of C's: whatever was delivered, and to whom, nothing is lost. */
 
 static tide_queue queue;
@@ -244,6 +274,7 @@ int main(void) {
   RUN(outside_of_tasks_it_can_be_closed_and_no_step_taken);
   RUN(dropped_it_is_freed_and_not_closed);
   RUN(the_state_may_be_closed_while_tasks_are_inside);
+  RUN(one_whose_freeing_raises_keeps_none_of_the_others);
   RUN(a_queue_of_c_gives_lua_its_items);
   return check_summary();
 }
