@@ -200,3 +200,39 @@ describe("function forms nested beyond Lua's limit of C calls", function()
     assert.equal("bottom", tide.spawn(nested):await())
   end))
 end)
+
+-- Who comes to wait for children in a cancelled scope looks whether these wait for him.
+describe("a chain of tasks that each hold a group, cancelled, costs time in proportion to its length where", function()
+  -- Seconds until all have ended. Each clean-up takes milliseconds(its number).
+  local function cost(length, milliseconds)
+    local begun = 0
+    local function link(i)
+      begun = begun + 1
+      if i == length then return tide.shield(tide.sleep, 1) end
+      local g <close> = tide.TaskGroup()
+      g:spawn(link, i + 1)
+      local _ <close> = helper.closer(function() tide.shield(tide.sleep, milliseconds(i, length) / 1000) end)
+      tide.sleep(60)
+    end
+    local first = tide.spawn(link, 1)
+    while begun < length do turns() end
+    local began = os.clock()
+    first:cancel()
+    tide.wait { first }
+    return os.clock() - began
+  end
+
+  for order, milliseconds in pairs {
+    ["all wait at once"] = function() return 0 end,
+    ["the innermost waits first"] = function(i, length) return (length - i) / 100 end,
+    ["the outermost waits first"] = function(i) return i / 100 end,
+    ["every other one waits first"] = function(i, length) return i % 2 == 0 and 0 or 1 + (length - i) / 100 end,
+    ["they wait in no order"] = function(i) return i * 7919 % 1000 end,
+  } do
+    it(order, run(function()
+      local short = cost(500, milliseconds)
+      local long = cost(8000, milliseconds)
+      assert.is_true(long < 60 * short + 0.1, ("500 tasks: %.3f s, 8000 tasks: %.3f s"):format(short, long))
+    end, { clock = "virtual" }))
+  end
+end)

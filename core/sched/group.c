@@ -2,6 +2,7 @@
 #include "group.h"
 
 #include "case.h"
+#include "circle.h"
 #include "private.h"
 
 static void cancel_at_turn_end(tide_defer *defer) {
@@ -43,6 +44,12 @@ static const tide_wait_ops idle_ops = {
     .cancel = stay,
     .awaits = awaits,
 };
+
+tide_list *tide__group_waiters(const tide_task *child) {
+  tide_scope *scope = child->own.parent;
+  bool is = scope != NULL && (scope->flags & TIDE_SCOPE_GROUP);
+  return is ? &tide_container(scope, tide_group, scope)->idle : NULL;
+}
 
 static const tide_wait_ops few_ops = {.name = "TaskGroup", .abandon = tide__wait_unlink};
 

@@ -1,6 +1,7 @@
 /* join.c: several futures, as they end. */
 #include "join.h"
 
+#include "circle.h"
 #include "private.h"
 
 size_t tide_join_size(uint32_t members) {
@@ -33,8 +34,18 @@ static void member_ended(tide_wait *wait, int outcome) {
 
 static bool given_up(const tide_wait *wait) { return ((const tide_join *)wait->source)->draining; }
 
+static tide_task *join_waiter(const tide_wait *wait) {
+  const tide_join *join = wait->source;
+  return join->waiter != NULL ? join->waiter->task : NULL;
+}
+
 static const tide_wait_ops member_ops = {
-    .name = "join", .abandon = tide__wait_unlink, .ended = member_ended, .given_up = given_up};
+    .name = "join",
+    .abandon = tide__wait_unlink,
+    .ended = member_ended,
+    .given_up = given_up,
+    .waiter = join_waiter,
+};
 
 void tide_join_add(tide_join *join, tide_future *future) {
   tide_join_member *member = &join->members[join->count++];

@@ -106,8 +106,8 @@ bool tide__future_give_up(tide_future *future, const tide_wait *self);
 /* Ends a wait that had given up or is held, and would have waited on. */
 void tide__wait_release(tide_wait *wait);
 
-/* The task, which has begun to wait for others' ends, may have made a circle. */
-void tide__look_for_circle(tide_task *task);
+/* group.c: the list of who waits for the group to end that the task is a child of, or NULL. */
+tide_list *tide__group_waiters(const tide_task *child);
 
 /* task.c */
 void tide__task_wake(tide_task *task, int outcome);

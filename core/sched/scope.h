@@ -24,7 +24,8 @@ enum {
   TIDE_SCOPE_FRESH = 64,    /* CANCELLED came on, and its task is to be told */
   TIDE_SCOPE_GROUP = 32,    /* it is a group's: its child tasks count in the group */
   TIDE_SCOPE_SEEN = 256,    /* while circles of tasks that wait for each other are looked for: */
-  TIDE_SCOPE_ON_PATH = 512, /* it is a task's that was looked at; that waits for the one at hand */
+  TIDE_SCOPE_ON_PATH = 512, /* it is a task's that was looked at; that waits for the one at hand; */
+  TIDE_SCOPE_BEHIND = 2048, /* it waits, itself or by others, for the one that was begun with */
   TIDE_SCOPE_HANDS_ON =
       1024, /* while cancellation is handed on: it is a task's whose wait does so */
   TIDE_SCOPE_PART = 1 << 16,  /* the eight bits from this one on mark scopes that are part of

@@ -50,6 +50,8 @@ typedef struct tide_wait_ops {
   bool lets_go;
   /* For waits without a task: called instead of waking one. Must not run user code. */
   void (*ended)(tide_wait *wait, int outcome);
+  /* For those, in a future's list: who waits by it, or NULL. NULL: nobody, until it has ended. */
+  tide_task *(*waiter)(const tide_wait *wait);
 } tide_wait_ops;
 
 struct tide_wait {

@@ -55,6 +55,30 @@ static void a_circle_ends_too_where_there_is_no_memory_to_find_it(void) {
   world_close(&w);
 }
 
+static void whatever_waits_for_whatever_all_end_once_they_are_cancelled(void) {
+  enum { COUNT = ACTORS }; /* more than what needs no memory */
+  for (unsigned seed = 1; seed <= 400; seed++) {
+    world w;
+    actor *tasks[COUNT];
+    open_world(&w);
+    srand(seed);
+    for (int i = 0; i < COUNT; i++) tasks[i] = spawn_waiter(&w, "t", NULL);
+    for (int i = 0; i < COUNT; i++) { /* in circles, and chains that end in them */
+      int step = rand() % 6 == 0 ? 1 + rand() % (COUNT - 1) : 1;
+      tasks[i]->data = &tasks[(i + step) % COUNT]->task.future;
+    }
+    turn(&w);
+    if (seed % 4 == 0) w.memory.fail_at = w.memory.allocations + 1 + (unsigned)rand() % 4;
+    for (int left = COUNT, i = rand() % COUNT; left > 0; left--, i = (i + 7) % COUNT) {
+      tide_task_cancel(&tasks[i]->task);
+      if (rand() % 3 == 0) turn(&w);
+    }
+    settle(&w);
+    for (int i = 0; i < COUNT; i++) CHECK(actor_ended(tasks[i]));
+    world_close(&w);
+  }
+}
+
 static void those_who_wait_for_a_circle_see_its_end(void) {
   world w;
   actor *circle[3];
@@ -205,6 +229,7 @@ int main(void) {
   RUN(a_circle_of_awaits_is_a_deadlock_that_interruption_resolves);
   RUN(a_circle_of_awaits_ends_whoever_in_it_is_cancelled);
   RUN(a_circle_ends_too_where_there_is_no_memory_to_find_it);
+  RUN(whatever_waits_for_whatever_all_end_once_they_are_cancelled);
   RUN(those_who_wait_for_a_circle_see_its_end);
   RUN(a_child_that_awaits_its_groups_task_ends_with_it);
   RUN(interrupted_as_cancelled_it_hands_that_on_once);
