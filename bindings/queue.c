@@ -41,11 +41,17 @@ void tl_queue_clear(lua_State *L, uint32_t slot, int index) {
 
 static void clear(lua_State *L, uint32_t slot) { tl_queue_clear(L, slot, 1); }
 
-/* In protected mode: the queue at 1 has given back memory, since no slot is taken. */
+/* In protected mode: the queue at 1 has given back memory; all that is in slots stays. */
 static int renew_table(lua_State *L) {
   const tide_queue *queue = lua_touserdata(L, 1);
-  lua_createtable(L, 0, 0); /* may collect, and a finalizer put something */
-  if (tide_queue_taken(queue) == 0) lua_setiuservalue(L, 1, 1);
+  lua_createtable(L, (int)queue->fresh, 0); /* may collect, and a finalizer put something */
+  lua_getiuservalue(L, 1, 1);
+  for (lua_Integer i = 1; i <= (lua_Integer)queue->fresh; i++) {
+    lua_rawgeti(L, 3, i);
+    lua_rawseti(L, 2, i);
+  }
+  lua_settop(L, 2);
+  lua_setiuservalue(L, 1, 1);
   return 0;
 }
 
@@ -229,10 +235,10 @@ static int queue_join(lua_State *L) {
 static int queue_close(lua_State *L) {
   tide_queue *queue = check_queue(L);
   bool immediate = lua_toboolean(L, tl_options(L, 2, "immediate:flag"));
-  uint32_t slot; /* what nobody was handed; the others' slots are on their way */
+  uint32_t slot, capacity = queue->capacity;
   tide_queue_close(queue, immediate);
-  while (immediate && tide_queue_drop(queue, &slot)) clear(L, slot);
-  if (immediate && tide_queue_taken(queue) == 0) give_back_table(L, 1);
+  while (immediate && tide_queue_drop(queue, &slot)) clear(L, slot); /* what nobody was handed */
+  if (queue->capacity != capacity) give_back_table(L, 1);
   return 0;
 }
 

@@ -59,6 +59,15 @@ int tide_heap_reserve(tide_heap *heap, const tide_allocator *a, uint32_t more) {
   return TIDE_OK;
 }
 
+void tide_heap_trim(tide_heap *heap, const tide_allocator *a, uint32_t capacity) {
+  size_t size = sizeof(tide_heap_entry);
+  if (heap->capacity <= capacity) return;
+  void *entries = tide_resize(a, heap->entries, heap->capacity * size, capacity * size);
+  if (entries == NULL) return;
+  heap->entries = entries;
+  heap->capacity = capacity;
+}
+
 void tide_heap_insert(tide_heap *heap, tide_heap_node *node, uint64_t key) {
   sift_up(heap, heap->count++, (tide_heap_entry){.key = key, .node = node});
 }

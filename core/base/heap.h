@@ -29,6 +29,10 @@ static inline bool tide_heap_holds(const tide_heap_node *node) { return node->in
 /* Makes room for `more` insertions. TIDE_OK or TIDE_ENOMEM. */
 TIDE_API int tide_heap_reserve(tide_heap *heap, const tide_allocator *a, uint32_t more);
 
+/* Gives back room for more than `capacity` nodes, of which there are no more. Harmless where that
+ * fails. */
+TIDE_API void tide_heap_trim(tide_heap *heap, const tide_allocator *a, uint32_t capacity);
+
 /* Gives the node its place among equal keys: behind all that were given one before. */
 static inline void tide_heap_number(tide_heap *heap, tide_heap_node *node) {
   node->order = heap->order++;

@@ -42,7 +42,7 @@ static uint32_t *move_ring(tide_queue *queue, uint32_t *ring) {
 }
 
 static tide_slot *move_slots(tide_queue *queue, tide_slot *slots) {
-  for (uint32_t i = 0; i < queue->capacity; i++) slots[i] = queue->slots[i];
+  for (uint32_t i = 0; i < queue->fresh; i++) slots[i] = queue->slots[i];
   for (uint32_t i = 0; i < queue->heap.count; i++) {
     tide_slot *old = tide_container(queue->heap.entries[i].node, tide_slot, node);
     queue->heap.entries[i].node = &slots[old - queue->slots].node;
@@ -57,34 +57,53 @@ static bool reserve_heap(tide_queue *queue, uint32_t capacity) {
   return tide_heap_reserve(&queue->heap, a, capacity - queue->heap.count) == TIDE_OK;
 }
 
-/* Called when no slot is free, so that the free list is empty. */
-static bool grow_to(tide_queue *queue, uint32_t capacity) {
+static uint32_t few_of(const tide_queue *queue) {
+  if (queue->capacity > KEPT) return queue->capacity / 4;
+  return queue->shrunk ? 1 : 0; /* its owner is to be told, when that is possible */
+}
+
+/* Gives the queue so many slots, where there is memory. Those that are retired are behind the last
+ * one then, and all others in front of it. */
+static bool resize(tide_queue *queue, uint32_t capacity) {
   const tide_allocator *a = &queue->loop->allocator;
-  if (capacity <= queue->capacity || !reserve_heap(queue, capacity)) return false;
+  if (!reserve_heap(queue, capacity)) return false;
   void *old = block(queue);
-  void *grown = tide_alloc(a, capacity * place_size(queue));
-  if (grown == NULL) return false;
+  void *moved = tide_alloc(a, capacity * place_size(queue));
+  if (moved == NULL) return false;
+  size_t size = queue->capacity * place_size(queue);
+  uint32_t *free = queue->free + queue->retired;
+  queue->free_count -= queue->retired;
+  if (queue->fresh > capacity) queue->fresh = capacity;
   if (queue->order == TIDE_PRIORITY)
-    queue->free = (uint32_t *)(void *)(move_slots(queue, grown) + capacity);
+    queue->free = (uint32_t *)(void *)(move_slots(queue, moved) + capacity);
   else
-    queue->free = move_ring(queue, grown) + capacity;
-  tide_free(a, old, queue->capacity * place_size(queue));
+    queue->free = move_ring(queue, moved) + capacity;
+  for (uint32_t i = 0; i < queue->free_count; i++) queue->free[i] = free[i];
+  tide_free(a, old, size);
   queue->capacity = capacity;
+  queue->limit = queue->retired = 0;
+  queue->few = few_of(queue);
+  queue->patience = queue->few;
   return true;
 }
 
-static bool grow(tide_queue *queue) {
-  return grow_to(queue, queue->capacity == 0 ? FIRST_CAPACITY : queue->capacity * 2);
+/* Where no slot is free. */
+static bool find_more(tide_queue *queue) {
+  uint32_t capacity = queue->capacity == 0 ? FIRST_CAPACITY : queue->capacity * 2;
+  bool retired = queue->retired > 0;
+  queue->limit = queue->retired = 0;
+  return retired || (capacity > queue->capacity && resize(queue, capacity));
 }
 
 int tide_queue_reserve(tide_queue *queue, uint32_t *slot) {
-  if (queue->free_count == 0 && queue->fresh == queue->capacity && !grow(queue)) return TIDE_ENOMEM;
-  *slot = queue->free_count > 0 ? queue->free[queue->free_count - 1] : queue->fresh;
+  bool none = queue->free_count == queue->retired && queue->fresh == queue->capacity;
+  if (none && !find_more(queue)) return TIDE_ENOMEM;
+  *slot = queue->free_count > queue->retired ? queue->free[queue->free_count - 1] : queue->fresh;
   return TIDE_OK;
 }
 
 static void claim(tide_queue *queue, uint32_t slot, double priority) {
-  if (queue->free_count > 0)
+  if (queue->free_count > queue->retired)
     queue->free_count--;
   else
     queue->fresh++;
@@ -97,36 +116,81 @@ static void claim(tide_queue *queue, uint32_t slot, double priority) {
   tide_heap_number(&queue->heap, &queue->slots[slot].node);
 }
 
-/* No slot is taken: what is beyond KEPT is given back, where there is memory for what stays. */
-__attribute__((noinline)) static bool shrink(tide_queue *queue) {
-  const tide_allocator *a = &queue->loop->allocator;
-  tide_queue small = *queue;
-  small.count = small.capacity = 0;
-  small.heap = (tide_heap){.order = queue->heap.order};
-  small.ring = NULL;
-  small.slots = NULL;
-  if (!grow_to(&small, KEPT)) {
-    tide_heap_term(&small.heap, a);
-    return false;
-  }
-  tide_free(a, block(queue), queue->capacity * place_size(queue));
-  tide_heap_term(&queue->heap, a);
-  queue->capacity = small.capacity;
-  queue->heap = small.heap;
-  queue->free = small.free;
-  if (queue->order == TIDE_PRIORITY)
-    queue->slots = small.slots;
-  else
-    queue->ring = small.ring;
-  return true;
+/* Giving back memory.
+ *
+ * A slot has its number for as long as it is taken. Where few are, those from `limit` on are
+ * retired as they come back: they are at the bottom of `free`, and not handed out. Once all of them
+ * are there, what they need is given back. Slots are sorted into retired ones and others after so
+ * many have come back that each pays for a few. */
+
+static void retire(tide_queue *queue, uint32_t at) {
+  uint32_t slot = queue->free[at];
+  queue->free[at] = queue->free[queue->retired];
+  queue->free[queue->retired++] = slot;
 }
 
-/* Where the last slot has come back, they are as new. */
-bool tide_queue_free(tide_queue *queue, uint32_t slot) {
+static void begin_retiring(tide_queue *queue) {
+  queue->limit = KEPT;
+  while (queue->limit < 2 * tide_queue_taken(queue)) queue->limit *= 2;
+  queue->retired = 0;
+  queue->patience = queue->few;
+  for (uint32_t i = 0; i < queue->free_count; i++)
+    if (queue->free[i] >= queue->limit) retire(queue, i);
+}
+
+/* Whether all slots from `limit` on are retired. The one at the top of `free` has just come back.
+ */
+static bool all_retired(tide_queue *queue) {
+  uint32_t top = queue->free_count - 1;
+  if (--queue->patience == 0)
+    begin_retiring(queue);
+  else if (queue->limit > 0 && queue->free[top] >= queue->limit)
+    retire(queue, top);
+  return queue->limit > 0 && queue->fresh <= queue->limit + queue->retired;
+}
+
+/* Makes the queue smaller. Where there is no memory for what stays it goes on as it is. */
+static void shrink(tide_queue *queue, uint32_t capacity) {
+  if (resize(queue, capacity)) {
+    tide_heap_trim(&queue->heap, &queue->loop->allocator, capacity);
+    queue->shrunk = true;
+  } else {
+    queue->limit = queue->retired = 0;
+  }
+}
+
+/* Few slots are taken. Where none is they are as new. */
+__attribute__((noinline)) static void use_less(tide_queue *queue) {
+  if (tide_queue_taken(queue) == 0) {
+    queue->free_count = queue->fresh = queue->head = queue->limit = queue->retired = 0;
+    if (queue->capacity > KEPT) shrink(queue, KEPT);
+  } else if (queue->capacity > KEPT && all_retired(queue)) {
+    shrink(queue, queue->limit);
+  }
+  queue->few = few_of(queue);
+}
+
+/* Puts the slot among the free ones. Whether so few are taken that it is worth looking further. */
+static bool put_free(tide_queue *queue, uint32_t slot) {
   queue->free[queue->free_count++] = slot;
-  if (queue->free_count != queue->fresh) return false;
+  if (queue->fresh - queue->free_count > queue->few) return false;
+  if (queue->few > 0) return true;
   queue->free_count = queue->fresh = queue->head = 0;
-  return queue->capacity > KEPT && shrink(queue);
+  return false;
+}
+
+bool tide_queue_free(tide_queue *queue, uint32_t slot) {
+  if (!put_free(queue, slot)) return false;
+  use_less(queue);
+  bool shrunk = queue->shrunk;
+  queue->shrunk = false;
+  queue->few = few_of(queue);
+  return shrunk;
+}
+
+/* The same where its owner cannot be told. */
+static void take_back(tide_queue *queue, uint32_t slot) {
+  if (put_free(queue, slot)) use_less(queue);
 }
 
 /* Order. */
@@ -156,7 +220,7 @@ static uint32_t queue_take(tide_queue *queue) {
 
 /* An item is dropped: nobody will say that it is done, unless somebody has. */
 static void discard(tide_queue *queue, uint32_t slot) {
-  tide_queue_free(queue, slot);
+  take_back(queue, slot);
   if (queue->unfinished > 0) tide_queue_task_done(queue);
 }
 
@@ -185,7 +249,7 @@ static void put_back(tide_wait *wait, int outcome) {
 
 /* A put that came to nothing, and whose task will not give the slot back. */
 static void put_reject(tide_wait *wait, int outcome) {
-  if (outcome != TIDE_OK) tide_queue_free(wait->source, (uint32_t)wait->value.number);
+  if (outcome != TIDE_OK) take_back(wait->source, (uint32_t)wait->value.number);
 }
 
 static const tide_wait_ops get_ops = {

@@ -1,8 +1,9 @@
 /* queue.h: a bounded queue of slot numbers: first-in-first-out, last-in-first-out or by priority.
  *
  * The queue hands out slot numbers from 0 and orders them; what is in a slot, its owner keeps (an
- * array, a Lua table). A slot is taken by a put and stays taken until tide_queue_free. When all
- * have come back, memory for more than 1,024 is given back. */
+ * array, a Lua table). A slot is taken by a put and stays taken until tide_queue_free. Memory for
+ * more than 1,024 is given back when all have come back or, in time, when few are taken: then those
+ * with great numbers are not handed out any more, until none of them is taken. */
 #ifndef TIDE_QUEUE_H
 #define TIDE_QUEUE_H
 
@@ -29,9 +30,14 @@ typedef struct tide_queue {
   size_t unfinished;      /* items put and not yet told done */
   bool closed;            /* takes no more items */
   bool discarding;        /* closed with `immediate`: items that come back are dropped */
+  bool shrunk;            /* it has given back memory, and its owner was not told yet */
   uint32_t capacity;      /* how many slots there are: of the arrays below */
   uint32_t fresh;         /* slots from this number on were never used */
   uint32_t free_count;    /* of `free` */
+  uint32_t few;           /* where no more are taken less memory may do; 0: it would not */
+  uint32_t limit;         /* slots from this one on are retired when they come back; 0: none are */
+  uint32_t retired;       /* how many are: the first ones of `free` */
+  uint32_t patience;      /* so many are to come back, while few are taken, before that is tried */
   uint32_t head;          /* FIFO: where in `ring` the first item is */
   uint32_t *free;         /* slots given back; in one block with: */
   uint32_t *ring;         /* FIFO: a ring, capacity a power of two; LIFO: a stack */
@@ -68,8 +74,9 @@ TIDE_API int tide_queue_get(tide_queue *queue, tide_task *task);
 /* The same without waiting: TIDE_OK, TIDE_EQUEUE_EMPTY, TIDE_ECLOSED. */
 TIDE_API int tide_queue_try_get(tide_queue *queue, uint32_t *slot);
 
-/* Gives back a slot that a get delivered, or whose put failed. True: it was the last one, and with
- * it the queue has given back memory; its owner may do the same. */
+/* Gives back a slot that a get delivered, or whose put failed. True: the queue has given back
+ * memory, and its owner may do the same: there are no slots from `capacity` on, and from `fresh` on
+ * none is taken. */
 TIDE_API bool tide_queue_free(tide_queue *queue, uint32_t slot);
 
 /* How many slots are taken. */

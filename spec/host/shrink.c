@@ -39,6 +39,15 @@ static void so_are_those_of_callbacks(void) {
                    1000, 50000);
 }
 
+static void check_queues(const char *script) {
+  static const char *const kinds[] = {"Queue", "LifoQueue", "PriorityQueue"};
+  for (int i = 0; i < 3; i++) {
+    char text[400];
+    snprintf(text, sizeof text, script, kinds[i]);
+    check_given_back(text, 500, 50000);
+  }
+}
+
 static void so_are_those_of_items_in_queues_of_each_kind(void) {
   static const char script[] = "local n = ...\n"
                                "q = q or tide.%s()\n"
@@ -47,12 +56,17 @@ static void so_are_those_of_items_in_queues_of_each_kind(void) {
                                "  for i = 1, n do q:get_nowait() end\n"
                                "end\n"
                                "assert(q:empty())";
-  static const char *const kinds[] = {"Queue", "LifoQueue", "PriorityQueue"};
-  for (int i = 0; i < 3; i++) {
-    char text[400];
-    snprintf(text, sizeof text, script, kinds[i]);
-    check_given_back(text, 500, 50000);
-  }
+  check_queues(script);
+}
+
+static void also_where_the_queue_is_never_empty(void) {
+  check_queues("local n, last = ..., 0\n"
+               "q = q or tide.%s()\n"
+               "local function put() last = last + 1 q:put_nowait({ last }, last) end\n"
+               "for i = 1, n do put() end\n"
+               "while #q > 5 do q:get_nowait() end\n"
+               "for i = 1, 20000 do put() assert(q:get_nowait()[1]) end\n"
+               "while #q > 1 do q:get_nowait() end");
 }
 
 /* Not at the end of each turn: who needs as many again and again has them. */
@@ -115,6 +129,7 @@ int main(void) {
   RUN(the_places_of_tasks_that_have_ended_are_given_back);
   RUN(so_are_those_of_callbacks);
   RUN(so_are_those_of_items_in_queues_of_each_kind);
+  RUN(also_where_the_queue_is_never_empty);
   RUN(while_a_loop_goes_on_it_is_given_back_a_second_later);
   RUN(what_goes_on_moves_and_is_found);
   return check_summary();
