@@ -200,6 +200,7 @@ describe("tide.select", function()
     assert.are.equal("hi", peer:read_exactly(2))
     stream:close()
     fails("case 1", selected, function() listener:close() end, listener, other)
+    fails("case 3", selected, function() other:close() end, tide.Queue(), tide.Event(), other)
   end))
 
   it("prefers the first of several that are ready", run(function()

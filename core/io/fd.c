@@ -134,11 +134,10 @@ int tide_fd_wait(tide_fd *self, tide_task *task, int events) {
   return result == TIDE_PENDING ? result : tide__wait_over(task, result);
 }
 
-/* Through tide__task_interrupt, so that the source may be gone when the task learns of it. */
 static void end_closed(tide_wait *wait) {
   if (wait == NULL) return;
   if (wait->task != NULL) {
-    tide__task_interrupt(wait->task, TIDE_ECLOSED);
+    tide__wait_break(wait, TIDE_ECLOSED);
     return;
   }
   tide__fd_leave(wait);

@@ -178,7 +178,7 @@ static void accept_for_case(tide_wait *watching, int outcome) {
   tide_listener *listener = tide_container(watching, tide_listener, watch);
   tide_wait *chooser = listener->chooser;
   if (outcome != TIDE_OK) {
-    tide__task_interrupt(chooser->task, outcome);
+    tide__wait_break(chooser, outcome);
     return;
   }
   int result = accept_take(listener, &fd);

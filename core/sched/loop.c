@@ -305,14 +305,22 @@ static void set_exact_alarm(tide_loop *loop, tide_time when) {
     tide__alarm_set(&((loop_with_alarm *)loop)->exact, when > soonest ? when : soonest);
 }
 
+/* When `when`, by the loop's clock, is by the real one. */
+static tide_time by_real_clock(const tide_loop *loop, tide_time when) {
+  tide_time behind = 0 - loop->ahead; /* where virtual time went slower */
+  return loop->ahead > TIDE_NEVER / 2 ? tide_time_add(when, behind) : when - loop->ahead;
+}
+
 /* The same until the next deadline. Where there is none the alarm is set all the same: libev waits
  * only where it has a watcher, and what is outside need not have one. libev counts from the end of
  * the last poll. */
 static void poll_blocking(tide_loop *loop) {
   tide_time when = loop->polled + LONGEST_POLL;
-  if (loop->timers.count > 0) when = loop->timers.entries[0].key - loop->ahead;
-  if (!loop->virtual_clock && tide__idle_due(loop) - loop->ahead < when)
-    when = tide__idle_due(loop) - loop->ahead;
+  if (loop->timers.count > 0) when = by_real_clock(loop, loop->timers.entries[0].key);
+  if (!loop->virtual_clock && !tide_list_empty(&loop->idle)) {
+    tide_time due = by_real_clock(loop, tide__idle_due(loop));
+    if (due < when) when = due;
+  }
   if (when > loop->checked) set_exact_alarm(loop, when);
   poll_for(loop, when > loop->polled ? when - loop->polled : 0);
 }

@@ -20,6 +20,11 @@ void tide__wait_end(tide_wait *wait, int outcome) {
     tide__select_end(wait, outcome);
 }
 
+void tide__wait_break(tide_wait *wait, int outcome) {
+  wait->ops->abandon(wait);
+  tide__wait_end(wait, outcome);
+}
+
 tide_wait *tide__park_wake(tide_list *waiters, int outcome) {
   tide_list *link = tide_list_shift(waiters);
   if (link == NULL) return NULL;

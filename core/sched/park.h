@@ -14,6 +14,9 @@ void tide__wait_unlink(tide_wait *wait);
 /* The source's word that the wait is over (it must be out of the source already). */
 void tide__wait_end(tide_wait *wait, int outcome);
 
+/* The same for one that is in its source, which may be gone when the task learns of it. */
+void tide__wait_break(tide_wait *wait, int outcome);
+
 /* The longest waiter, still in the list, or NULL. */
 static inline tide_wait *tide__park_first(const tide_list *waiters) {
   return tide_list_empty(waiters) ? NULL : tide_container(waiters->next, tide_wait, in.link);

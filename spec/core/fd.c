@@ -427,6 +427,16 @@ static void one_select_may_wait_for_both_directions(void) {
   in.fd = -1;
   settle(&w);
   CHECK_LOG(&w, "c 1: 0, c 0: -4");
+  tide_fd_init(&in, w.loop, pair[0]);
+  while (write(pair[0], "much that nobody reads", 22) > 0) continue;
+  a = spawn(&w, "d", both_ways); /* neither way */
+  a->i = 1;
+  turn(&w);
+  CHECK_EQ(a->task.state, TIDE_TASK_WAITING);
+  tide__wait_break(in.writer, TIDE_ECLOSED);
+  CHECK(in.reader == NULL && in.writer == NULL);
+  settle(&w);
+  CHECK_LOG(&w, "d 1: -4");
   close(pair[0]);
   close(pair[1]);
   world_close(&w);

@@ -184,6 +184,19 @@ static void a_loop_with_nothing_to_do_but_wait_does_not_spin(void) {
   world_close(&w);
 }
 
+static void virtual_time_that_went_slower_is_no_reason_to_spin(void) {
+  world w;
+  world_open_real(&w);
+  w.loop->ahead -= 2000000000; /* what a virtual clock has left */
+  tide_loop_update_now(w.loop);
+  actor *b = spawn(&w, "b", sleeper);
+  b->i = 30;
+  int turns = 0;
+  for (; !actor_ended(b); turns++) tide_loop_turn(w.loop, true);
+  CHECK(turns <= 6);
+  world_close(&w);
+}
+
 static void short_sleeper(actor *self) {
   BEGIN;
   self->data = (void *)(uintptr_t)after_ms(self->world, 2);
@@ -301,6 +314,7 @@ int main(void) {
   RUN(polls_are_rare_while_steps_are_quick);
   RUN(every_turn_polls_once_steps_are_slow);
   RUN(a_loop_with_nothing_to_do_but_wait_does_not_spin);
+  RUN(virtual_time_that_went_slower_is_no_reason_to_spin);
   RUN(short_sleeps_are_not_rounded_up_to_milliseconds);
   RUN(a_loop_without_a_descriptor_for_its_alarm_runs_all_the_same);
   RUN(busy_tasks_do_not_starve_sleepers);
