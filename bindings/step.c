@@ -183,6 +183,7 @@ tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int grou
   task->next_failed = 0;
   task->values = (uint16_t)count;
   task->swallowed = task->held = 0;
+  task->held_since = 0;
   task->seen = task->traced = task->greenlets = false;
   task->owned = 0;
   task->completes = false;

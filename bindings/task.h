@@ -13,22 +13,23 @@ typedef struct tl_runtime tl_runtime;
 enum { TL_NOTHING, TL_OPEN, TL_CLOSING };
 
 typedef struct tl_task {
-  tide_task task;    /* first: the core's part */
-  tl_runtime *rt;    /* whose */
-  lua_State *co;     /* its coroutine; NULL before it begins and once it has ended */
-  int slot;          /* in TL_LIVE; 0 once it has ended */
-  int next_failed;   /* slot of the next task whose failure nobody saw yet */
-  uint16_t values;   /* [group,] function and arguments: its user values before it begins */
-  bool completes;    /* its loops may have left an as_completed: join.c */
-  uint8_t behind;    /* TL_NOTHING, TL_OPEN, TL_CLOSING */
-  uint8_t how;       /* while TL_CLOSING: of tl_step.how, what the body has left */
-  bool kept;         /* then: and whether it has left a value */
-  uint8_t held;      /* turns taken in a cancelled scope, in a row, that did not raise: wait.c */
-  uint8_t swallowed; /* cancellations raised since it was last in no cancelled scope: debug.c */
-  bool seen;         /* the program knows its coroutine, which is then no other task's */
-  bool traced;       /* TL_TRACEBACKS may have an entry of its coroutine */
-  bool greenlets;    /* TL_KEPT has a main greenlet of it */
-  uint8_t owned;     /* how many arguments it is to close and has not taken over: owner.c */
+  tide_task task;      /* first: the core's part */
+  tl_runtime *rt;      /* whose */
+  lua_State *co;       /* its coroutine; NULL before it begins and once it has ended */
+  int slot;            /* in TL_LIVE; 0 once it has ended */
+  int next_failed;     /* slot of the next task whose failure nobody saw yet */
+  uint32_t held_since; /* when the first of the turns in `held` was, in units of 2^20 ns */
+  uint16_t values;     /* [group,] function and arguments: its user values before it begins */
+  bool completes;      /* its loops may have left an as_completed: join.c */
+  uint8_t behind;      /* TL_NOTHING, TL_OPEN, TL_CLOSING */
+  uint8_t how;         /* while TL_CLOSING: of tl_step.how, what the body has left */
+  bool kept;           /* then: and whether it has left a value */
+  uint8_t held;        /* turns taken in a cancelled scope, in a row, that did not raise: wait.c */
+  uint8_t swallowed;   /* cancellations raised since it was last in no cancelled scope: debug.c */
+  bool seen;           /* the program knows its coroutine, which is then no other task's */
+  bool traced;         /* TL_TRACEBACKS may have an entry of its coroutine */
+  bool greenlets;      /* TL_KEPT has a main greenlet of it */
+  uint8_t owned;       /* how many arguments it is to close and has not taken over: owner.c */
 } tl_task;
 
 /* The step that the current task is in. */

@@ -83,9 +83,41 @@ int tl_raise_outcome(lua_State *L, tl_runtime *rt, int outcome) {
 
 /* Turns. */
 
-/* In a cancelled scope, turns that calls take which do not raise there: after so many, each after
- * TL_CALLS_PER_TURN calls, one raises, so that an endless loop of such calls ends. */
-enum { HELD_MAX = UINT8_MAX };
+/* In a cancelled scope, turns that calls take which do not raise there, shielded ones too: after so
+ * many without a wait, each after TL_CALLS_PER_TURN calls, one raises, so that an endless loop of
+ * such calls ends; of calls that take long, after fewer. Cleanup may make many. */
+enum {
+  HELD_MAX = UINT8_MAX,
+  HELD_LONG = 16,   /* where they have taken HELD_SPAN */
+  HELD_SPAN = 2000, /* in units of 2^20 ns, as tide_future.parked */
+  HELD_UNIT_SHIFT = 20,
+};
+
+/* Seen through shields. */
+static bool is_anything_cancelled(const tide_task *task) {
+  const tide_scope *scope = task->scope;
+  while (scope != &task->own && !tide_scope_cancelled(scope)) scope = scope->parent;
+  return tide_scope_cancelled(scope);
+}
+
+/* The current task has taken a turn, and goes on. True: it has taken enough of them in cancelled
+ * scopes. Then its next call is to take one as well, until it is one that may raise. */
+static bool count_held(tl_runtime *rt) {
+  tl_task *task = rt->current;
+  uint32_t now = (uint32_t)(tide_loop_now(rt->loop) >> HELD_UNIT_SHIFT);
+  bool waited = (int32_t)(task->task.future.parked - task->held_since) > 0;
+  if (task->held == 0 || waited) task->held_since = now;
+  if (waited) task->held = 0;
+  if (!is_anything_cancelled(&task->task)) {
+    task->held = 0;
+    return false;
+  }
+  if (task->held < HELD_MAX) task->held++;
+  bool enough =
+      task->held == HELD_MAX || (task->held >= HELD_LONG && now - task->held_since >= HELD_SPAN);
+  if (enough) rt->step.calls = TL_CALLS_PER_TURN - 2; /* the function itself is called anew */
+  return enough;
+}
 
 static lua_KContext running_function(lua_State *L) {
   lua_Debug ar;
@@ -99,7 +131,7 @@ static lua_KContext running_function(lua_State *L) {
 static int turned(lua_State *L, int status, lua_KContext function) {
   tl_runtime *rt = tl_rt(L);
   tl_resumed(L, rt, status);
-  rt->current->held = 0;
+  count_held(rt);
   return ((lua_CFunction)function)(L);
 }
 
@@ -117,9 +149,8 @@ static int turned_held(lua_State *L, int status, lua_KContext function) {
   (void)status;
   lua_pop(L, 1);
   tl_woken(L, rt);
-  tl_task *task = rt->current;
-  task->held = task->task.outcome == TIDE_OK ? 0 : task->held + 1;
-  if (task->held == HELD_MAX) return tl_raise_outcome(L, rt, task->task.outcome);
+  int outcome = rt->current->task.outcome;
+  if (count_held(rt) && outcome != TIDE_OK) return tl_raise_outcome(L, rt, outcome);
   return ((lua_CFunction)function)(L);
 }
 

@@ -569,6 +569,35 @@ describe("a call that may wait and need not", function()
     assert.are.equal(600, list[1])
   end))
 
+  it("ends also where calls that count are made inside of shields", run(function()
+    local event = tide.Event()
+    event:set()
+    for extra = 0, 3 do
+      helper.fails("timeout", tide.timeout, 0.1, function()
+        for _ = 1, extra do event:wait() end
+        while true do
+          tide.shield(function()
+            event:wait()
+            if extra > 1 then tide.shield(event.wait, event) end
+          end)
+        end
+      end)
+    end
+  end))
+
+  it("ends soon where the calls take long", run(function()
+    local tries = 0
+    local function busy()
+      tries = tries + 1
+      for i = 1, 30000 do tries = tries + i - i end
+      error("in vain")
+    end
+    helper.fails("timeout", tide.timeout, 0.01, function()
+      while true do tide.try(busy) end
+    end)
+    assert.is_true(tries < 40000)
+  end))
+
   it("does not keep cleanup from being done, of however many things, in a cancelled scope", run(function()
     local cleaned = 0
     assert.is_false(tide.scope(function(scope)
