@@ -68,6 +68,7 @@ end
 -- ---- values
 
 local pool, depth = {}, 0
+local favourites = {} -- objects on which every other call is: what one task waits in another ends
 
 local function keep(value)
   if #pool < POOL_MAX then pool[#pool + 1] = value else pool[random(POOL_MAX)] = value end
@@ -224,7 +225,7 @@ function call_something()
     local f = one_of(functions)
     call(f[1], f[2], arguments)
   else
-    local object = one_of(pool)
+    local object = one_of(random(2) == 1 and #favourites > 0 and favourites or pool)
     local members = members_of(object)
     if #members > 0 then
       local member = one_of(members)
@@ -235,6 +236,25 @@ function call_something()
     end
   end
   depth = depth - 1
+end
+
+-- Of an object the members in which tasks wait.
+local WAITS = { put = 1, get = 1, take = 1, join = 1, acquire = 1, read = 1, write = 1, wait = 1, await = 1, accept = 1,
+  read_line = 1, read_exactly = 1, read_all = 1, close = 1, collect = 1, first = 1 }
+
+local function waiting_members_of(object)
+  local waits = {}
+  for _, member in ipairs(members_of(object)) do
+    if WAITS[member[1]:match "[^:]*$"] then waits[#waits + 1] = member end
+  end
+  return waits
+end
+
+-- A task that waits in a favourite for longer than most others live.
+local function waiter()
+  local object = one_of(favourites)
+  local member = one_of(waiting_members_of(object))
+  raw_pcall(tide.move_on_after, 1e-3, call, member[1], member[2], { n = 2, object, a_value() })
 end
 
 -- A task that calls for a while; what it was in the middle of is ended by a timeout.
@@ -250,8 +270,13 @@ end
 
 return function()
   for _, make in ipairs(makers) do keep_results(raw_pcall(make)) end
+  while #favourites < 2 do
+    local object = one_of(pool)
+    if #waiting_members_of(object) > 0 then favourites[#favourites + 1] = object end
+  end
   while calls > 0 do
     tide.spawn(worker)
+    for _ = 1, random(0, 3) do tide.spawn(waiter) end
     if random(3) == 1 then tide.spawn(worker) end
     raw_pcall(tide.sleep, one_of { 0, 0, 1e-6, 1e-5 })
     calls = calls - 1
