@@ -1,5 +1,6 @@
 /* testing.c: what lua/tide/testing.lua needs of the loop. */
 #include <dirent.h>
+#include <string.h>
 
 #include "class.h"
 #include "parts.h"
@@ -99,17 +100,77 @@ static int deadlock(lua_State *L) {
   return 0;
 }
 
+/* Faults. */
+
+static tide_faults *check_faults(lua_State *L, int index) {
+  tide_faults *faults = lua_touserdata(L, index);
+  luaL_argcheck(L, faults != NULL && lua_rawlen(L, index) == sizeof *faults, index, "no faults");
+  return faults;
+}
+
+/* The errno of that name, "EPIPE"; 0: there is none. */
+static int find_errno(const char *name) {
+  enum { MOST = 200 };
+  for (int error = 1; error < MOST; error++) {
+    const char *code = tide_error_code(TIDE_OS(error));
+    if (code != NULL && strcmp(code, name) == 0) return error;
+  }
+  return 0;
+}
+
+/* is_errno(name) -> boolean */
+static int is_errno(lua_State *L) {
+  lua_pushboolean(L, find_errno(luaL_checkstring(L, 1)) != 0);
+  return 1;
+}
+
+/* calls() -> a list of names of system calls */
+static int calls(lua_State *L) {
+  lua_createtable(L, TIDE_CALLS, 0);
+  for (int call = 0; call < TIDE_CALLS; call++) {
+    lua_pushstring(L, tide_call_name((tide_call)call));
+    lua_rawseti(L, -2, call + 1);
+  }
+  return 1;
+}
+
+/* faults(call | nil, at, code | nil) -> that call of this name, or "allocation", is going to fail,
+ * or to move one byte only; nil: all calls move one byte only */
+static int faults(lua_State *L) {
+  const char *name = luaL_optstring(L, 1, NULL), *code = luaL_optstring(L, 3, NULL);
+  tide_faults *made = lua_newuserdatauv(L, sizeof *made, 0);
+  *made = (tide_faults){.one_byte = name == NULL};
+  if (name == NULL) return 1;
+  while (made->call < TIDE_CALL_ALLOCATION && strcmp(tide_call_name(made->call), name) != 0)
+    made->call++;
+  made->at = (unsigned)luaL_checkinteger(L, 2);
+  made->error = code != NULL ? find_errno(code) : 0;
+  return 1;
+}
+
+/* set_faults(faults | nil): these, and no others, are in effect; the caller keeps them meanwhile */
+static int set_faults(lua_State *L) {
+  tide_loop_set_faults(tl_loop(L, tl_rt(L)), lua_isnil(L, 1) ? NULL : check_faults(L, 1));
+  return 0;
+}
+
+/* struck(faults) -> whether there were as many calls */
+static int struck(lua_State *L) {
+  const tide_faults *self = check_faults(L, 1);
+  lua_pushboolean(L, self->made >= self->at);
+  return 1;
+}
+
 /* tide.testing: until the Lua part makes it the module */
 void tl_testing_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg functions[] = {{"conditions", conditions},
-                                       {"set_conditions", set_conditions},
-                                       {"turns", turns},
-                                       {"live", live},
-                                       {"deadlock", deadlock},
-                                       {"descriptors", descriptors},
-                                       {"collect", collect},
-                                       {"pause", pause_},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"conditions", conditions}, {"set_conditions", set_conditions},
+      {"turns", turns},           {"live", live},
+      {"deadlock", deadlock},     {"descriptors", descriptors},
+      {"collect", collect},       {"pause", pause_},
+      {"calls", calls},           {"is_errno", is_errno},
+      {"faults", faults},         {"set_faults", set_faults},
+      {"struck", struck},         {NULL, NULL}};
   lua_newtable(L);
   tl_functions(L, rt, functions);
   lua_setfield(L, -2, "testing");

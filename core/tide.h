@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/faults.h"
 #include "base/slab.h"
 #include "io/address.h"
 #include "io/connect.h"

@@ -8,6 +8,9 @@ local busted = require "busted"
 local helper = {}
 package.loaded["spec.helper"] = helper
 
+-- TIDE_ONE_BYTE in the environment: each system call that reads or writes moves one byte.
+if os.getenv "TIDE_ONE_BYTE" then tide.testing.one_byte(true) end
+
 -- ---- what is open
 
 local has_lfs, lfs = pcall(require, "lfs")

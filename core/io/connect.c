@@ -9,11 +9,12 @@
 
 static const tide_time PAUSE = 10000000; /* nanoseconds until a full backlog is tried again */
 
-static int prepare(int fd, const tide_address *address, const tide_connect_options *options) {
+static int prepare(const tide_loop *loop, int fd, const tide_address *address,
+                   const tide_connect_options *options) {
   int error = 0;
   if (!tide_address_is_unix(address) && !options->nagle)
-    error = tide__sys_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  if (error == 0 && options->local != NULL) error = tide__sys_bind(fd, options->local);
+    error = tide__sys_set_option(loop, fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (error == 0 && options->local != NULL) error = tide__sys_bind(loop, fd, options->local);
   return error;
 }
 
@@ -21,14 +22,14 @@ int tide_connect_start(tide_connect *self, tide_loop *loop, const tide_address *
                        const tide_connect_options *options) {
   static const tide_connect_options defaults = {0};
   *self = (tide_connect){.fd.fd = -1, .address = *address};
-  int fd = tide__sys_socket(address->as.any.sa_family);
-  int error = fd < 0 ? fd : prepare(fd, address, options != NULL ? options : &defaults);
+  int fd = tide__sys_socket(loop, address->as.any.sa_family);
+  int error = fd < 0 ? fd : prepare(loop, fd, address, options != NULL ? options : &defaults);
   if (error < 0) {
     if (fd >= 0) tide__sys_close(fd);
     return TIDE_OS(-error);
   }
   tide_fd_init(&self->fd, loop, fd);
-  self->result = tide__sys_connect(fd, address);
+  self->result = tide__sys_connect(loop, fd, address);
   return TIDE_OK;
 }
 
@@ -63,7 +64,7 @@ int tide_connect_wait(tide_connect *self, tide_task *task) {
   int result = tide__recall_enter(&self->fd, &self->waiter, task, &connect_ops);
   if (result != TIDE_OK) return result;
   if (self->waited && under_way(self->result))
-    self->result = tide__sys_connect(self->fd.fd, &self->address);
+    self->result = tide__sys_connect(self->fd.loop, self->fd.fd, &self->address);
   if (self->result == 0 || self->result == -EISCONN) return TIDE_OK;
   result = under_way(self->result) ? connect_park(self, task) : TIDE_OS(-self->result);
   return tide__recall_leave(&self->waiter, task, result);

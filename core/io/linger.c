@@ -47,10 +47,10 @@ static void linger_finish(tide__outbox *self) {
 
 /* Reads what has come. TIDE_PENDING: that was all, for now; TIDE_ELIMIT: there is more than that;
  * TIDE_EEOF; TIDE_OS(...). */
-static int drop_input(int fd, size_t most, size_t *dropped) {
+static int drop_input(const tide_loop *loop, int fd, size_t most, size_t *dropped) {
   char nowhere[DROP_AT_ONCE];
   for (size_t from = *dropped; *dropped - from < most;) {
-    ssize_t got = tide__sys_read(fd, nowhere, sizeof nowhere);
+    ssize_t got = tide__sys_read(loop, fd, nowhere, sizeof nowhere);
     if (got == -EAGAIN) return TIDE_PENDING;
     if (got <= 0) return got == 0 ? TIDE_EEOF : TIDE_OS((int)-got);
     *dropped += (size_t)got;
@@ -59,10 +59,10 @@ static int drop_input(int fd, size_t most, size_t *dropped) {
 }
 
 /* Tells the end. TIDE_PENDING: more may come; else the descriptor may be closed. */
-static int shut(int fd, bool is_tcp, size_t *dropped) {
-  int error = tide__sys_shutdown(fd, is_tcp ? SHUT_WR : SHUT_RDWR);
+static int shut(const tide_loop *loop, int fd, bool is_tcp, size_t *dropped) {
+  int error = tide__sys_shutdown(loop, fd, is_tcp ? SHUT_WR : SHUT_RDWR);
   if (error < 0) return TIDE_OS(-error);
-  int result = drop_input(fd, is_tcp ? DROP_MOST : SIZE_MAX, dropped);
+  int result = drop_input(loop, fd, is_tcp ? DROP_MOST : SIZE_MAX, dropped);
   return result == TIDE_ELIMIT && tide__sys_untaken(fd) > 0 ? TIDE_PENDING : result;
 }
 
@@ -81,7 +81,7 @@ static void part(tide__outbox *self) {
 static void all_sent(tide__outbox *self) {
   size_t dropped = 0;
   bool is_socket = self->channel == TIDE__SOCKET_CHANNEL;
-  int result = is_socket ? shut(self->own.fd, self->is_tcp, &dropped) : TIDE_EEOF;
+  int result = is_socket ? shut(self->own.loop, self->own.fd, self->is_tcp, &dropped) : TIDE_EEOF;
   if (dropped > 0) self->some_came = true;
   if (result == TIDE_PENDING)
     part(self);
@@ -118,7 +118,8 @@ static const tide__outbox_ops linger_ops = {.progress = progress, .stuck = linge
 static void input_came(tide_wait *wait, int outcome) {
   size_t dropped = 0;
   tide__outbox *self = tide_container(wait, tide__outbox, input);
-  if (outcome == TIDE_OK && !self->held) outcome = drop_input(self->own.fd, DROP_MOST, &dropped);
+  if (outcome == TIDE_OK && !self->held)
+    outcome = drop_input(self->own.loop, self->own.fd, DROP_MOST, &dropped);
   if (dropped > 0) self->some_came = true;
   if (outcome == TIDE_EEOF && is_sending(self)) return;
   if (outcome != TIDE_PENDING && outcome != TIDE_ELIMIT) { /* also where it is held */
@@ -160,7 +161,7 @@ void tide__part(tide_loop *loop, int fd, bool wrote) {
   size_t dropped = 0;
   int family = tide__sys_family(fd);
   bool is_tcp = is_tcp_family(family);
-  if (family < 0 || (is_tcp && !wrote) || shut(fd, is_tcp, &dropped) != TIDE_PENDING) {
+  if (family < 0 || (is_tcp && !wrote) || shut(loop, fd, is_tcp, &dropped) != TIDE_PENDING) {
     tide__sys_close(fd);
     return;
   }

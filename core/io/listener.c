@@ -19,38 +19,42 @@ static const char *path_of(const tide_address *address) {
 }
 
 /* Whether the path names a socket that nobody listens on. */
-static bool left_behind(const tide_address *address) {
+static bool left_behind(const tide_loop *loop, const tide_address *address) {
   uint64_t file[2] = {0, 0};
-  if (tide__sys_socket_file(path_of(address), file) < 0) return false;
-  int fd = tide__sys_socket(AF_UNIX);
+  if (tide__sys_socket_file(loop, path_of(address), file) < 0) return false;
+  int fd = tide__sys_socket(loop, AF_UNIX);
   if (fd < 0) return false;
-  int error = tide__sys_connect(fd, address);
+  int error = tide__sys_connect(loop, fd, address);
   tide__sys_close(fd);
   return error == -ECONNREFUSED;
 }
 
-static int bind_to(int fd, const tide_address *address) {
-  int error = tide__sys_bind(fd, address);
-  if (error != -EADDRINUSE || path_of(address)[0] == '\0' || !left_behind(address)) return error;
-  tide__sys_unlink(path_of(address));
-  return tide__sys_bind(fd, address);
+static int bind_to(const tide_loop *loop, int fd, const tide_address *address) {
+  int error = tide__sys_bind(loop, fd, address);
+  if (error != -EADDRINUSE || path_of(address)[0] == '\0' || !left_behind(loop, address))
+    return error;
+  tide__sys_unlink(loop, path_of(address));
+  return tide__sys_bind(loop, fd, address);
 }
 
 /* Options that accepted connections inherit are set here once. */
-static int set_options(int fd, const tide_address *address, const tide_listen_options *options) {
+static int set_options(const tide_loop *loop, int fd, const tide_address *address,
+                       const tide_listen_options *options) {
   if (tide_address_is_unix(address)) return 0;
-  int error = tide__sys_set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  int error = tide__sys_set_option(loop, fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (error == 0 && options->reuseport)
-    error = tide__sys_set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-  if (error == 0 && !options->nagle) error = tide__sys_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    error = tide__sys_set_option(loop, fd, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (error == 0 && !options->nagle)
+    error = tide__sys_set_option(loop, fd, IPPROTO_TCP, TCP_NODELAY, 1);
   return error;
 }
 
-static int prepare(int fd, const tide_address *address, const tide_listen_options *options) {
-  int error = set_options(fd, address, options);
-  if (error == 0) error = bind_to(fd, address);
+static int prepare(const tide_loop *loop, int fd, const tide_address *address,
+                   const tide_listen_options *options) {
+  int error = set_options(loop, fd, address, options);
+  if (error == 0) error = bind_to(loop, fd, address);
   if (error == 0)
-    error = tide__sys_listen(fd, options->backlog > 0 ? options->backlog : DEFAULT_BACKLOG);
+    error = tide__sys_listen(loop, fd, options->backlog > 0 ? options->backlog : DEFAULT_BACKLOG);
   return error;
 }
 
@@ -58,13 +62,13 @@ int tide_listener_open(tide_listener *listener, tide_loop *loop, const tide_addr
                        const tide_listen_options *options) {
   static const tide_listen_options defaults = {0};
   *listener = (tide_listener){.fd.fd = -1, .drained = true};
-  int fd = tide__sys_socket(address->as.any.sa_family);
-  int error = fd < 0 ? fd : prepare(fd, address, options != NULL ? options : &defaults);
+  int fd = tide__sys_socket(loop, address->as.any.sa_family);
+  int error = fd < 0 ? fd : prepare(loop, fd, address, options != NULL ? options : &defaults);
   if (error < 0) {
     if (fd >= 0) tide__sys_close(fd);
     return TIDE_OS(-error);
   }
-  if (path_of(address)[0] != '\0') tide__sys_socket_file(path_of(address), listener->file);
+  if (path_of(address)[0] != '\0') tide__sys_socket_file(loop, path_of(address), listener->file);
   tide_fd_init(&listener->fd, loop, fd);
   return TIDE_OK;
 }
@@ -116,7 +120,7 @@ static bool concerns_resources(int error) {
 /* TIDE_OK; TIDE_PENDING: there is nobody; TIDE_OS(...), also of resources. */
 static int accept_take(tide_listener *listener, int *fd) {
   if (listener->drained && !listener->fd.missed) return TIDE_PENDING;
-  *fd = tide__sys_accept(listener->fd.fd);
+  *fd = tide__sys_accept(listener->fd.loop, listener->fd.fd);
   listener->drained = listener->fd.missed = false;
   if (*fd >= 0) return TIDE_OK;
   return *fd == -EAGAIN || concerns_one_connection(*fd) ? TIDE_PENDING : TIDE_OS(-*fd);
@@ -213,14 +217,15 @@ void tide_case_accept(tide_case *self, tide_listener *listener) {
 }
 
 void tide_listener_close(tide_listener *listener) {
+  const tide_loop *loop = listener->fd.loop;
   int fd = listener->fd.fd;
   if (fd < 0) return;
   tide_address address;
   uint64_t file[2] = {0, 0};
-  if (listener->file[1] != 0 && tide__sys_local_address(fd, &address) == 0 &&
-      tide__sys_socket_file(path_of(&address), file) == 0 && file[0] == listener->file[0] &&
+  if (listener->file[1] != 0 && tide__sys_local_address(loop, fd, &address) == 0 &&
+      tide__sys_socket_file(loop, path_of(&address), file) == 0 && file[0] == listener->file[0] &&
       file[1] == listener->file[1])
-    tide__sys_unlink(path_of(&address));
+    tide__sys_unlink(loop, path_of(&address));
   tide_fd_term(&listener->fd);
   tide__recall_close(&listener->acceptor);
   tide__sys_close(fd);
@@ -228,6 +233,6 @@ void tide_listener_close(tide_listener *listener) {
 
 int tide_listener_address(const tide_listener *listener, tide_address *address) {
   if (listener->fd.fd < 0) return TIDE_ECLOSED;
-  int error = tide__sys_local_address(listener->fd.fd, address);
+  int error = tide__sys_local_address(listener->fd.loop, listener->fd.fd, address);
   return error < 0 ? TIDE_OS(-error) : TIDE_OK;
 }

@@ -70,7 +70,9 @@ static void see_what_is_taken(tide__outbox *self, bool sent) {
 static void writable(tide_wait *wait, int outcome) {
   tide__outbox *self = tide_container(wait, tide__outbox, wait);
   struct iovec all = {tide_buffer_bytes(&self->bytes), tide_buffer_size(&self->bytes)};
-  ssize_t sent = outcome == TIDE_OK ? tide__sys_send(self->fd->fd, &all, 1, &self->channel) : 0;
+  ssize_t sent = outcome == TIDE_OK
+                     ? tide__sys_send(self->fd->loop, self->fd->fd, &all, 1, &self->channel)
+                     : 0;
   if (sent > 0) tide_buffer_consume(&self->bytes, (size_t)sent);
   if (sent > 0 && (self->stuck || tide_timer_armed(&self->look))) see_what_is_taken(self, true);
   if (sent < 0 && sent != -EAGAIN) outcome = TIDE_OS((int)-sent);

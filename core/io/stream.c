@@ -18,7 +18,7 @@ void tide_stream_init(tide_stream *stream, tide_loop *loop, int fd) {
 
 int tide_stream_pair(tide_stream *one, tide_stream *other, tide_loop *loop) {
   int fds[2];
-  int error = tide__sys_socketpair(fds);
+  int error = tide__sys_socketpair(loop, fds);
   if (error < 0) return TIDE_OS(-error);
   tide_stream_init(one, loop, fds[0]);
   tide_stream_init(other, loop, fds[1]);
@@ -65,10 +65,10 @@ void tide_stream_set_marks(tide_stream *stream, uint32_t low, uint32_t high) {
   stream->high_mark = high;
 }
 
-static int address_of(const tide_stream *stream, int (*ask)(int, tide_address *),
+static int address_of(const tide_stream *stream, int (*ask)(const tide_loop *, int, tide_address *),
                       tide_address *address) {
   if (tide_stream_closed(stream)) return TIDE_ECLOSED;
-  int error = ask(stream->fd.fd, address);
+  int error = ask(stream->fd.loop, stream->fd.fd, address);
   return error < 0 ? TIDE_OS(-error) : TIDE_OK;
 }
 

@@ -76,7 +76,7 @@ static int fill(tide_stream *stream, tide_task *task, size_t want) {
   int error = make_room(stream, want, &room);
   if (error != TIDE_OK) return error;
   tide_buffer *input = &stream->input;
-  ssize_t got = tide__sys_read(stream->fd.fd, input->data + input->end, room);
+  ssize_t got = tide__sys_read(stream->fd.loop, stream->fd.fd, input->data + input->end, room);
   stream->drained = got < (ssize_t)room;
   stream->fd.missed = false;
   if (got == -EAGAIN) return TIDE_PENDING;

@@ -93,7 +93,7 @@ void tide__stream_end_turns(tide_stream *stream) {
 }
 
 static int shut(tide_stream *stream) {
-  int error = tide__sys_shutdown(stream->fd.fd, SHUT_WR);
+  int error = tide__sys_shutdown(stream->fd.loop, stream->fd.fd, SHUT_WR);
   if (error < 0 && error != -ENOTCONN) stream->write_error = TIDE_OS(-error);
   return stream->write_error;
 }
@@ -129,7 +129,8 @@ static size_t length_of(const struct iovec *parts, size_t count) {
 static int send_now(tide_stream *stream, const struct iovec *parts, size_t count, size_t *sent) {
   for (size_t at = 0; at < count; at += PARTS_AT_ONCE) {
     size_t few = count - at < PARTS_AT_ONCE ? count - at : PARTS_AT_ONCE;
-    ssize_t taken = tide__sys_send(stream->fd.fd, parts + at, few, &stream->channel);
+    ssize_t taken =
+        tide__sys_send(stream->fd.loop, stream->fd.fd, parts + at, few, &stream->channel);
     if (taken == -EAGAIN) break;
     if (taken < 0) return stream->write_error = TIDE_OS((int)-taken);
     *sent += (size_t)taken;

@@ -1,7 +1,6 @@
 /* sys.c: every system call of core/io. */
 #include "sys.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <signal.h>
@@ -9,53 +8,75 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "faults.h"
+static inline bool fails(const tide_loop *loop, tide_call call) {
+  return __builtin_expect(loop->faults != NULL, 0) && tide_faults_strike(loop->faults, call);
+}
 
-/* The value of `call`, repeated while signals interrupt it, or the negated errno. Tests make the
- * site fail. */
-#define RETRY(type, site, call)                \
-  type result;                                 \
-  do result = tide__fails(site) ? -1 : (call); \
-  while (result < 0 && errno == EINTR);        \
+/* How many of `size` bytes the call may move. */
+static inline size_t cut(const tide_loop *loop, size_t size) {
+  return __builtin_expect(loop->faults != NULL, 0) ? tide_faults_cut(loop->faults, size) : size;
+}
+
+/* Of `*count` parts those that it may move: one byte of the first that has any, put into `one`. */
+static const struct iovec *cut_parts(const tide_loop *loop, const struct iovec *parts,
+                                     size_t *count, struct iovec *one) {
+  if (cut(loop, 2) == 2) return parts;
+  for (; *count > 1 && parts->iov_len == 0; --*count) parts++;
+  *one = (struct iovec){.iov_base = parts->iov_base, .iov_len = cut(loop, parts->iov_len)};
+  *count = 1;
+  return one;
+}
+
+/* The value of `call`, repeated while signals interrupt it, or the negated errno. The loop's faults
+ * make it fail. */
+#define RETRY(type, name, call)                            \
+  type result;                                             \
+  do result = fails(loop, TIDE_CALL_##name) ? -1 : (call); \
+  while (result < 0 && errno == EINTR);                    \
   return result < 0 ? (type)-errno : result
 
-ssize_t tide__sys_read(int fd, void *buffer, size_t size) {
-  RETRY(ssize_t, TIDE__READ, read(fd, buffer, tide__cut(size)));
+ssize_t tide__sys_read_again(const tide_loop *loop, int fd, void *buffer, size_t size) {
+  RETRY(ssize_t, READ, read(fd, buffer, cut(loop, size)));
 }
 
-static ssize_t send_one(int fd, const struct iovec *part) {
-  RETRY(ssize_t, TIDE__SEND, send(fd, part->iov_base, tide__cut(part->iov_len), MSG_NOSIGNAL));
+static ssize_t send_one(const tide_loop *loop, int fd, const struct iovec *part) {
+  RETRY(ssize_t, WRITE, send(fd, part->iov_base, cut(loop, part->iov_len), MSG_NOSIGNAL));
 }
 
-static ssize_t call_sendmsg(int fd, const struct iovec *parts, size_t count) {
-  parts = tide__cut_parts(parts, &count);
+static ssize_t call_sendmsg(const tide_loop *loop, int fd, const struct iovec *parts,
+                            size_t count) {
+  struct iovec one;
+  parts = cut_parts(loop, parts, &count, &one);
   struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = count};
   return sendmsg(fd, &message, MSG_NOSIGNAL);
 }
 
-static ssize_t send_parts(int fd, const struct iovec *parts, size_t count) {
-  if (count == 1) return send_one(fd, parts); /* most are; sendmsg costs a little more */
-  RETRY(ssize_t, TIDE__SENDMSG, call_sendmsg(fd, parts, count));
+static ssize_t send_parts(const tide_loop *loop, int fd, const struct iovec *parts, size_t count) {
+  if (count == 1) return send_one(loop, fd, parts); /* most are; sendmsg costs a little more */
+  RETRY(ssize_t, WRITE, call_sendmsg(loop, fd, parts, count));
 }
 
 #ifndef RWF_NOSIGNAL
 #define RWF_NOSIGNAL 0x100
 #endif
 
-static ssize_t call_writev(int fd, const struct iovec *parts, size_t count, int flags) {
-  parts = tide__cut_parts(parts, &count);
+static ssize_t call_writev(const tide_loop *loop, int fd, const struct iovec *parts, size_t count,
+                           int flags) {
+  struct iovec one;
+  parts = cut_parts(loop, parts, &count, &one);
   return pwritev2(fd, parts, (int)count, -1, flags);
 }
 
-static ssize_t write_parts(int fd, const struct iovec *parts, size_t count, int flags) {
-  RETRY(ssize_t, TIDE__WRITEV, call_writev(fd, parts, count, flags));
+static ssize_t write_parts(const tide_loop *loop, int fd, const struct iovec *parts, size_t count,
+                           int flags) {
+  RETRY(ssize_t, WRITE, call_writev(loop, fd, parts, count, flags));
 }
 
 /* The signal is held back, and taken away if it came: unless one was pending before. Then the
  * host holds it back, and it has one more reason. */
-static ssize_t write_with_mask(int fd, const struct iovec *parts, size_t count) {
+static ssize_t write_with_mask(const tide_loop *loop, int fd, const struct iovec *parts,
+                               size_t count) {
   sigset_t pipe_signal, before, pending;
   static const struct timespec at_once = {0, 0};
   sigemptyset(&pipe_signal);
@@ -63,71 +84,75 @@ static ssize_t write_with_mask(int fd, const struct iovec *parts, size_t count) 
   pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
   bool held_before = sigismember(&before, SIGPIPE);
   bool hosts = held_before && sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE);
-  ssize_t written = write_parts(fd, parts, count, 0);
+  ssize_t written = write_parts(loop, fd, parts, count, 0);
   if (written == -EPIPE && !hosts) sigtimedwait(&pipe_signal, NULL, &at_once);
   if (!held_before) pthread_sigmask(SIG_SETMASK, &before, NULL);
   return written;
 }
 
-ssize_t tide__sys_send(int fd, const struct iovec *parts, size_t count, uint8_t *channel) {
+ssize_t tide__sys_send(const tide_loop *loop, int fd, const struct iovec *parts, size_t count,
+                       uint8_t *channel) {
   ssize_t sent = -ENOTSOCK;
-  if (*channel == TIDE__SOCKET_CHANNEL) sent = send_parts(fd, parts, count);
+  if (*channel == TIDE__SOCKET_CHANNEL) sent = send_parts(loop, fd, parts, count);
   if (sent != -ENOTSOCK) return sent;
   if (*channel != TIDE__OLD_CHANNEL) {
     *channel = TIDE__PLAIN_CHANNEL;
-    sent = write_parts(fd, parts, count, RWF_NOSIGNAL);
+    sent = write_parts(loop, fd, parts, count, RWF_NOSIGNAL);
     if (sent != -EOPNOTSUPP && sent != -EINVAL) return sent;
     *channel = TIDE__OLD_CHANNEL;
   }
-  return write_with_mask(fd, parts, count);
+  return write_with_mask(loop, fd, parts, count);
 }
 
-int tide__sys_socket(int family) {
-  RETRY(int, TIDE__SOCKET, socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+int tide__sys_socket(const tide_loop *loop, int family) {
+  RETRY(int, SOCKET, socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
-int tide__sys_socketpair(int fds[2]) {
-  RETRY(int, TIDE__SOCKETPAIR,
-        socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds));
+int tide__sys_socketpair(const tide_loop *loop, int fds[2]) {
+  RETRY(int, SOCKETPAIR, socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds));
 }
 
-int tide__sys_accept(int fd) {
-  RETRY(int, TIDE__ACCEPT, accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+int tide__sys_accept(const tide_loop *loop, int fd) {
+  RETRY(int, ACCEPT, accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
 }
 
-int tide__sys_bind(int fd, const tide_address *address) {
-  RETRY(int, TIDE__BIND, bind(fd, &address->as.any, address->length));
+int tide__sys_bind(const tide_loop *loop, int fd, const tide_address *address) {
+  RETRY(int, BIND, bind(fd, &address->as.any, address->length));
 }
 
-int tide__sys_listen(int fd, int backlog) { RETRY(int, TIDE__LISTEN, listen(fd, backlog)); }
-
-int tide__sys_connect(int fd, const tide_address *address) {
-  RETRY(int, TIDE__CONNECT, connect(fd, &address->as.any, address->length));
+int tide__sys_listen(const tide_loop *loop, int fd, int backlog) {
+  RETRY(int, LISTEN, listen(fd, backlog));
 }
 
-int tide__sys_set_option(int fd, int level, int name, int value) {
-  RETRY(int, TIDE__SETSOCKOPT, setsockopt(fd, level, name, &value, sizeof value));
+int tide__sys_connect(const tide_loop *loop, int fd, const tide_address *address) {
+  RETRY(int, CONNECT, connect(fd, &address->as.any, address->length));
 }
 
-int tide__sys_shutdown(int fd, int how) { RETRY(int, TIDE__SHUTDOWN, shutdown(fd, how)); }
+int tide__sys_set_option(const tide_loop *loop, int fd, int level, int name, int value) {
+  RETRY(int, SETSOCKOPT, setsockopt(fd, level, name, &value, sizeof value));
+}
 
-int tide__sys_local_address(int fd, tide_address *address) {
+int tide__sys_shutdown(const tide_loop *loop, int fd, int how) {
+  RETRY(int, SHUTDOWN, shutdown(fd, how));
+}
+
+int tide__sys_local_address(const tide_loop *loop, int fd, tide_address *address) {
   address->length = sizeof address->as;
-  RETRY(int, TIDE__GETSOCKNAME, getsockname(fd, &address->as.any, &address->length));
+  RETRY(int, GETSOCKNAME, getsockname(fd, &address->as.any, &address->length));
 }
 
-int tide__sys_peer_address(int fd, tide_address *address) {
+int tide__sys_peer_address(const tide_loop *loop, int fd, tide_address *address) {
   address->length = sizeof address->as;
-  RETRY(int, TIDE__GETPEERNAME, getpeername(fd, &address->as.any, &address->length));
+  RETRY(int, GETPEERNAME, getpeername(fd, &address->as.any, &address->length));
 }
 
 int tide__sys_is_open(int fd) { return fcntl(fd, F_GETFD) < 0 ? -errno : 0; }
 
-int tide__sys_unlink(const char *path) { RETRY(int, TIDE__UNLINK, unlink(path)); }
+int tide__sys_unlink(const tide_loop *loop, const char *path) { RETRY(int, UNLINK, unlink(path)); }
 
-int tide__sys_socket_file(const char *path, uint64_t identity[2]) {
+int tide__sys_socket_file(const tide_loop *loop, const char *path, uint64_t identity[2]) {
   struct stat status;
-  if (tide__fails(TIDE__LSTAT) || lstat(path, &status) < 0) return -errno;
+  if (fails(loop, TIDE_CALL_LSTAT) || lstat(path, &status) < 0) return -errno;
   if (!S_ISSOCK(status.st_mode)) return -ENOTSOCK;
   identity[0] = status.st_dev;
   identity[1] = status.st_ino;

@@ -1,15 +1,30 @@
-/* sys.h: every system call of core/io, so that tests can make each of them fail. Internal to core.
+/* sys.h: every system call of core/io, so that a loop's faults can make each of them fail. Internal
+ * to core.
  *
  * All return what the call does, or a negated errno; EINTR is seen to here. */
 #ifndef TIDE_SYS_H
 #define TIDE_SYS_H
 
+#include <errno.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
+#include "../sched/private.h"
 #include "address.h"
 
-ssize_t tide__sys_read(int fd, void *buffer, size_t size);
+/* In a loop that has faults, or once more after a signal. */
+ssize_t tide__sys_read_again(const tide_loop *loop, int fd, void *buffer, size_t size);
+
+/* Inline: it is what servers do most. */
+static inline ssize_t tide__sys_read(const tide_loop *loop, int fd, void *buffer, size_t size) {
+  if (__builtin_expect(loop->faults == NULL, 1)) {
+    ssize_t got = read(fd, buffer, size);
+    if (got >= 0) return got;
+    if (errno != EINTR) return -errno;
+  }
+  return tide__sys_read_again(loop, fd, buffer, size);
+}
 
 /* How bytes go into a descriptor without a SIGPIPE: found out by the first writes. */
 typedef enum tide__channel {
@@ -20,25 +35,26 @@ typedef enum tide__channel {
 
 /* Writes, and notes the channel. Never raises SIGPIPE, nor takes away one that was pending. At most
  * IOV_MAX parts. */
-ssize_t tide__sys_send(int fd, const struct iovec *parts, size_t count, uint8_t *channel);
+ssize_t tide__sys_send(const tide_loop *loop, int fd, const struct iovec *parts, size_t count,
+                       uint8_t *channel);
 
 /* Of non-blocking, close-on-exec descriptors. */
-int tide__sys_socket(int family);
-int tide__sys_socketpair(int fds[2]);
-int tide__sys_accept(int fd);
+int tide__sys_socket(const tide_loop *loop, int family);
+int tide__sys_socketpair(const tide_loop *loop, int fds[2]);
+int tide__sys_accept(const tide_loop *loop, int fd);
 
-int tide__sys_bind(int fd, const tide_address *address);
-int tide__sys_listen(int fd, int backlog);
-int tide__sys_connect(int fd, const tide_address *address);
-int tide__sys_set_option(int fd, int level, int name, int value);
-int tide__sys_shutdown(int fd, int how);
-int tide__sys_local_address(int fd, tide_address *address);
-int tide__sys_peer_address(int fd, tide_address *address);
+int tide__sys_bind(const tide_loop *loop, int fd, const tide_address *address);
+int tide__sys_listen(const tide_loop *loop, int fd, int backlog);
+int tide__sys_connect(const tide_loop *loop, int fd, const tide_address *address);
+int tide__sys_set_option(const tide_loop *loop, int fd, int level, int name, int value);
+int tide__sys_shutdown(const tide_loop *loop, int fd, int how);
+int tide__sys_local_address(const tide_loop *loop, int fd, tide_address *address);
+int tide__sys_peer_address(const tide_loop *loop, int fd, tide_address *address);
 int tide__sys_is_open(int fd); /* 0 or -EBADF */
-int tide__sys_unlink(const char *path);
+int tide__sys_unlink(const tide_loop *loop, const char *path);
 
 /* Which file a path names: device and inode. -ENOTSOCK where it is no socket. */
-int tide__sys_socket_file(const char *path, uint64_t identity[2]);
+int tide__sys_socket_file(const tide_loop *loop, const char *path, uint64_t identity[2]);
 
 /* The address family of a socket, or -ENOTSOCK. */
 int tide__sys_family(int fd);

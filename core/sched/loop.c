@@ -83,6 +83,14 @@ void tide_loop_free(tide_loop *loop) {
 
 const tide_allocator *tide_loop_allocator(const tide_loop *loop) { return &loop->allocator; }
 
+void tide_loop_set_faults(tide_loop *loop, tide_faults *faults) {
+  if (loop->faults != NULL) loop->allocator = loop->faults->allocator;
+  loop->faults = faults;
+  if (faults == NULL) return;
+  faults->allocator = loop->allocator;
+  loop->allocator = tide_faults_allocator(faults);
+}
+
 /* The clock. */
 
 tide_time tide_loop_now(const tide_loop *loop) { return loop->now; }

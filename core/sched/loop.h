@@ -10,6 +10,7 @@
 #include "../base/alloc.h"
 #include "../base/clock.h"
 #include "../base/error.h"
+#include "../base/faults.h"
 #include "../base/list.h"
 
 TIDE_BEGIN_DECLS
@@ -30,6 +31,10 @@ TIDE_API tide_loop *tide_loop_new(const tide_allocator *allocator);
 TIDE_API void tide_loop_free(tide_loop *loop);
 
 TIDE_API const tide_allocator *tide_loop_allocator(const tide_loop *loop);
+
+/* Makes calls fail as `faults` says, which stays the caller's, until other faults are set or, by
+ * NULL, none. Only for tests. */
+TIDE_API void tide_loop_set_faults(tide_loop *loop, tide_faults *faults);
 
 /* The clock as it was read last: it stands still while a turn lasts, but for the next two. */
 TIDE_API tide_time tide_loop_now(const tide_loop *loop);

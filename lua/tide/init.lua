@@ -15,6 +15,7 @@ require "tide.iter_ends"
 require "tide.net"
 require "tide.testing"
 require "tide.testing_sweep"
+require "tide.testing_faults"
 require "tide.tree"
 
 -- what only the parts need

@@ -6,74 +6,22 @@
 local tide = require "tide"
 
 local check = require "tide.check"
+local left = require "tide.testing_left"
 local new_turns = require "tide.turns"
 
-local all_tasks, counts, is, on_failure = tide.all_tasks, tide.counts, tide.is, tide.on_failure
-local sleep, spawn, stats, wait = tide.sleep, tide.spawn, tide.stats, tide.wait
+local counts, is, spawn, wait = tide.counts, tide.is, tide.spawn, tide.wait
 local raw_pcall = tide.raw.pcall
 local testing = tide.testing
-
-local collect, descriptors, pause = testing.parts.collect, testing.parts.descriptors, testing.parts.pause
+local pause = testing.parts.pause
 
 local TURNS_MAX = 20000 -- a function that goes on for longer does not end
-local AFTERMATH = 16 -- turns in which what was killed or dropped comes to its end
 
 local modes = {
   cancel = function(task) task:cancel "testing.sweep" end,
   kill = function(task) task:kill() end,
 }
 
--- ---- what is left
-
--- The tasks there are, and counts of what else there may be.
-local function holdings()
-  local tasks = {}
-  for _, task in ipairs(all_tasks()) do tasks[task] = true end
-  local now = stats()
-  return tasks, {
-    callbacks = now.handles,
-    timers = now.timers,
-    ["waits for descriptors"] = now.watching,
-    descriptors = descriptors(),
-  }
-end
-
-local function more(before, after)
-  local lines = {}
-  for what, count in pairs(after) do
-    if count > before[what] then lines[#lines + 1] = string.format("%d %s", count - before[what], what) end
-  end
-  table.sort(lines)
-  return lines
-end
-
--- Raises where there is more than before.
-local function check_left(tasks_before, before)
-  local tasks, after = holdings()
-  local left = {}
-  for task in pairs(tasks) do
-    if not tasks_before[task] then left[#left + 1] = tostring(task) end
-  end
-  if #left == 0 then left = more(before, after) end
-  if #left > 0 then error("left behind: " .. table.concat(left, ", "), 0) end
-end
-
 -- ---- one point
-
--- The to-be-closed value while failures that nobody awaits are collected in it.
-local Failures = {}
-
-function Failures:__close()
-  on_failure(self.told)
-end
-
-local function collect_failures()
-  local self = setmetatable({}, Failures)
-  self.told = on_failure(function(what, err)
-    self[#self + 1] = string.format("%s failed: %s", what, tostring(err))
-  end)
-  return self
-end
 
 -- Strikes the task in that turn. False where it had ended before.
 local function strike(task, mode, turn)
@@ -90,8 +38,8 @@ end
 
 -- Runs the function with the strike. Whether that came before its end.
 local function run_point(fn, mode, place, turn)
-  local tasks_before, before = holdings()
-  local failures <close> = collect_failures()
+  local before = left.look()
+  local failures <close> = left.collect_failures()
   local task, striker
   local function begin() striker = spawn(function() return strike(task, mode, turn) end) end
   if place == "first" then begin() end
@@ -99,16 +47,10 @@ local function run_point(fn, mode, place, turn)
   if place == "last" then begin() end
   wait { task, striker }
   local hit = striker:result()
+  local id = math.min(task:id(), striker:id())
   local err = not task:cancelled() and task:error()
   if err and not (hit and is(err, "cancelled")) then error(err, 0) end
-  for _ = 1, AFTERMATH do sleep(0) end
-  sleep(0.001) -- what is still being sent
-  task, striker = nil, nil -- luacheck: ignore 311
-  if #failures > 0 then error(table.concat(failures, "; "), 0) end
-  if not raw_pcall(check_left, tasks_before, before) then
-    collect()
-    check_left(tasks_before, before)
-  end
+  left.check(before, id, failures, function() task, striker = nil, nil end) -- luacheck: ignore 311
   return hit
 end
 

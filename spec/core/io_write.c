@@ -369,6 +369,7 @@ static void an_error_at_once_shows_at_once(void) {
 
 /* In the old way too, which holds the signal back. */
 static void a_signal_that_was_pending_stays(void) {
+  tide_loop *loop = tide_loop_new(NULL);
   for (uint8_t channel = TIDE__PLAIN_CHANNEL; channel <= TIDE__OLD_CHANNEL; channel++) {
     for (int was_pending = 0; was_pending < 2; was_pending++) {
       int ends[2];
@@ -378,25 +379,26 @@ static void a_signal_that_was_pending_stays(void) {
       snprintf(check_state.context, sizeof check_state.context, "channel %d, %d", channel,
                was_pending);
       CHECK_EQ(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
-      CHECK_EQ(tide__sys_send(ends[1], &part, 1, &how), 10);
+      CHECK_EQ(tide__sys_send(loop, ends[1], &part, 1, &how), 10);
       close(ends[0]);
       sigemptyset(&set);
       sigaddset(&set, SIGPIPE);
       pthread_sigmask(SIG_BLOCK, &set, &before);
       if (was_pending) raise(SIGPIPE);
-      CHECK_EQ(tide__sys_send(ends[1], &part, 1, &how), -EPIPE);
+      CHECK_EQ(tide__sys_send(loop, ends[1], &part, 1, &how), -EPIPE);
       sigpending(&pending);
       CHECK_EQ(sigismember(&pending, SIGPIPE), was_pending);
       static const struct timespec at_once = {0, 0};
       if (was_pending) CHECK_EQ(sigtimedwait(&set, NULL, &at_once), SIGPIPE);
       pthread_sigmask(SIG_SETMASK, &before, NULL);
       how = channel;
-      CHECK_EQ(tide__sys_send(ends[1], &part, 1, &how), -EPIPE);
+      CHECK_EQ(tide__sys_send(loop, ends[1], &part, 1, &how), -EPIPE);
       pthread_sigmask(SIG_BLOCK, NULL, &pending);
       CHECK(!sigismember(&pending, SIGPIPE));
       close(ends[1]);
     }
   }
+  tide_loop_free(loop);
 }
 
 static void pipes_raise_no_signal(void) {

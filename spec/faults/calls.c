@@ -9,34 +9,29 @@
 #include <errno.h>
 #include <signal.h>
 
-#include "../../core/io/faults.h"
 #include "sweep.h"
 
 enum { ERRORS_MAX = 8, SHORT = 0, END = -1 };
 
 typedef struct site {
-  const char *name;
   int errors[ERRORS_MAX]; /* what its calls may fail with, then END */
 } site;
 
-static const site sites[TIDE__SITES] = {
-    [TIDE__READ] = {"read", {SHORT, EINTR, EAGAIN, ECONNRESET, ENOBUFS, ENOMEM, END}},
-    [TIDE__SEND] = {"send", {SHORT, EINTR, EAGAIN, EPIPE, ECONNRESET, ENOBUFS, ENOMEM, END}},
-    [TIDE__SENDMSG] = {"sendmsg", {SHORT, EINTR, EAGAIN, EPIPE, ECONNRESET, ENOBUFS, ENOMEM, END}},
-    [TIDE__WRITEV] = {"writev", {SHORT, EINTR, EAGAIN, EPIPE, END}},
-    [TIDE__SOCKET] = {"socket", {EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, END}},
-    [TIDE__SOCKETPAIR] = {"socketpair", {EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, END}},
-    [TIDE__ACCEPT] = {"accept4",
-                      {EINTR, EAGAIN, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, END}},
-    [TIDE__BIND] = {"bind", {EINTR, ENOBUFS, ENOMEM, END}},
-    [TIDE__LISTEN] = {"listen", {EINTR, ENOBUFS, ENOMEM, END}},
-    [TIDE__CONNECT] = {"connect", {EINTR, ECONNRESET, ENOBUFS, ENOMEM, END}},
-    [TIDE__SETSOCKOPT] = {"setsockopt", {EINTR, ENOBUFS, ENOMEM, END}},
-    [TIDE__SHUTDOWN] = {"shutdown", {EINTR, ENOBUFS, END}},
-    [TIDE__GETSOCKNAME] = {"getsockname", {EINTR, ENOBUFS, END}},
-    [TIDE__GETPEERNAME] = {"getpeername", {EINTR, ENOBUFS, END}},
-    [TIDE__LSTAT] = {"lstat", {ENOMEM, END}},
-    [TIDE__UNLINK] = {"unlink", {EINTR, ENOMEM, END}},
+static const site sites[TIDE_CALLS] = {
+    [TIDE_CALL_READ] = {{SHORT, EINTR, EAGAIN, ECONNRESET, ENOBUFS, ENOMEM, END}},
+    [TIDE_CALL_WRITE] = {{SHORT, EINTR, EAGAIN, EPIPE, ECONNRESET, ENOBUFS, ENOMEM, END}},
+    [TIDE_CALL_SOCKET] = {{EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, END}},
+    [TIDE_CALL_SOCKETPAIR] = {{EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, END}},
+    [TIDE_CALL_ACCEPT] = {{EINTR, EAGAIN, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, END}},
+    [TIDE_CALL_BIND] = {{EINTR, ENOBUFS, ENOMEM, END}},
+    [TIDE_CALL_LISTEN] = {{EINTR, ENOBUFS, ENOMEM, END}},
+    [TIDE_CALL_CONNECT] = {{EINTR, ECONNRESET, ENOBUFS, ENOMEM, END}},
+    [TIDE_CALL_SETSOCKOPT] = {{EINTR, ENOBUFS, ENOMEM, END}},
+    [TIDE_CALL_SHUTDOWN] = {{EINTR, ENOBUFS, END}},
+    [TIDE_CALL_GETSOCKNAME] = {{EINTR, ENOBUFS, END}},
+    [TIDE_CALL_GETPEERNAME] = {{EINTR, ENOBUFS, END}},
+    [TIDE_CALL_LSTAT] = {{ENOMEM, END}},
+    [TIDE_CALL_UNLINK] = {{EINTR, ENOMEM, END}},
 };
 
 typedef struct scenario {
@@ -46,7 +41,7 @@ typedef struct scenario {
 
 /* A point: a fault of one scenario. */
 typedef struct fault_point {
-  tide__site site;
+  tide_call site;
   int error;
   unsigned at; /* which call at the site */
   int index;   /* of the error, among those of the site */
@@ -71,11 +66,15 @@ static bool run_point(const scenario *s, const fault_point *at) {
   lua_State *L = luaL_newstate();
   luaL_openlibs(L);
   int arguments = push_scenario(L, s->file, s->name);
-  tide__fault_now = (tide__fault){
-      .site = at->site, .at = at->at, .error = at->error, .all_cut = at->site == TIDE__SITES};
+  tide_loop *loop = tide_lua_loop(L);
+  tide_faults faults = {.call = at->site,
+                        .at = at->site == TIDE_CALLS ? 0 : at->at,
+                        .error = at->error,
+                        .one_byte = at->site == TIDE_CALLS};
+  tide_loop_set_faults(loop, &faults);
   int status = lua_pcall(L, arguments, 0, 0);
-  bool failed = tide__fault_now.calls >= at->at;
-  tide__fault_now = (tide__fault){.at = 0};
+  bool failed = faults.made >= at->at;
+  tide_loop_set_faults(loop, NULL);
   if (status != LUA_OK) check_error(L, at->error, failed);
   check_next_task(L);
   lua_close(L);
@@ -88,12 +87,12 @@ static void next_error(void) {
   where->error = sites[where->site].errors[++where->index];
   if (where->error != END) return;
   where->index = 0;
-  if (++where->site < TIDE__SITES) where->error = sites[where->site].errors[0];
+  if (++where->site < TIDE_CALLS) where->error = sites[where->site].errors[0];
 }
 
 /* The last point: all reading and writing is by one byte. */
 static void run_one_byte(const scenario *s, unsigned number) {
-  const fault_point at = {.site = TIDE__SITES, .error = SHORT};
+  const fault_point at = {.site = TIDE_CALLS, .error = SHORT};
   snprintf(now->detail, sizeof now->detail, " (always one byte)");
   point_begin(number);
   run_point(s, &at);
@@ -101,9 +100,9 @@ static void run_one_byte(const scenario *s, unsigned number) {
 }
 
 static void run_scenario(const void *self, unsigned number, unsigned stride) {
-  for (; where->site < TIDE__SITES; number += stride) {
+  for (; where->site < TIDE_CALLS; number += stride) {
     const fault_point at = *where;
-    snprintf(now->detail, sizeof now->detail, " (%s, call %u: %s)", sites[at.site].name, at.at,
+    snprintf(now->detail, sizeof now->detail, " (%s, call %u: %s)", tide_call_name(at.site), at.at,
              at.error == SHORT ? "one byte" : strerror(at.error));
     point_begin(number);
     where->at++; /* for a successor */
