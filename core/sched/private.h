@@ -32,6 +32,7 @@ struct tide_loop {
   tide_wait until;     /* of tide_loop_run, for the future whose end ends it */
   uint32_t stride;     /* steps between two looks at the clock */
   uint32_t left;       /* of those, to the next */
+  uint32_t wary;       /* turns at whose end it is looked at in any case */
   tide_time checked;   /* when it was looked at last */
   tide_time longest;   /* span between two looks with steps in between */
   uint64_t steps;      /* made before the last look */

@@ -170,6 +170,80 @@ static void every_turn_polls_once_steps_are_slow(void) {
   world_close(&w);
 }
 
+/* Steps that take long, beside sleepers of a millisecond. */
+
+static void plodder(actor *self) {
+  BEGIN;
+  for (;;) {
+    waste(2 * MS);
+    TRY(tide_task_yield(&self->task));
+  }
+  END;
+}
+
+static uint64_t most; /* turns that a sleep took */
+
+static void dozer(actor *self) {
+  BEGIN;
+  for (self->i = 0; self->i < 10; self->i++) {
+    self->data = (void *)(uintptr_t)self->world->loop->turns;
+    TRY(tide_task_sleep_until(&self->task, tide_loop_after(self->world->loop, MS)));
+    uint64_t took = self->world->loop->turns - (uint64_t)(uintptr_t)self->data;
+    if (took > most) most = took;
+  }
+  END;
+}
+
+/* What is quick comes and goes, before the slow one or after it. */
+static void crowd(actor *self) {
+  BEGIN;
+  for (;;) {
+    TRY(tide_task_yield(&self->task));
+    TRY(tide_task_sleep_until(&self->task, tide_loop_after(self->world->loop, 5 * MS)));
+  }
+  END;
+}
+
+static void doze_beside(unsigned before, unsigned after) {
+  world w;
+  world_open_real(&w);
+  most = 0;
+  for (unsigned i = 0; i < before; i++) spawn(&w, "quick", crowd);
+  spawn(&w, "slow", plodder);
+  actor *a = spawn(&w, "a", dozer);
+  for (unsigned i = 0; i < after; i++) spawn(&w, "quick", crowd);
+  CHECK_EQ(tide_loop_run(w.loop, &a->task.future), TIDE_OK);
+  CHECK(most >= 1 && most <= 2);
+  cancel_all(&w);
+  world_close(&w);
+}
+
+static void slow_steps_keep_no_sleeper_waiting_for_more_than_two_turns(void) {
+  static const unsigned crowds[][2] = {{0, 0}, {1, 0}, {0, 1}, {2, 2}, {5, 0}, {0, 5}};
+  for (size_t i = 0; i < sizeof crowds / sizeof crowds[0]; i++)
+    doze_beside(crowds[i][0], crowds[i][1]);
+}
+
+static void starter(actor *self) {
+  BEGIN;
+  TRY(tide_task_sleep_until(&self->task, tide_loop_after(self->world->loop, 10 * MS)));
+  spawn(self->world, "slow", plodder);
+  self->data = &spawn(self->world, "a", dozer)->task.future;
+  TRY(tide_future_wait(self->data, &self->task, false));
+  END;
+}
+
+static void what_becomes_slow_after_an_idle_poll_is_seen_at_once(void) {
+  world w;
+  world_open_real(&w);
+  most = 0;
+  actor *a = spawn(&w, "starter", starter);
+  CHECK_EQ(tide_loop_run(w.loop, &a->task.future), TIDE_OK);
+  CHECK(most >= 1 && most <= 2);
+  cancel_all(&w);
+  world_close(&w);
+}
+
 static void a_loop_with_nothing_to_do_but_wait_does_not_spin(void) {
   world w;
   world_open_real(&w);
@@ -313,6 +387,8 @@ int main(void) {
   RUN(a_turn_that_must_not_block_does_not);
   RUN(polls_are_rare_while_steps_are_quick);
   RUN(every_turn_polls_once_steps_are_slow);
+  RUN(slow_steps_keep_no_sleeper_waiting_for_more_than_two_turns);
+  RUN(what_becomes_slow_after_an_idle_poll_is_seen_at_once);
   RUN(a_loop_with_nothing_to_do_but_wait_does_not_spin);
   RUN(virtual_time_that_went_slower_is_no_reason_to_spin);
   RUN(short_sleeps_are_not_rounded_up_to_milliseconds);
