@@ -16,6 +16,7 @@ local tide = require "tide"
 local new_error, is = tide.error, tide.is
 local counts, current_task, mark_loops, raw_pcall = tide.counts, tide.current_task, tide.mark_loops, tide.raw.pcall
 local is_yieldable, running = tide.raw.coroutine.isyieldable, tide.raw.coroutine.running
+local report = tide.failure_parts.report
 
 local Iter = { __name = "Iter" }
 Iter.__index = Iter
@@ -99,6 +100,25 @@ end
 
 -- ---- calling and closing
 
+-- Reports a failure that nobody gets: who would have has another one, or is gone.
+local function report_lost(err, traceback)
+  if not is(err, "cancelled") then report("an iterator", err, traceback) end
+end
+
+-- Calls the `close` of an Iter, or of several, after something raised `err`, or nothing did. The first
+-- error goes on, what closing fails with after it is reported. A cancellation gives way, as nobody
+-- misses it; and so does what was before a close that was refused, which is to be called again.
+local function close_after(it, err)
+  if err == nil then return it:close() end
+  local ok, further = raw_pcall(it.close, it)
+  if ok then return end
+  if is(err, "cancelled") or is_misuse(further) then
+    report_lost(err)
+    error(further, 0)
+  end
+  report_lost(further)
+end
+
 -- Of each task the set of the Iters that its loops are over and that hold something: what is left
 -- of it when the task ends is closed then. A `break` of Lua before 5.4.5 may skip a closing value.
 local loops = setmetatable({}, { __mode = "k" })
@@ -128,7 +148,11 @@ tide.set_hook("loops", function(task)
   for iter in pairs(set) do
     iter.loop = nil
     local closed, err = raw_pcall(iter.close, iter)
-    if not closed then ok, failure = false, err end
+    if not closed and ok then
+      ok, failure = false, err
+    elseif not closed then
+      report_lost(err)
+    end
   end
   if not ok then error(failure, 0) end
 end)
@@ -161,7 +185,7 @@ end
 
 function Iter:__close(err)
   if err ~= nil and is_misuse(err) then return end
-  self:close()
+  close_after(self, err)
 end
 
 -- Whether the caller's coroutine is being closed, by kill or coroutine.close, which give no error.
@@ -183,7 +207,7 @@ function Guard:__close(err)
   elseif err == nil and is_being_closed() or is_misuse(err) or is_interruption(err) then
     return -- it may go on
   else
-    self.iter:close()
+    close_after(self.iter, err)
   end
 end
 
@@ -248,6 +272,8 @@ return {
 
   new_exclusive = new_exclusive,
   is_misuse = is_misuse,
+  report_lost = report_lost,
+  close_after = close_after,
 
   check_count = check_count,
   check_function = check_function,

@@ -99,7 +99,13 @@ function Iter:take(n)
   check_self(self, "take")
   local left = check_count(n, 0, "take")
   local pull, use, enter = self.step, new_use()
-  local failed, failure = false, nil -- of closing: told by the step after the last value
+  local failed, failure = false, nil -- of closing: told by the step after the last value, or the close
+
+  local function tell()
+    if not failed then return end
+    failed = false
+    error(failure, 0)
+  end
 
   local function one(first, ...)
     if first == nil then return nil end
@@ -114,14 +120,11 @@ function Iter:take(n)
   local function step()
     local _ <close> = use
     if not enter() then return nil end
-    if failed then
-      failed = false
-      error(failure, 0)
-    end
+    tell()
     if left == 0 then return nil end
     return one(pull())
   end
-  return new_exclusive(use, step, nil, "take", self)
+  return new_exclusive(use, step, tell, "take", self)
 end
 
 -- it:skip(n) -> Iter of those after the first n
@@ -238,7 +241,11 @@ function Iter:chunk(n)
     end
     return nil
   end
-  return new(step, nil, "chunk", self)
+  local function closer()
+    if failed then iter.report_lost(failure) end
+    failed = false
+  end
+  return new(step, closer, "chunk", self)
 end
 
 -- it:zip(other) -> Iter of a, b: the first values of both, until one ends. other: what tide.iter takes

@@ -16,7 +16,7 @@ local shield, spawn = tide.shield, tide.spawn
 local traced, raise_traced = tide.traced, tide.raise_traced -- a pcall that lets cancellation through
 local is_yieldable = tide.raw.coroutine.isyieldable
 local raw_pcall = tide.raw.pcall
-local report = tide.failure_parts.report
+local report_lost = iter.report_lost
 
 local next_item = Queue():iter() -- of any queue: the next item, or nil where it is closed and empty
 
@@ -72,11 +72,6 @@ function Pipe:put(item)
   if self.closing or self.failed then return false end
   self.queue:put_nowait(item)
   return true
-end
-
--- Reports a failure that the consumer will not get: it has another one, or is gone.
-local function report_lost(err, traceback)
-  if not tide.is(err, "cancelled") then report("an iterator", err, traceback) end
 end
 
 -- Ends the items by an error, with its traceback or nil. Only the first is the consumer's.
@@ -345,6 +340,8 @@ end
 
 -- To be closed: all of a list of Iters, whichever fails.
 local All = {}
+All.__index = All
+All.__close = iter.close_after
 
 local function close_from(list, i)
   if i > #list then return end
@@ -352,7 +349,7 @@ local function close_from(list, i)
   return close_from(list, i + 1)
 end
 
-function All:__close()
+function All:close()
   close_from(self, 1)
 end
 
