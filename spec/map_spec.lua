@@ -99,6 +99,35 @@ describe("tide.map", function()
     end
   end))
 
+  for how, reason in pairs { cancel = "quota", kill = "" } do
+    -- A map of three, the first of which is ended by somebody else when the second has its result.
+    local function cut(options)
+      local tasks = {}
+      return tide.map({ 1, 2, 3 }, function(i)
+        tasks[i] = tide.current_task()
+        turns(i)
+        if i == 2 then tasks[1][how](tasks[1], "quota") end
+        if i ~= 2 then tide.sleep(1) end
+        return i
+      end, options)
+    end
+
+    it("raises `cancelled` where one of them met with a " .. how .. " by somebody else", run(function()
+      for _, options in ipairs { {}, { limit = 2 } } do
+        local err = raises("cancelled", cut, options)
+        assert.matches("^cancelled: map: the task that was awaited was cancelled.*" .. reason, tostring(err))
+      end
+    end))
+
+    it("gives its error among the others', where that is wanted, after a " .. how, run(function()
+      for _, options in ipairs { { return_errors = true }, { return_errors = true, limit = 2 } } do
+        local results = cut(options)
+        assert.is_true(tide.is(results[1], "cancelled"))
+        assert.are.same({ 2, 3, 3 }, { results[2], results[3], results.n })
+      end
+    end))
+  end
+
   it("does not see what becomes of the list meanwhile", run(function()
     local list = { 1, 2, 3 }
     assert.are.same({ 1, 2, 3, n = 3 }, tide.map(list, function(i) list[3] = nil turns(1) return i end, { limit = 1 }))

@@ -4,7 +4,7 @@ local tide = require "tide"
 local check = require "tide.check"
 local window = require "tide.window"
 
-local TaskGroup, begins = tide.TaskGroup, tide.begins
+local TaskGroup, begins, raw_pcall = tide.TaskGroup, tide.begins, tide.raw.pcall
 
 local function first(fn, ...)
   return (fn(...))
@@ -27,12 +27,26 @@ function tide.map(list, fn, opts)
       results[i] = first(fn, values[i], i)
     end
   end
+  local tasks, cancelled = {}, {} -- number -> task: those that run; those that somebody else cancelled
   TaskGroup(function(group)
-    local running <close> = window(count, limit or count, 0, function(i) return group:spawn(one, i) end)
+    local running <close> = window(count, limit or count, 0, function(i)
+      tasks[i] = group:spawn(one, i)
+      return tasks[i]
+    end)
     for _ = 1, count do
-      local _, given_up = running:next()
+      local i, given_up = running:next()
       if given_up then return end -- the group raises what it failed with
+      local task = tasks[i]
+      tasks[i] = nil
+      if task:cancelled() then
+        cancelled[i] = task
+        if not return_errors then return group:cancel "another task was cancelled" end
+      end
     end
   end, { name = "map" })
+  for i, task in pairs(cancelled) do
+    if not return_errors then task:result() end -- raises
+    results[i] = select(2, raw_pcall(task.result, task))
+  end
   return results
 end
