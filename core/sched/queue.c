@@ -71,14 +71,15 @@ static bool resize(tide_queue *queue, uint32_t capacity) {
   void *moved = tide_alloc(a, capacity * place_size(queue));
   if (moved == NULL) return false;
   size_t size = queue->capacity * place_size(queue);
-  uint32_t *free = queue->free + queue->retired;
-  queue->free_count -= queue->retired;
+  const uint32_t *free = queue->free; /* NULL at first */
+  uint32_t retired = queue->retired;
+  queue->free_count -= retired;
   if (queue->fresh > capacity) queue->fresh = capacity;
   if (queue->order == TIDE_PRIORITY)
     queue->free = (uint32_t *)(void *)(move_slots(queue, moved) + capacity);
   else
     queue->free = move_ring(queue, moved) + capacity;
-  for (uint32_t i = 0; i < queue->free_count; i++) queue->free[i] = free[i];
+  for (uint32_t i = 0; i < queue->free_count; i++) queue->free[i] = free[retired + i];
   tide_free(a, old, size);
   queue->capacity = capacity;
   queue->limit = queue->retired = 0;
