@@ -9,6 +9,7 @@
 #include "class.h"
 #include "debug.h"
 #include "end.h"
+#include "interrupt.h"
 #include "options.h"
 #include "parts.h"
 #include "place.h"
@@ -40,7 +41,8 @@ static void tell(lua_State *L, const tl_runtime *rt) {
   }
   lua_insert(L, -3);
   if (lua_pcall(L, 2, 0, 0) == LUA_OK) return;
-  fprintf(stderr, "tide: the function given to tide.debug failed: %s\n", tl_text_of(L));
+  if (!tl_unwinds(L, rt, -1)) /* else it has left */
+    fprintf(stderr, "tide: the function given to tide.debug failed: %s\n", tl_text_of(L));
   lua_pop(L, 1);
 }
 
