@@ -102,19 +102,6 @@ void tl_greenlet_drop(lua_State *L, tl_greenlet *self, const char *what) {
   tl_greenlet_end(L, self);
 }
 
-/* One that is collected inside was left there by a resume that is not tide's, or the state ends. */
-static int greenlet_gc(lua_State *L) {
-  tl_greenlet *self = lua_touserdata(L, 1);
-  if (self->co == NULL) return 0;
-  if (self->stage == TL_SUSPENDED)
-    tl_greenlet_drop(L, self, "the cleanup of a greenlet that was dropped");
-  else
-    tl_greenlet_end(L, self);
-  return 0;
-}
-
-/* The end of a task. */
-
 /* Pushes the one of the track; or nil, where it was collected. */
 static tl_greenlet *push_owner(lua_State *L, const tl_runtime *rt, const tl_track *track) {
   tl_table_push(L, rt, TL_GREENLETS);
@@ -122,6 +109,21 @@ static tl_greenlet *push_owner(lua_State *L, const tl_runtime *rt, const tl_trac
   lua_remove(L, -2);
   return lua_touserdata(L, -1);
 }
+
+/* One that is collected inside was left there by a resume that is not tide's. Else the state ends,
+ * or somebody has called this by hand, which takes the debug library. */
+static int greenlet_gc(lua_State *L) {
+  const tl_runtime *rt = tl_rt(L);
+  tl_greenlet *self = tl_test(L, rt, 1, TL_GREENLET);
+  if (self == NULL || self->co == NULL) return 0;
+  if (self->stage == TL_SUSPENDED)
+    tl_greenlet_drop(L, self, "the cleanup of a greenlet that was dropped");
+  else if (self->tracked && push_owner(L, rt, self->track) == NULL)
+    tl_greenlet_end(L, self);
+  return 0;
+}
+
+/* The end of a task. */
 
 /* Pushes the one that began last and can go on: NULL where there is none. Others are ended. */
 static tl_greenlet *push_last(lua_State *L, tl_runtime *rt, const tl_greenlet *main) {

@@ -19,7 +19,7 @@ local function one_of(list) return list[random(#list)] end
 
 -- What ends the process or the run is not asked for, nor are ways round tide itself.
 local LEFT_OUT = { ["tide.exit"] = true, ["tide.stop"] = true, ["tide.run_forever"] = true, ["tide.raw"] = true,
-  ["tide.on_failure"] = true }
+  ["tide.on_failure"] = true, ["tide.testing.one_byte"] = true }
 
 local functions = {} -- {name, function}: of modules
 
@@ -47,13 +47,22 @@ functions[#functions + 1] = { "xpcall", xpcall }
 -- Of a class by its metatable: {name, function} of methods and metamethods.
 local classes = setmetatable({}, { __mode = "k" })
 
+-- The table of methods: an __index that is a function has it in an upvalue.
+local function methods_in(index)
+  for i = 1, type(index) == "function" and 2 or 0 do
+    local _, value = debug.getupvalue(index, i)
+    if type(value) == "table" then return value end
+  end
+  return type(index) == "table" and index or {}
+end
+
 local function members_of(object)
   local metatable = debug.getmetatable(object)
   if type(metatable) ~= "table" then return {} end
   if classes[metatable] then return classes[metatable] end
   local members = {}
   local class = tostring(metatable.__name or type(object))
-  for _, table_ in ipairs { metatable, type(metatable.__index) == "table" and metatable.__index or {} } do
+  for _, table_ in ipairs { metatable, methods_in(metatable.__index) } do
     local keys = {}
     for key, value in pairs(table_) do
       if type(value) == "function" then keys[#keys + 1] = tostring(key) end
@@ -173,6 +182,19 @@ local makers = {
   function() return tide.iter(a_function()) end,
   function() return tide.iter(tide.Queue()) end,
   function() return tide.generator(a_function()) end,
+  function() return tide.greenlet(a_function()) end,
+  function() return tide.greenlet.current() end,
+  function()
+    local g = tide.greenlet(function()
+      local _ <close> = setmetatable({}, { __close = call_something })
+      local scope <close> = tide.timeout(1e-5)
+      keep(scope)
+      tide.greenlet.current().parent:switch()
+      call_something()
+    end)
+    g:switch()
+    return g
+  end,
   function() return tide.interval(1e-6) end,
   function() return tide.iter({ 1, 2, 3 }):buffer(random(2)) end,
   function() return tide.iter({ 1, 2, 3 }):map_concurrent(random(2), a_function()) end,
