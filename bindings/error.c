@@ -130,7 +130,8 @@ bool tl_error_is_cancel(lua_State *L, const tl_runtime *rt, int index) {
 }
 
 bool tl_error_was_asked(lua_State *L, const tl_runtime *rt, int index, const tide_scope *scope) {
-  return tide_scope_cancelled(scope) && tl_error_is(L, rt, index, "cancelled");
+  if (tide_scope_cancelled(scope)) return tl_error_is(L, rt, index, "cancelled");
+  return (scope->flags & TIDE_SCOPE_RECALLED) && tl_error_is_cancel(L, rt, index);
 }
 
 /* Lua's message names neither the limit nor a way around it. */

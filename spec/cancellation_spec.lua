@@ -352,6 +352,46 @@ describe("cancelling and uncancel", function()
     assert.are.same({ 2, 1, 0, 0, 0 }, { table.unpack(counts) })
   end))
 
+  it("in one turn end the wait all the same: the task was asked to, it has not failed", run(function()
+    local failures = helper.collect_failures()
+    local group_ended
+    local task = tide.spawn(tide.sleep, 5)
+    local parent = tide.spawn(function()
+      tide.TaskGroup(function(g)
+        for _ = 1, 2 do g:spawn(tide.sleep, 5) end
+      end)
+      group_ended = true
+    end)
+    turns(3)
+    for _, asked in ipairs { task, parent } do
+      asked:cancel()
+      asked:uncancel()
+    end
+    raises("cancelled", task.await, task)
+    assert.are.equal("cancelled", task:status())
+    parent:await()
+    assert.is_true(group_ended)
+    turns(2)
+    assert.are.same({}, failures)
+  end))
+
+  it("do not make another task's `cancelled` one's own", run(function()
+    local failures = helper.collect_failures()
+    local other = tide.spawn(tide.sleep, 5)
+    local task = tide.spawn(function()
+      raises("cancelled", tide.sleep, 5)
+      other:await()
+    end)
+    turns(2)
+    task:cancel()
+    task:uncancel()
+    turns(2)
+    other:cancel()
+    raises("cancelled", task.await, task)
+    assert.are.equal("failed", task:status())
+    assert.are.same({}, failures)
+  end))
+
   it("let it be cancelled anew", run(function()
     local errors = helper.log()
     local task

@@ -16,12 +16,20 @@ static bool should_be_cancelled(const tide_scope *scope) {
   return scope->parent != NULL && tide_scope_cancelled(scope->parent);
 }
 
+/* Whether the task's wait was abandoned for a cancellation, and the task does not know yet. */
+static bool was_interrupted(const tide_task *task) {
+  return task != NULL && task->state == TIDE_TASK_READY && task->outcome == TIDE_ECANCELLED;
+}
+
 /* Makes the flag of one scope right. Whether that changed it. */
 static bool mark(tide_scope *scope) {
   bool should = should_be_cancelled(scope);
   if (should == tide_scope_cancelled(scope)) return false;
   scope->flags ^= TIDE_SCOPE_CANCELLED;
-  if (should) scope->flags |= TIDE_SCOPE_FRESH;
+  if (should)
+    scope->flags |= TIDE_SCOPE_FRESH;
+  else if (was_interrupted(scope->task))
+    scope->flags |= TIDE_SCOPE_RECALLED;
   return true;
 }
 

@@ -16,14 +16,16 @@ typedef struct tide_task tide_task;
 typedef struct tide_scope tide_scope;
 
 enum {
-  TIDE_SCOPE_CALLED = 1,    /* cancel was called on this very scope */
-  TIDE_SCOPE_CANCELLED = 2, /* it, or an ancestor seen through no shield, was cancelled */
-  TIDE_SCOPE_SHIELD = 4,    /* the parent's cancellation does not reach in here */
-  TIDE_SCOPE_EXPIRED = 8,   /* its deadline cancelled it */
-  TIDE_SCOPE_ENTERED = 16,  /* it is in the tree */
-  TIDE_SCOPE_FRESH = 64,    /* CANCELLED came on, and its task is to be told */
-  TIDE_SCOPE_GROUP = 32,    /* it is a group's: its child tasks count in the group */
-  TIDE_SCOPE_SEEN = 256,    /* while circles of tasks that wait for each other are looked for: */
+  TIDE_SCOPE_CALLED = 1,     /* cancel was called on this very scope */
+  TIDE_SCOPE_CANCELLED = 2,  /* it, or an ancestor seen through no shield, was cancelled */
+  TIDE_SCOPE_SHIELD = 4,     /* the parent's cancellation does not reach in here */
+  TIDE_SCOPE_EXPIRED = 8,    /* its deadline cancelled it */
+  TIDE_SCOPE_ENTERED = 16,   /* it is in the tree */
+  TIDE_SCOPE_FRESH = 64,     /* CANCELLED came on, and its task is to be told */
+  TIDE_SCOPE_GROUP = 32,     /* it is a group's: its child tasks count in the group */
+  TIDE_SCOPE_RECALLED = 128, /* CANCELLED was taken back when it had interrupted the task already,
+                                whose wait ends with TIDE_ECANCELLED all the same */
+  TIDE_SCOPE_SEEN = 256,     /* while circles of tasks that wait for each other are looked for: */
   TIDE_SCOPE_ON_PATH = 512, /* it is a task's that was looked at; that waits for the one at hand; */
   TIDE_SCOPE_BEHIND = 2048, /* it waits, itself or by others, for the one that was begun with */
   TIDE_SCOPE_HANDS_ON =
@@ -57,7 +59,8 @@ TIDE_API int tide_scope_exit(tide_scope *scope);
 /* Cancels. Counts when called again. O(tasks and scopes inside); runs no user code. */
 TIDE_API void tide_scope_cancel(tide_scope *scope, tide_loop *loop);
 
-/* Takes one cancel back; at zero the scope is live again. True if a request was there. */
+/* Takes one cancel back; at zero the scope is live again. Waits that have been abandoned are not
+ * taken up again: they end with TIDE_ECANCELLED. True if a request was there. */
 TIDE_API bool tide_scope_uncancel(tide_scope *scope);
 
 /* The scope that follows in the tree below `top`: parents before what is inside, in the order in
