@@ -66,7 +66,7 @@ TIDE_API bool tide_scope_uncancel(tide_scope *scope);
 /* The scope that follows in the tree below `top`: parents before what is inside, in the order in
  * which they were opened. NULL after the last. For looking at it: a task's own scope is
  * task->own of its `task`, that with TIDE_SCOPE_GROUP is a tide_group's first member, those
- * with a bit from TIDE_SCOPE_PART on are members too. O(depth), O(1) on average. */
+ * with a bit from TIDE_SCOPE_PART up to the owner's are members too. O(depth), O(1) on average. */
 TIDE_API tide_scope *tide_scope_next(const tide_scope *top, const tide_scope *scope);
 
 /* The scope around all others of this one; itself where it is in none. O(depth). */

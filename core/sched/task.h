@@ -1,5 +1,5 @@
 /* task.h: what the loop runs. A task is stepped, parks itself on a wait, and is stepped again when
- * that has ended. What a step is, its owner says: Lua coroutines, C state machines, callbacks. */
+ * that has ended. What a step is, its owner says: a coroutine, a state machine, a callback. */
 #ifndef TIDE_TASK_H
 #define TIDE_TASK_H
 
