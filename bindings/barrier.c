@@ -71,7 +71,7 @@ static int barrier_tostring(lua_State *L) {
 /* tide.Barrier(parties) */
 static int new_barrier(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
-  size_t parties = tl_check_count(L, 1, 1);
+  size_t parties = tl_check_size(L, 1, 1);
   tide_barrier_init(tl_object_new(L, rt, TL_BARRIER, sizeof(tide_barrier), 0), parties);
   return 1;
 }

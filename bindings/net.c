@@ -29,7 +29,8 @@ static void parse_host(lua_State *L, const tl_runtime *rt, int index, uint16_t p
                        tide_address *address) {
   size_t length;
   const char *host = lua_tolstring(L, index, &length);
-  int error = strlen(host) == length ? tide_address_parse(address, host, port) : TIDE_EDNS;
+  if (strlen(host) != length) tl_raise_message(L, rt, TIDE_EDNS, "the address has a NUL");
+  int error = tide_address_parse(address, host, port);
   if (error != TIDE_OK) raise_host(L, rt, error, host);
 }
 

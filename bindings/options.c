@@ -10,6 +10,7 @@
 #include "options.h"
 #include "parts.h"
 #include "runtime.h"
+#include "value.h"
 
 typedef struct entry {
   const char *name, *kind;
@@ -44,14 +45,22 @@ static bool is_known(lua_State *L, int key, const char *known) {
   return false;
 }
 
+/* Whether it is an option that is there only to be refused. */
+static bool is_missing(const entry *word) {
+  static const char kind[] = "missing";
+  return word->kind_size == sizeof kind - 1 && memcmp(word->kind, kind, word->kind_size) == 0;
+}
+
 static const char *describe_unknown(lua_State *L, int key, const char *known) {
   entry word;
   luaL_Buffer b;
   const char *separator = "";
   luaL_tolstring(L, key, NULL);
   luaL_buffinit(L, &b);
-  for (known = words_of(known); next_word(&known, &word); separator = ", ") {
+  for (known = words_of(known); next_word(&known, &word);) {
+    if (is_missing(&word)) continue;
     luaL_addstring(&b, separator);
+    separator = ", ";
     luaL_addchar(&b, '\'');
     luaL_addlstring(&b, word.name, word.name_size);
     luaL_addchar(&b, '\'');
@@ -94,12 +103,7 @@ static bool is_count(lua_State *L) {
   return is_integer(L) && lua_tointeger(L, -1) >= 1 && lua_tointeger(L, -1) <= INT32_MAX;
 }
 static bool is_string(lua_State *L) { return lua_type(L, -1) == LUA_TSTRING; }
-static bool is_function(lua_State *L) {
-  if (lua_isfunction(L, -1)) return true;
-  if (luaL_getmetafield(L, -1, "__call") == LUA_TNIL) return false;
-  lua_pop(L, 1);
-  return true;
-}
+static bool is_function(lua_State *L) { return tl_is_callable(L, -1); }
 
 static bool is_any(lua_State *L) { return !lua_isnil(L, -1); }
 static bool is_off(lua_State *L) { return is_flag(L) && !lua_toboolean(L, -1); }

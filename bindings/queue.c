@@ -306,7 +306,7 @@ static void queue_release(tl_runtime *rt, void *object) {
 
 static int make(lua_State *L, tide_queue_order order) {
   tl_runtime *rt = tl_rt(L);
-  size_t max = lua_isnoneornil(L, 1) ? 0 : tl_check_count(L, 1, 0);
+  size_t max = lua_isnoneornil(L, 1) ? 0 : tl_check_size(L, 1, 0);
   tide_queue *queue = tl_owned_new(L, rt, TL_QUEUE, sizeof *queue, 1);
   tide_queue_init(queue, rt->loop, order, max);
   lua_newtable(L);

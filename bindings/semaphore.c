@@ -133,7 +133,7 @@ static int semaphore_tostring(lua_State *L) {
 
 static int make(lua_State *L, bool bounded) {
   tl_runtime *rt = tl_rt(L);
-  size_t permits = lua_isnoneornil(L, 1) ? 1 : tl_check_count(L, 1, 0);
+  size_t permits = lua_isnoneornil(L, 1) ? 1 : tl_check_size(L, 1, 0);
   tide_semaphore_init(tl_object_new(L, rt, TL_SEMAPHORE, sizeof(tide_semaphore), 0), permits,
                       bounded ? permits : (size_t)LUA_MAXINTEGER);
   return 1;

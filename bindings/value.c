@@ -26,6 +26,12 @@ size_t tl_check_count(lua_State *L, int index, size_t least) {
   return (size_t)count;
 }
 
+size_t tl_check_size(lua_State *L, int index, size_t least) {
+  size_t size = tl_check_count(L, index, least);
+  luaL_argcheck(L, size <= INT32_MAX, index, "must be at most 2147483647");
+  return size;
+}
+
 void tl_pack(lua_State *L, int first) {
   int count = lua_gettop(L) - first + 1;
   lua_createtable(L, count, 1);

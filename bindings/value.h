@@ -10,6 +10,7 @@ bool tl_is_callable(lua_State *L, int index);
 void tl_check_callable(lua_State *L, int index);
 tide_time tl_check_time(lua_State *L, int index);             /* a number of seconds, not NaN */
 size_t tl_check_count(lua_State *L, int index, size_t least); /* an integer >= least */
+size_t tl_check_size(lua_State *L, int index, size_t least);  /* and <= INT32_MAX */
 
 /* Gives the userdata on top a metatable with a finalizer and nothing else; [-0, +0, m] */
 void tl_set_finalizer(lua_State *L, lua_CFunction finalizer);

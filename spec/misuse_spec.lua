@@ -499,8 +499,24 @@ describe("wrong arguments", function()
     bad("bad argument #2 to 'catch' (its keys must be kinds, which are strings, got boolean)", function()
       tide.catch(print, { [true] = print })
     end)
-    bad("bad argument #2 to 'catch' (its keys must be kinds, which are strings, got number)", function()
+    bad("bad argument #2 to 'catch' (only one handler can be without a kind)", function()
       tide.catch(print, { print, print })
+    end)
+    bad("bad argument #1 to 'race' (unknown option 'limit': there are none)", function() tide.race { print, limit = 1 } end)
+    bad("bad argument #1 to 'first_success' (unknown", function() tide.first_success { print, limit = 1 } end)
+    bad("bad argument #1 to 'race' (nothing to race)", function() tide.race {} end)
+    bad("calling 'close' on bad self (Deferred expected, got nil)", function() tide.defer(print).close() end)
+    bad("bad argument #1 to 'map' (field 'n' must be at most 2147483647)", function()
+      tide.map({ n = 2 ^ 32 | 0 }, print, { limit = 1 })
+    end)
+    for _, class in ipairs { "Barrier", "Semaphore", "BoundedSemaphore", "Queue", "LifoQueue", "PriorityQueue" } do
+      for _, size in ipairs { 2 ^ 31 | 0, (2 ^ 32 | 0) + 1, math.maxinteger } do
+        bad("(must be at most 2147483647)", function() tide[class](size) end)
+      end
+      assert.matches("^" .. class, tostring(tide[class](2147483647)))
+    end
+    bad("bad argument #2 to 'catch' (its keys must be kinds, which are strings, got number)", function()
+      tide.catch(print, { [1.5] = print })
     end)
     bad("bad argument #2 to 'catch' (the handler without a kind must be a function, got string)", function()
       tide.catch(print, { "os" })
@@ -617,7 +633,9 @@ describe("wrong arguments", function()
       local call, known = user[1], user[2]
       name = name:match "%S+"
       local err = fails(("%s' (unknown option 'mispelt': there are "):format(name), call, { mispelt = 1 })
-      for option in pairs(known) do assert.matches("'" .. option .. "'", err) end
+      for option, kind in pairs(known) do
+        assert.are.equal(kind ~= "missing", err:find("'" .. option .. "'", 1, true) ~= nil)
+      end
       fails(("%s' (unknown option "):format(name), call, { [true] = 1 })
     end
     fails("(unknown option '1': there are 'immediate')", function() tide.Queue():close { true } end)

@@ -3,6 +3,8 @@ local tide = require "tide"
 
 local is_callable, type_name, read_options = tide.is_callable, tide.type_name, tide.read_options
 
+local MOST = 2147483647 -- entries of a list
+
 local check = { is_callable = is_callable, type_name = type_name }
 
 -- Raises "bad argument". `level` is as for error: whose fault it is, seen from who calls this: 2 is
@@ -25,8 +27,10 @@ function check.type(position, name, expected, value, level)
 end
 
 -- How many entries a list has, which may be one of table.pack's.
-function check.length(list)
-  return math.type(list.n) == "integer" and list.n or #list
+function check.length(position, name, list, level)
+  local length = math.type(list.n) == "integer" and list.n or #list
+  if length > MOST then check.fail(position, name, "field 'n' must be at most " .. MOST, level + 1) end
+  return length
 end
 
 -- A number of seconds.

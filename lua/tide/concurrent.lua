@@ -45,7 +45,7 @@ end
 local function checked(list, name, known)
   check.type(1, name, "table", list, 3)
   local entries = {}
-  for i = 1, check.length(list) do
+  for i = 1, check.length(1, name, list, 3) do
     entries[i] = list[i]
     check_entry(i, name, entries[i], CALLED, 3)
   end
@@ -153,8 +153,7 @@ end
 -- `seen` were taken notice of. What closing needs is there before anything begins.
 local Race = {}
 
-local function new_race(list, name)
-  local entries = checked(list, name, "")
+local function new_race(entries, name)
   if #entries == 0 then check.fail(1, name, "nothing to race", 3) end
   local self = setmetatable({
     futures = entries, -- the entries, in whose place those come that are begun
@@ -199,7 +198,7 @@ Race.__index = Race
 -- tide.race{f1, t2, ...} (waits) -> index, results of the first to finish
 function tide.race(list)
   begins()
-  local race <close> = new_race(list, "race")
+  local race <close> = new_race(checked(list, "race", ""), "race")
   begin_race(race)
   local first = race.members:next()
   race.first = first
@@ -210,7 +209,7 @@ end
 -- do, it raises an ErrorGroup
 function tide.first_success(list)
   begins()
-  local race <close> = new_race(list, "first_success")
+  local race <close> = new_race(checked(list, "first_success", ""), "first_success")
   begin_race(race)
   for _ = 1, #race.futures do
     local i, given_up = race.members:next()

@@ -8,6 +8,7 @@ Deferred.__index = Deferred
 
 -- Calls the function now, unless it was called (may wait).
 function Deferred:close()
+  check.self(getmetatable(self) == Deferred, "close", "Deferred", self, 2)
   local call = self.call
   self.call = nil
   if call then call() end

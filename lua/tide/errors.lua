@@ -269,7 +269,9 @@ end
 local function check_handlers(handlers)
   check.type(2, "catch", "table", handlers, 3)
   for kind, handler in pairs(handlers) do
-    if type(kind) ~= "string" and kind ~= CATCH_ALL then
+    if math.type(kind) == "integer" and handlers[CATCH_ALL] ~= nil and kind ~= CATCH_ALL then
+      check.fail(2, "catch", "only one handler can be without a kind", 3)
+    elseif type(kind) ~= "string" and kind ~= CATCH_ALL then
       check.fail(2, "catch", string.format("its keys must be kinds, which are strings, got %s", type(kind)), 3)
     elseif not check.is_callable(handler) then
       local name = kind == CATCH_ALL and "without a kind" or string.format("of kind '%s'", kind)

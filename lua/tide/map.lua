@@ -17,7 +17,7 @@ function tide.map(list, fn, opts)
   check.type(1, "map", "table", list, 2)
   check.callable(2, "map", fn, 2)
   local limit, return_errors = check.options(3, "map", "limit:count return_errors:flag", opts, 2)
-  local count = check.length(list)
+  local count = check.length(1, "map", list, 2)
   local values = table.move(list, 1, count, 1, {})
   local results = { n = count }
   local function one(i)
