@@ -1,7 +1,7 @@
 /* queue.h: a bounded queue of slot numbers: first-in-first-out, last-in-first-out or by priority.
  *
- * The queue hands out slot numbers from 0 and orders them; what is in a slot, its owner keeps (an
- * array, a Lua table). A slot is taken by a put and stays taken until tide_queue_free. Memory for
+ * The queue hands out slot numbers from 0 and orders them; what is in a slot, its owner keeps (in
+ * an array, say). A slot is taken by a put and stays taken until tide_queue_free. Memory for
  * more than 1,024 is given back when all have come back or, in time, when few are taken: then those
  * with great numbers are not handed out any more, until none of them is taken. */
 #ifndef TIDE_QUEUE_H
