@@ -212,14 +212,15 @@ static int future_set_result(lua_State *L) {
 
 /* future:set_error(error) -> as set_result; the record of the failure is made first */
 static int future_set_error(lua_State *L) {
-  tl_check(L, tl_rt(L), 1, TL_FUTURE);
+  tl_runtime *rt = tl_rt(L);
+  tl_check(L, rt, 1, TL_FUTURE);
   luaL_checkany(L, 2);
   lua_settop(L, 2);
-  tl_record_push(L, 2);
+  tl_record_push(L, rt, 2);
   tl_future *future = check_pending(L);
   if (future == NULL) return set(L, NULL, TIDE_FUTURE_FAILED);
   lua_setiuservalue(L, 1, 1);
-  tl_report_when_collected(L, future->rt, &future->future);
+  tl_report_when_collected(L, rt, &future->future);
   return set(L, future, TIDE_FUTURE_FAILED);
 }
 

@@ -74,32 +74,46 @@ static void report_failure(lua_State *L, tl_runtime *rt, tide_future *future) {
   tl_report(L, rt, 2, 3, 4);
 }
 
-/* Unseen ones: the record of the failure, which nobody has but the Task or Future, has a finalizer.
- */
+/* Unseen ones: the record of the failure, which nobody has but the Task or Future, has a witness: a
+ * userdata with a finalizer, and nobody else has that. Lua looks for an object that gets a
+ * finalizer among all that are newer: so it is the witness's, which is new then, and not the
+ * record's. */
 
-enum { OWNER = 3 }; /* field of the record: whose it is */
+enum {
+  WITNESS = 3, /* field of the record */
+  OWNER = 1,   /* user value of the witness: whose it is, once all is in place */
+};
 
-void tl_record_push(lua_State *L, int error) {
+static void push_witness(lua_State *L, const tl_runtime *rt) {
+  tl_hook_push(L, rt, "unseen");
+  lua_newuserdatauv(L, 0, 1);
+  lua_insert(L, -2);
+  lua_setmetatable(L, -2);
+}
+
+void tl_record_push(lua_State *L, const tl_runtime *rt, int error) {
   error = lua_absindex(L, error);
-  lua_createtable(L, OWNER, 0);
+  lua_createtable(L, WITNESS, 0);
   lua_pushvalue(L, error);
   lua_rawseti(L, -2, 1);
+  push_witness(L, rt);
+  lua_rawseti(L, -2, WITNESS);
 }
 
 /* Pushes the record of the Task or Future at 1. */
-static void push_record(lua_State *L, tide_future *future) {
+static void push_record(lua_State *L, const tl_runtime *rt, tide_future *future) {
   lua_getiuservalue(L, 1, 1);
   if (!(future->user & TL_BARE)) return;
-  tl_record_push(L, -1);
+  tl_record_push(L, rt, -1);
   lua_remove(L, -2);
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, 1, 1);
   future->user &= (uint8_t)~TL_BARE;
 }
 
-static int record_gc(lua_State *L) {
+static int witness_gc(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
-  lua_rawgeti(L, 1, OWNER);
+  lua_getiuservalue(L, 1, OWNER);
   lua_replace(L, 1);
   lua_settop(L, 1);
   tide_future *future = lua_touserdata(L, 1);
@@ -107,17 +121,23 @@ static int record_gc(lua_State *L) {
   return 0;
 }
 
+/* Collects nothing where the record was made by tl_record_push. Where memory is short on the way,
+ * the witness has no owner and says nothing. */
 void tl_report_when_collected(lua_State *L, const tl_runtime *rt, tide_future *future) {
-  int top = lua_gettop(L);
-  push_record(L, future);
-  lua_pushvalue(L, 1);
-  lua_rawseti(L, top + 1, OWNER);
+  int top = lua_gettop(L), record = top + 1, witness = top + 2;
+  push_record(L, rt, future);
+  if (lua_rawgeti(L, record, WITNESS) == LUA_TNIL) {
+    lua_pop(L, 1);
+    push_witness(L, rt);
+    lua_pushvalue(L, witness);
+    lua_rawseti(L, record, WITNESS);
+  }
   tl_table_push(L, rt, TL_UNSEEN);
-  lua_pushvalue(L, top + 1);
+  lua_pushvalue(L, witness);
   lua_pushboolean(L, 1);
-  lua_rawset(L, top + 2);
-  tl_hook_push(L, rt, "unseen");
-  lua_setmetatable(L, top + 1);
+  lua_rawset(L, -3);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, witness, OWNER);
   lua_settop(L, top);
 }
 
@@ -265,7 +285,7 @@ static int report_unseen(lua_State *L) {
   lua_newtable(L);
   tl_table_push(L, rt, TL_UNSEEN);
   for (lua_pushnil(L); lua_next(L, 2) != 0; lua_settop(L, 3)) {
-    lua_rawgeti(L, 3, OWNER);
+    lua_getiuservalue(L, 3, OWNER);
     if (is_since(L, since)) lua_rawseti(L, 1, ++count);
   }
   for (int i = 1; i <= count; i++) {
@@ -333,7 +353,7 @@ static int report(lua_State *L) {
 void tl_report_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg parts[] = {
       {"unseen", report_unseen_since}, {"task", report_this}, {"report", report}, {NULL, NULL}};
-  static const luaL_Reg metamethods[] = {{"__gc", record_gc}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__gc", witness_gc}, {NULL, NULL}};
   lua_newtable(L);
   tl_functions(L, rt, metamethods);
   tl_hook_set(L, rt, "unseen");

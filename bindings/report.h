@@ -43,7 +43,7 @@ void tl_report_left_alone(lua_State *L, tl_runtime *rt, int index);
 
 /* Pushes a new record of a failure, of the error at that index: what a Task or Future keeps that
  * has failed. */
-void tl_record_push(lua_State *L, int error);
+void tl_record_push(lua_State *L, const tl_runtime *rt, int error);
 
 /* What the Task or Future at 1 has failed with is reported when it is collected, if nobody has come
  * by then. */

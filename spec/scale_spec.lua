@@ -236,3 +236,42 @@ describe("a chain of tasks that each hold a group, cancelled, costs time in prop
     end, { clock = "virtual" }))
   end
 end)
+
+describe("failures, many at once, that somebody waited for", function()
+  local function failing(count)
+    local functions = {}
+    for i = 1, count do functions[i] = function() error("x", 0) end end
+    return functions
+  end
+
+  local takers = {
+    gather = function(functions)
+      functions.return_errors = true
+      assert.equal(#functions, tide.gather(functions).n)
+    end,
+    wait = function(functions)
+      for _, task in ipairs(tide.wait(functions)) do assert.equal("x", task:error()) end
+    end,
+    first_success = function(functions) raises("group", tide.first_success, functions) end,
+  }
+
+  -- The least time of some, by the processor's clock: the collector's work comes as it likes.
+  local function seconds(take, count)
+    local least = math.huge
+    for _ = 1, 3 do
+      local functions = failing(count)
+      collectgarbage()
+      local began = os.clock()
+      take(functions)
+      least = math.min(least, os.clock() - began)
+    end
+    return least
+  end
+
+  for name, take in pairs(takers) do
+    it(("cost %s time in proportion to their number"):format(name), run(function()
+      local few, many = seconds(take, 2500), seconds(take, 20000)
+      assert(many < 24 * few, ("%.3f s, then %.3f s"):format(few, many)) -- 8 times, where all is well
+    end))
+  end
+end)
