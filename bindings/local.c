@@ -1,9 +1,10 @@
 /* local.c: Local: values that belong to a task, and to the tasks it spawns.
  *
- * TL_LOCALS has for each task with values a table, local -> value. Tables are never changed: who
- * sets a value makes a new one, so a spawned task inherits by having the same. A coroutine inherits
- * in the same manner from who resumes it first. What is set outside of all tasks is for those that
- * are spawned there, under the runtime's key. */
+ * TL_LOCALS has for each task with values a table, local -> value, which holds no Local, and a
+ * value only as long as its Local is there: both tables are of one kind. Tables are never changed:
+ * who sets a value makes a new one, so a spawned task inherits by having the same. A coroutine
+ * inherits in the same manner from who resumes it first. What is set outside of all tasks is for
+ * those that are spawned there, under the runtime's key. */
 #include "local.h"
 #include "class.h"
 #include "parts.h"
@@ -78,6 +79,8 @@ static int local_set(lua_State *L) {
   rt->has_locals = true;
   lua_newtable(L);    /* at 3; may collect, and a finalizer set one */
   push_values(L, rt); /* at 4, 5 */
+  lua_getmetatable(L, 4);
+  lua_setmetatable(L, 3);
   if (lua_istable(L, 5)) {
     for (lua_pushnil(L); lua_next(L, 5) != 0;) {
       lua_pushvalue(L, -2);

@@ -29,12 +29,12 @@ typedef enum tl_table {
   TL_POOL,       /* 1 .. pool.count: coroutines for reuse; up to pool.capacity: room for more */
   TL_REASONS,    /* light userdata of a cancelled scope -> the reason given */
   TL_NAMES,      /* task (weak) -> its name */
-  TL_LOCALS,     /* task (weak) -> {local -> value} */
+  TL_LOCALS,     /* task (weak) -> {local (weak) -> value} */
   TL_SITES,      /* task (weak) -> where it was spawned, in debug mode */
   TL_TRACEBACKS, /* coroutine (weak) -> {error, traceback} of the error on its way */
   TL_OWNED,      /* address of an object that owns something outside -> the object (weak) */
   TL_FAILURES,   /* light userdata of a TaskGroup -> what it failed with, until somebody is told */
-  TL_UNSEEN,     /* record of a failure (weak) that somebody waited for and nobody took -> true */
+  TL_UNSEEN,     /* witness (weak) of a failure that somebody waited for and nobody took -> true */
   TL_LOOPS,      /* join (weak) of an as_completed that a generic for has called -> true */
   TL_GREENLETS,  /* light userdata of a greenlet's track -> the greenlet (weak) */
   TL_KEPT,  /* light userdata of a task, or of the runtime -> its main greenlet; of a track that

@@ -148,6 +148,42 @@ describe("a Local", function()
     end))
   end
 
+  it("goes with a Local that is dropped, in the task that set it and in those that inherited it", run(function()
+    local weak = setmetatable({}, { __mode = "v" })
+    local kept = tide.Local()
+    kept:set "kept"
+    for i = 1, 10 do
+      local dropped = tide.Local()
+      weak[i] = { dropped }
+      dropped:set(weak[i])
+    end
+    local woken = tide.Event()
+    local heir = tide.spawn(function()
+      woken:wait()
+      return kept:get()
+    end)
+    turns(1)
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(next(weak))
+    woken:set()
+    assert.are.equal("kept", heir:await())
+    assert.are.equal("kept", kept:get())
+  end))
+
+  it("stays as long as its Local is known", run(function()
+    local locals = {}
+    for i = 1, 10 do
+      locals[i] = tide.Local()
+      locals[i]:set { i }
+      collectgarbage()
+    end
+    tide.spawn(function()
+      collectgarbage()
+      for i, value in ipairs(locals) do assert.are.same({ i }, value:get()) end
+    end):await()
+  end))
+
   it("inherited by a coroutine outside of tasks stays in there as well", function()
     local value = tide.Local("default")
     local co = coroutine.wrap(function()
