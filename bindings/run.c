@@ -88,12 +88,16 @@ static void drain(lua_State *L, tl_runtime *rt, tide_group *group) {
 
 /* Leaving with a status: tide.exit. */
 
-/* All has ended. Whether that was because somebody left; the host is told. */
-static bool have_left(tl_runtime *rt) {
+static tl_leaving *leaving_of(tl_run *run, const tide_group *group) {
+  return group == &run->group ? &run->leaving : &run->leaving_outside;
+}
+
+/* All in the group has ended. What it was left with, if somebody left; the host is told. */
+static tl_leaving have_left(tl_runtime *rt, const tide_group *group) {
   tl_run *run = &rt->run;
-  bool left = run->leaving;
-  run->leaving = false;
-  if (left && run->on_exit != NULL) run->on_exit(rt->main, run->status, run->context);
+  tl_leaving *leaving = leaving_of(run, group), left = *leaving;
+  leaving->begun = false;
+  if (left.begun && run->on_exit != NULL) run->on_exit(rt->main, left.status, run->context);
   return left;
 }
 
@@ -103,7 +107,7 @@ static void leaver_step(tide_task *task, int outcome) {
   if (tide_group_wait(self->group, task) != TIDE_OK) return;
   tide_task_finish(task, TIDE_FUTURE_DONE);
   end_drain(self->rt->L, self->rt, self->group);
-  have_left(self->rt);
+  have_left(self->rt, self->group);
 }
 
 static const tide_task_ops leaver_ops = {.name = "tide.exit", .step = leaver_step};
@@ -111,25 +115,22 @@ static const tide_task_ops leaver_ops = {.name = "tide.exit", .step = leaver_ste
 void tl_run_leave(lua_State *L, tl_runtime *rt, int status) {
   tl_run *run = &rt->run;
   lua_pushliteral(L, "exit"); /* may collect, and a finalizer leave */
-  if (run->leaving) {         /* the first decides */
-    lua_pop(L, 1);
-    return;
-  }
   tide_group *group = run->root != NULL ? &run->group : &run->outside;
-  tl_reason_set(L, rt, &group->scope, lua_gettop(L));
+  tl_leaving *leaving = leaving_of(run, group);
+  if (!leaving->begun) { /* the first decides */
+    tl_reason_set(L, rt, &group->scope, lua_gettop(L));
+    *leaving = (tl_leaving){true, status};
+    if (run->running)
+      tide_group_cancel(group);
+    else
+      begin_drain(rt, &run->leaver, group, &leaver_ops);
+  }
   lua_pop(L, 1);
-  run->leaving = true;
-  run->status = status;
-  if (run->running)
-    tide_group_cancel(group);
-  else
-    begin_drain(rt, &run->leaver, group, &leaver_ops);
   if (run->forever) tide_loop_stop(rt->loop);
 }
 
 /* What a run raises that was left. */
-static int raise_exit(lua_State *L, const tl_runtime *rt) {
-  int status = rt->run.status;
+static int raise_exit(lua_State *L, const tl_runtime *rt, int status) {
   tl_error_push(L, rt, TIDE_ECANCELLED, NULL);
   lua_pushliteral(L, "exit");
   lua_setfield(L, -2, "reason");
@@ -208,10 +209,11 @@ static int run(lua_State *L) {
   rt->run.root = root;
   bool deadlocked = run_root(L, rt, root);
   drain(L, rt, &rt->run.group);
-  bool left = have_left(rt);
+  tl_leaving left = have_left(rt, &rt->run.group);
   tl_report_unseen(L, rt, root->task.id);
   end(rt);
-  if (left && root->task.future.state != TIDE_FUTURE_FAILED) return raise_exit(L, rt);
+  if (left.begun && root->task.future.state != TIDE_FUTURE_FAILED)
+    return raise_exit(L, rt, left.status);
   if (deadlocked) return tl_raise(L, rt, TIDE_EDEADLOCK);
   if (root->task.future.state == TIDE_FUTURE_FAILED) {
     tl_failure_trace_push(L, &root->task.future, 1); /* for whoever prints it */
@@ -231,10 +233,10 @@ static int run_forever(lua_State *L) {
   do error = tide_loop_run(rt->loop, NULL);
   while (error == TIDE_EDEADLOCK && !note_deadlock(L, rt));
   drain(L, rt, &rt->run.outside);
-  bool left = have_left(rt);
+  tl_leaving left = have_left(rt, &rt->run.outside);
   tl_report_unseen(L, rt, 0);
   end(rt);
-  if (left) return raise_exit(L, rt);
+  if (left.begun) return raise_exit(L, rt, left.status);
   return error == TIDE_OK ? 0 : tl_raise(L, rt, error);
 }
 

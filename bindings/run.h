@@ -14,20 +14,26 @@ typedef struct tl_drainer {
   tl_runtime *rt;    /* whose */
 } tl_drainer;
 
+/* tide.exit was called for the tasks of a group, which have not ended yet, with that status. */
+typedef struct tl_leaving {
+  bool begun;
+  int status;
+} tl_leaving;
+
 typedef struct tl_run {
-  bool running;             /* the loop is being run, by tide.run or run_forever */
-  bool forever;             /* ... by run_forever */
-  tl_task *root;            /* the task of tide.run, or NULL */
-  tide_group group;         /* tide.run's: the root, and what is spawned while it runs */
-  tide_group outside;       /* what is spawned outside of tide.run, also by what runs in here */
-  tide_group watchers;      /* done callbacks: they outlive a run; what they spawn is in `group` */
-  tide_group onlookers;     /* the same of those made outside; what they spawn is outside too */
-  tl_drainer drainer;       /* at the end of a run; one of the watchers */
-  tl_drainer leaver;        /* the same, of tide.exit outside of runs */
-  bool leaving;             /* tide.exit was called */
-  int status;               /* with that */
-  tide_lua_exit_fn on_exit; /* who is told of it, or NULL */
-  void *context;            /* for on_exit */
+  bool running;         /* the loop is being run, by tide.run or run_forever */
+  bool forever;         /* ... by run_forever */
+  tl_task *root;        /* the task of tide.run, or NULL */
+  tide_group group;     /* tide.run's: the root, and what is spawned while it runs */
+  tide_group outside;   /* what is spawned outside of tide.run, also by what runs in here */
+  tide_group watchers;  /* done callbacks: they outlive a run; what they spawn is in `group` */
+  tide_group onlookers; /* the same of those made outside; what they spawn is outside too */
+  tl_drainer drainer;   /* at the end of a run; one of the watchers */
+  tl_drainer leaver;    /* the same, of tide.exit outside of runs */
+  tl_leaving leaving;   /* what runs by tide.run ... */
+  tl_leaving leaving_outside; /* ... and what was spawned outside: each may be left, by itself */
+  tide_lua_exit_fn on_exit;   /* who is told of it, or NULL */
+  void *context;              /* for on_exit */
 } tl_run;
 
 /* Nothing is being run. */

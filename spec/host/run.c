@@ -318,6 +318,44 @@ static void outside_of_the_loop_exit_returns(void) {
   host_close(&h);
 }
 
+static void a_run_while_all_outside_is_being_left_has_its_own_end(void) {
+  host h;
+  open_with_exit(&h);
+  host_do(&h, "spawn(function() local _ <close> = closer(function() tide.shield(sleep, 5) "
+              "say('ended') end) sleep(9) end)\n"
+              "spawn(function() tide.exit(3) end)");
+  turn(&h.w);
+  host_do(&h, "say(tide.run(function() sleep(1) return 'over' end))");
+  CHECK_LUA_LOG(&h, "over");
+  CHECK_EQ(lefts, 0);
+  host_do(&h, "local ok, err = pcall(tide.run, function() tide.exit(7) sleep(1) end)\n"
+              "say(kind(err), err.reason, err.status)");
+  CHECK_LUA_LOG(&h, "cancelled exit 7");
+  CHECK_EQ(lefts, 1);
+  CHECK_EQ(left_with, 7);
+  settle(&h.w);
+  CHECK_LUA_LOG(&h, "ended");
+  CHECK_EQ(lefts, 2);
+  CHECK_EQ(left_with, 3);
+  host_close(&h);
+}
+
+static void a_run_forever_while_all_is_being_left_is_left_likewise(void) {
+  host h;
+  open_with_exit(&h);
+  host_do(&h, "spawn(function() local _ <close> = closer(function() tide.shield(sleep, 5) "
+              "say('ended') end) sleep(9) end)");
+  turn(&h.w);
+  host_do(&h, "tide.exit(3)\n"
+              "tide.call_later(1, tide.exit, 7)\n" /* the first decides */
+              "local ok, err = pcall(tide.run_forever)\n"
+              "say(tostring(ok))");
+  CHECK_LUA_LOG(&h, "ended, true");
+  CHECK_EQ(lefts, 1);
+  CHECK_EQ(left_with, 3);
+  host_close(&h);
+}
+
 static void a_root_that_fails_while_it_is_left_is_heard(void) {
   host h;
   open_with_exit(&h);
@@ -397,6 +435,8 @@ int main(void) {
   RUN(run_forever_is_left_likewise);
   RUN(in_a_loop_of_the_hosts_all_of_the_state_ends_and_nothing_else);
   RUN(outside_of_the_loop_exit_returns);
+  RUN(a_run_while_all_outside_is_being_left_has_its_own_end);
+  RUN(a_run_forever_while_all_is_being_left_is_left_likewise);
   RUN(a_root_that_fails_while_it_is_left_is_heard);
   RUN(closing_a_state_that_has_unsent_bytes_calls_nothing_back);
   RUN(unwinding_main_runs_its_close_variables_wherever_it_is);
