@@ -132,6 +132,17 @@ static actor *spawn_part_writer(world *w, int i) {
   return self;
 }
 
+/* Takes what comes, `seen` of it so far, until whose turn it is is about to go on, or all have
+ * ended. Gives how much there was. */
+static size_t drain_until_it_goes_on(world *w, size_t seen) {
+  for (int turns = 0; ours.writer != NULL && ours.writer->state == TIDE_TASK_WAITING; turns++) {
+    CHECK(turns < 1000000);
+    seen += drain(w, seen);
+    tide_loop_turn(w->loop, false);
+  }
+  return seen;
+}
+
 static void writers_take_turns(void) {
   world w;
   open_pair(&w);
@@ -155,11 +166,7 @@ static void who_comes_later_does_not_overtake(void) {
   spawn_part_writer(&w, 0);
   spawn_part_writer(&w, 1);
   turns(&w, 1);
-  size_t seen = 0;
-  while (ours.writer == NULL || ours.writer->state == TIDE_TASK_WAITING) {
-    seen += drain(&w, seen);
-    tide_loop_turn(w.loop, false);
-  }
+  size_t seen = drain_until_it_goes_on(&w, 0);
   spawn_part_writer(&w, 2); /* while the second is about to write */
   tide_loop_turn(w.loop, false);
   seen = drain_all(&w, seen);
@@ -188,11 +195,7 @@ static void closing_it_ends_all_turns(void) {
       open_pair(&w);
       for (int i = 0; i < WRITERS; i++) spawn_part_writer(&w, i);
       turns(&w, 2);
-      size_t seen = 0;
-      while (ready && ours.writer->state == TIDE_TASK_WAITING) {
-        seen += drain(&w, seen);
-        tide_loop_turn(w.loop, false);
-      }
+      size_t seen = ready ? drain_until_it_goes_on(&w, 0) : 0;
       tide_stream_close(&ours);
       memset(&ours, 0xee, sizeof ours);
       for (unsigned i = 1; kill && i < WRITERS; i++) actor_kill(&w.actors[i]);
