@@ -1,5 +1,6 @@
 /* flood.c: the default report of failures, to stderr. Where there are many of one kind from one
- * place, the first one in a second is told in full, and of the others how many there were. */
+ * place, the first one in a second is told in full, and of the others how many there were: with the
+ * next one in full, a second after the first of them, or when the run ends, whichever is first. */
 #include <stdio.h>
 #include <string.h>
 
@@ -45,6 +46,13 @@ static void flush_sort(sort *s) {
 
 static void flush(tl_flood *flood) {
   for (int i = 0; i < SORTS; i++) flush_sort(&flood->sorts[i]);
+}
+
+/* That is told in any case, also if no other one comes. Not once the loop is gone: then the flood
+ * itself is about to go. */
+static void tell_later(tl_runtime *rt) {
+  tide_idle *idle = &rt->reports.flood;
+  if (rt->loop != NULL && !tide_idle_begun(idle)) tide_idle_touch(idle, rt->loop);
 }
 
 static int flood_gc(lua_State *L) {
@@ -133,12 +141,15 @@ static bool is_told(tl_flood *flood, const char *name) {
 
 int tl_report_to_stderr(lua_State *L) {
   char name[NAME_SIZE];
-  const tl_runtime *rt = tl_runtime_find(L);
+  tl_runtime *rt = tl_runtime_find(L);
   lua_settop(L, 3);
   lua_pushvalue(L, 2);
   const char *text = tl_text_of(L);
   name_sort(L, rt, text, name);
-  if (!is_told(push_flood(L, rt), name)) return 0;
+  if (!is_told(push_flood(L, rt), name)) {
+    tell_later(rt);
+    return 0;
+  }
   fprintf(stderr, "tide: %s failed: %s%s\n", lua_tostring(L, 1), text,
           may_be_break(text) ? break_hint : "");
   if (lua_isstring(L, 3)) fprintf(stderr, "%s\n", lua_tostring(L, 3));

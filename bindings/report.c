@@ -258,13 +258,6 @@ static void report_all(tide_defer *defer) {
   }
 }
 
-void tl_reports_init(tl_reports *reports) {
-  *reports = (tl_reports){.first = 0};
-  tide_defer_init(&reports->at_end, report_all);
-}
-
-void tl_reports_end(tl_reports *reports) { tide_defer_cancel(&reports->at_end); }
-
 /* The end of a run. */
 
 /* Whether the Task or Future on top began with the run whose first task has the id `since`. */
@@ -315,13 +308,32 @@ static int flush_flood(lua_State *L) {
 }
 
 /* Where there is no memory to look for them, the counts of a flood are told later. */
+static void tell_flood(lua_State *L) {
+  lua_pushcfunction(L, flush_flood);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+static void flood_is_due(tide_idle *flood) {
+  tell_flood(tide_container(flood, tl_runtime, reports.flood)->L);
+}
+
 void tl_report_unseen(lua_State *L, tl_runtime *rt, uint64_t since) {
   if (is_any_unseen(L, rt)) {
     lua_pushinteger(L, (lua_Integer)since);
     call(L, report_unseen);
   }
-  lua_pushcfunction(L, flush_flood);
-  if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
+  tell_flood(L);
+}
+
+void tl_reports_init(tl_reports *reports) {
+  *reports = (tl_reports){.first = 0};
+  tide_defer_init(&reports->at_end, report_all);
+  tide_idle_init(&reports->flood, flood_is_due);
+}
+
+void tl_reports_end(tl_reports *reports) {
+  tide_defer_cancel(&reports->at_end);
+  tide_idle_cancel(&reports->flood);
 }
 
 /* For the Lua part. */

@@ -13,6 +13,7 @@ typedef struct tl_task tl_task;
 /* What is to be reported at the end of the turn. */
 typedef struct tl_reports {
   tide_defer at_end; /* of the turn: reports it */
+  tide_idle flood;   /* a second after a report was left out: says how many were */
   int first;         /* slot of the first task whose failure nobody saw yet; 0 */
   tl_task *last;     /* the last of those; they are chained through next_failed */
   bool left;         /* scopes were left open: their groups may have failed */

@@ -535,6 +535,18 @@ describe("the report", function()
     assert.are.equal(500, more + count(text, "failed: [^\n]*number"))
   end)
 
+  it("says how many there were when there come no more, while the program goes on", function()
+    assert.matches("tide: 4 more failures like that: string, at place:1\n4 seconds later\n", stderr_of [[
+      local tide = require "tide"
+      tide.testing.run(function()
+        local guilty = load("error 'x'", "=place")
+        for _ = 1, 5 do tide.spawn(guilty) end
+        tide.sleep(4)
+        io.stderr:write "4 seconds later\n"
+      end)
+    ]])
+  end)
+
   it("keeps no more than so many kinds apart, and loses none", function()
     local text = stderr_of [[
       local tide = require "tide"
