@@ -104,14 +104,14 @@ static int next_ended(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   tl_runtime *rt = tl_rt(L);
   tide_join *join = lua_touserdata(L, 1);
-  bool given_up = rt->step.waking && rt->current->task.outcome == TIDE_ECANCELLED;
-  if (given_up && take_failed(join, &index)) { /* a failure is told before a cancellation */
-    tl_woken(L, rt);
+  int outcome = tl_take_outcome(L, rt);
+  if (outcome == TIDE_ECANCELLED &&
+      take_failed(join, &index)) { /* a failure is told before a cancellation */
     lua_pushinteger(L, (lua_Integer)index + 1);
     lua_pushboolean(L, 1);
     return 2;
   }
-  tl_outcome(L, rt);
+  if (TL_UNLIKELY(outcome != TIDE_OK)) return tl_raise_outcome(L, rt, outcome);
   if (tide_join_take(join, &index))
     lua_pushinteger(L, (lua_Integer)index + 1);
   else

@@ -91,8 +91,7 @@ double tl_queue_check_item(lua_State *L, const tide_queue *queue) {
 static int put_ended(lua_State *L, int status, lua_KContext slot) {
   (void)status;
   tl_runtime *rt = tl_rt(L);
-  tl_woken(L, rt);
-  int outcome = rt->current->task.outcome;
+  int outcome = tl_take_outcome(L, rt);
   if (TL_UNLIKELY(outcome != TIDE_OK)) {
     clear(L, (uint32_t)slot);
     tl_queue_free(L, lua_touserdata(L, 1), (uint32_t)slot, 1);
@@ -140,20 +139,24 @@ static int queue_try_put(lua_State *L) {
   return 1;
 }
 
-static int got(lua_State *L, int status, lua_KContext runtime) {
-  (void)status;
-  tl_runtime *rt = (tl_runtime *)runtime;
-  tl_outcome(L, rt);
+static int got_with(lua_State *L, tl_runtime *rt, int outcome) {
+  if (TL_UNLIKELY(outcome != TIDE_OK)) return tl_raise_outcome(L, rt, outcome);
   return queue_take(L, lua_touserdata(L, 1), (uint32_t)rt->current->task.wait.value.number);
 }
 
-static int next_got(lua_State *L, int status, lua_KContext ctx) {
-  const tl_runtime *rt = (const tl_runtime *)ctx;
-  if (rt->step.waking && rt->current->task.outcome == TIDE_ECLOSED) {
-    lua_pushnil(L);
-    return 1;
-  }
-  return got(L, status, ctx);
+static int got(lua_State *L, int status, lua_KContext runtime) {
+  (void)status;
+  tl_runtime *rt = (tl_runtime *)runtime;
+  return got_with(L, rt, tl_take_outcome(L, rt));
+}
+
+static int next_got(lua_State *L, int status, lua_KContext runtime) {
+  (void)status;
+  tl_runtime *rt = (tl_runtime *)runtime;
+  int outcome = tl_take_outcome(L, rt);
+  if (outcome != TIDE_ECLOSED) return got_with(L, rt, outcome);
+  lua_pushnil(L);
+  return 1;
 }
 
 /* `step`: nil where the queue is closed and drained. */

@@ -148,8 +148,7 @@ static int turned_held(lua_State *L, int status, lua_KContext function) {
   tl_runtime *rt = tl_rt(L);
   (void)status;
   lua_pop(L, 1);
-  tl_woken(L, rt);
-  int outcome = rt->current->task.outcome;
+  int outcome = tl_take_outcome(L, rt);
   if (count_held(rt) && outcome != TIDE_OK) return tl_raise_outcome(L, rt, outcome);
   return ((lua_CFunction)function)(L);
 }
@@ -189,9 +188,12 @@ void tl_wait_open(lua_State *L, tl_runtime *rt) {
 static int call_again(lua_State *L, int status, lua_KContext ctx) {
   const tl_recall *recall = (const tl_recall *)ctx;
   tl_runtime *rt = tl_rt(L);
-  if (rt->step.waking && rt->current->task.outcome != TIDE_OK && recall->abandoned != NULL)
-    recall->abandoned(L);
-  tl_resumed(L, rt, status);
+  if (status == LUA_YIELD) lua_pop(L, 1);
+  int outcome = tl_take_outcome(L, rt);
+  if (TL_UNLIKELY(outcome != TIDE_OK)) {
+    if (recall->abandoned != NULL) recall->abandoned(L);
+    return tl_raise_outcome(L, rt, outcome);
+  }
   void *self = lua_touserdata(L, 1);
   rt->classes.last[recall->class] = self; /* its next method is likely to be called now */
   return tl_call(L, rt, recall, self);

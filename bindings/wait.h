@@ -83,11 +83,16 @@ static inline void tl_woken(lua_State *L, tl_runtime *rt) {
   rt->step.waking = false;
 }
 
+/* The same, and how the wait ended: the only way to ask. */
+static inline int tl_take_outcome(lua_State *L, tl_runtime *rt) {
+  tl_woken(L, rt);
+  return rt->current->task.outcome;
+}
+
 /* In a continuation: raises if the wait ended with an error. After a wait the marker is still on
  * the stack; this leaves it there, under what the function will push. */
 static inline void tl_outcome(lua_State *L, tl_runtime *rt) {
-  tl_woken(L, rt);
-  int outcome = rt->current->task.outcome;
+  int outcome = tl_take_outcome(L, rt);
   if (TL_UNLIKELY(outcome != TIDE_OK)) tl_raise_outcome(L, rt, outcome);
 }
 

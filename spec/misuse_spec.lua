@@ -858,4 +858,31 @@ describe("a coroutine", function()
     assert.is_true(tide.is(said[3], "cannot_wait"))
     assert.are.same({}, failures)
   end))
+
+  it("is not for such resumes in a step that began with a wait's error either", run(function()
+    local resume = tide.raw.coroutine.resume
+    local queue = tide.Queue()
+    local waits = {
+      ["a loop over a queue"] = function()
+        for _ in queue:iter() do error("an item") end
+      end,
+      ["a case"] = function() assert.is_false(pcall(tide.select, queue, tide.Event())) end,
+    }
+    for name, wait in pairs(waits) do
+      queue = tide.Queue()
+      local inner = coroutine.create(function() return tide.raw.pcall(tide.sleep, 1) end)
+      local sleeper = tide.spawn(function() resume(inner) end)
+      local task = tide.spawn(function()
+        wait()
+        return resume(inner)
+      end)
+      turns(2)
+      queue:close()
+      local ok, slept, err = task:await()
+      assert.is_true(ok, name)
+      assert.is_false(slept, name)
+      assert.is_true(tide.is(err, "cannot_wait"), name)
+      sleeper:cancel()
+    end
+  end))
 end)
