@@ -18,18 +18,24 @@
 
 tl_greenlet *tl_greenlet_main_push(lua_State *L, tl_runtime *rt) {
   const void *key = rt->current != NULL ? (const void *)rt->current : rt;
+  int top = lua_gettop(L);
   tl_table_push(L, rt, TL_KEPT);
   if (lua_rawgetp(L, -1, key) == LUA_TNIL) {
     lua_pop(L, 1);
     tl_greenlet *made = tl_object_new(L, rt, TL_GREENLET, sizeof *made, TL_GREENLET_VALUES);
     *made = (tl_greenlet){.rt = rt, .main = made, .stage = TL_INSIDE, .task = rt->current};
     tide_list_init(&made->begun);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, -3, key);
-    if (rt->current != NULL) rt->current->greenlets = true;
+    if (lua_rawgetp(L, -2, key) == LUA_TNIL) { /* else a finalizer has needed it meanwhile */
+      lua_pop(L, 1);
+      lua_pushvalue(L, -1);
+      lua_rawsetp(L, -3, key);
+      if (rt->current != NULL) rt->current->greenlets = true;
+    }
   }
-  lua_remove(L, -2);
-  return lua_touserdata(L, -1);
+  tl_greenlet *found = lua_touserdata(L, -1);
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+  return found;
 }
 
 /* That of the task, which has one; needs no memory. */

@@ -200,6 +200,18 @@ describe("a finalizer that runs inside", function()
     end
   end))
 
+  it("tide.greenlet and makes one too has the same parent for both", swept(function()
+    local task, one, other
+    return function()
+      task = tide.spawn(function() one = tide.greenlet(print) end)
+      tide.wait { task }
+    end, function()
+      if task and tide.current_task() == task then other = tide.greenlet(print) end
+    end, function()
+      if other then assert.are.equal(other.parent, one.parent) end
+    end
+  end))
+
   it("a timeout's beginning or end and cancels the task is heard", swept(function()
     local task, cancelled
     return function()
