@@ -73,7 +73,6 @@ static void make_case(actor *self, unsigned i, unsigned kind) {
   if (kind == CHILDLESS) tide_case_group(one, &it.group);
   if (kind == TIME) tide_case_at(one, after_ms(self->world, input_below(6)));
   if (kind != PUT) return;
-  CHECK(!it.items[x->slots[i]].here);
   tide_case_put(one, &it.queue, x->slots[i], input_below(4));
   note_item(self, x->slots[i]);
 }
