@@ -315,6 +315,7 @@ local forms = {
   ["server:wait_closed"] = { calls(closed_server, "wait_closed") },
   ["testing.run"] = { lets_be = true, calls_function(testing.run, 1) },
   ["testing.sweep"] = { lets_be = true, calls_function(testing.sweep, 1) },
+  ["testing.faults"] = { lets_be = true, calls_function(testing.faults, 1) },
   ["testing.assert_waits"] = { lets_be = true, calls_function(testing.assert_waits, nothing) },
 }
 
