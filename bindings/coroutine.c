@@ -309,24 +309,26 @@ static int co_close(lua_State *L) {
   return tl_unwinds(L, tl_rt(L), -1) ? lua_error(L) : 2;
 }
 
+/* The coroutine that the function on top, of the frame, has resumed; or NULL. */
+static lua_State *resumed_by(lua_State *co, lua_Debug *ar) {
+  lua_CFunction function = lua_tocfunction(co, -1);
+  lua_State *inner = tl_generator_inside(co, -1);
+  if (inner == NULL) inner = tl_greenlet_inside(co, ar, function);
+  if (inner != NULL) return inner;
+  if (function == wrapped)
+    lua_getupvalue(co, -1, 2);
+  else if (function != co_resume || lua_getlocal(co, ar, 1) == NULL)
+    return NULL;
+  inner = lua_tothread(co, -1);
+  lua_pop(co, 1);
+  return inner;
+}
+
 lua_State *tl_coroutine_at(lua_State *co, int level) {
   lua_Debug ar;
-  lua_State *inner = NULL;
-  if (!lua_getstack(co, level, &ar) || !lua_checkstack(co, 2)) return NULL;
+  if (!lua_getstack(co, level, &ar) || !lua_checkstack(co, 4)) return NULL;
   lua_getinfo(co, "f", &ar);
-  lua_CFunction function = lua_tocfunction(co, -1);
-  if ((inner = tl_generator_inside(co, -1)) != NULL) {
-    /* a generator's */
-  } else if (function == wrapped) {
-    lua_getupvalue(co, -1, 2);
-    inner = lua_tothread(co, -1);
-    lua_pop(co, 1);
-  } else if ((inner = tl_greenlet_inside(co, &ar, function)) != NULL) {
-    /* in its hub */
-  } else if (function == co_resume && lua_getlocal(co, &ar, 1) != NULL) {
-    inner = lua_tothread(co, -1);
-    lua_pop(co, 1);
-  }
+  lua_State *inner = resumed_by(co, &ar);
   lua_pop(co, 1);
   return inner;
 }

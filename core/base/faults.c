@@ -7,7 +7,7 @@
 #define COLD __attribute__((cold, noinline))
 
 static const char *const names[] = {
-#define NAME(identifier, name) [TIDE_CALL_##identifier] = name,
+#define NAME(identifier, name) [TIDE_CALL_##identifier] = (name),
     TIDE_CALL_MAP(NAME)
 #undef NAME
         [TIDE_CALL_ALLOCATION] = "allocation",
