@@ -93,10 +93,13 @@ enum {
   HELD_UNIT_SHIFT = 20,
 };
 
+enum { SCOPES_MAX = 64 }; /* stacks of scopes may be deep: no further is looked */
+
 /* Seen through shields. */
 static bool is_anything_cancelled(const tide_task *task) {
   const tide_scope *scope = task->scope;
-  while (scope != &task->own && !tide_scope_cancelled(scope)) scope = scope->parent;
+  for (int i = 0; i < SCOPES_MAX && scope != &task->own && !tide_scope_cancelled(scope); i++)
+    scope = scope->parent;
   return tide_scope_cancelled(scope);
 }
 

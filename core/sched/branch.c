@@ -22,6 +22,7 @@ void tide_branch_enter(tide_branch *branch, tide_task *task) {
 void tide_branch_leave(tide_branch *branch) {
   tide_task *task = branch->scope.task;
   branch->innermost = task->scope;
+  task->branched = true;
   task->scope = branch->scope.parent;
   tide__scope_move(&branch->scope, &task->own);
   tide__cancel_forward(task->loop);
@@ -37,6 +38,7 @@ void tide_branch_end(tide_branch *branch) {
 }
 
 void tide__branch_lose(const tide_scope *scope) {
+  if (!scope->task->branched) return; /* nor is there a deep stack to look through */
   tide_scope *outer = scope->parent;
   while (outer != NULL && !(outer->flags & TIDE_SCOPE_BRANCH)) outer = outer->parent;
   if (outer == NULL) return;

@@ -116,8 +116,12 @@ static tide_group *outermost(tide_group *group) {
 
 /* Children whose group goes are the outermost one's, there to end. */
 static void disown_children(tide_group *group) {
-  tide_group *heir = outermost(group);
   tide_list *children = &group->scope.children;
+  if (tide_list_empty(children)) { /* nor are deep stacks of groups walked through */
+    wake_idle(group);
+    return;
+  }
+  tide_group *heir = outermost(group);
   for (tide_list *link = children->next, *next; link != children; link = next) {
     tide_task *child = child_at(link);
     next = link->next;

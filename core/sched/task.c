@@ -17,7 +17,7 @@ void tide_task_init(tide_task *task, tide_loop *loop, const tide_task_ops *ops) 
   task->outcome = TIDE_OK;
   task->state = TIDE_TASK_NEW;
   task->streak = 0;
-  task->started = false;
+  task->started = task->branched = false;
   task->user = 0;
 }
 

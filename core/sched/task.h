@@ -43,6 +43,7 @@ struct tide_task {
   uint8_t state;            /* tide_task_state */
   uint8_t streak;           /* waits in a row that needed no waiting */
   bool started;             /* it was stepped at least once */
+  bool branched;            /* it has left a branch, of branch.h, at least once */
   uint8_t user;             /* free for the owner */
 };
 
