@@ -203,6 +203,23 @@ function helper.collect_failures()
   return failures
 end
 
+-- Whether a `break` closes the closing value of a loop with a closure over a local of its body: not where
+-- Lua miscompiles it.
+function helper.break_closes()
+  local loop = assert(load [[
+    local closer, note = ...
+    for x in next, { 1 }, nil, closer do
+      local y = x
+      local capture = function() return y end
+      if capture then break end
+    end
+    note()
+  ]])
+  local closed, in_time = false, nil
+  tide.raw.pcall(loop, helper.closer(function() closed = true end), function() in_time = closed end)
+  return in_time
+end
+
 -- Lets `n` turns pass (1).
 function helper.turns(n)
   for _ = 1, n or 1 do tide.sleep(0) end

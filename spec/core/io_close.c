@@ -2,6 +2,12 @@
  * loop. */
 #include "io_write.h"
 
+static void write_more_than_is_sent(world *w) {
+  actor a = {.world = w};
+  tide_task_init(&a.task, w->loop, &actor_ops);
+  CHECK_EQ(write_large(&a), TIDE_OK);
+}
+
 static void closing_it_ends_the_writers_wait(void) {
   world w;
   open_pair(&w);
@@ -18,9 +24,7 @@ static void closing_it_ends_the_writers_wait(void) {
 static void unsent_bytes_outlive_their_stream(void) {
   world w;
   open_pair(&w);
-  actor a = {.world = &w};
-  tide_task_init(&a.task, w.loop, &actor_ops);
-  CHECK_EQ(write_large(&a), TIDE_OK);
+  write_more_than_is_sent(&w);
   tide_stream_close(&ours);
   memset(&ours, 0xee, sizeof ours); /* its owner may free it */
   CHECK_EQ(tide_loop_lingering(w.loop), 1);
@@ -40,9 +44,7 @@ static void unsent_bytes_outlive_their_stream(void) {
 static void unsent_bytes_are_given_up_after_five_seconds(void) {
   world w;
   open_pair(&w);
-  actor a = {.world = &w};
-  tide_task_init(&a.task, w.loop, &actor_ops);
-  CHECK_EQ(write_large(&a), TIDE_OK);
+  write_more_than_is_sent(&w);
   tide_stream_close(&ours);
   tide_time when = after_ms(&w, 5000);
   while (tide_loop_lingering(w.loop) > 0) {
@@ -57,9 +59,7 @@ static void unsent_bytes_are_given_up_after_five_seconds(void) {
 static void unsent_bytes_are_given_up_where_the_other_end_is_closed(void) {
   world w;
   open_pair(&w);
-  actor a = {.world = &w};
-  tide_task_init(&a.task, w.loop, &actor_ops);
-  CHECK_EQ(write_large(&a), TIDE_OK);
+  write_more_than_is_sent(&w);
   tide_stream_close(&ours);
   tide_stream_close(&theirs);
   tide_time before = tide_loop_now(w.loop);
@@ -72,9 +72,7 @@ static void unsent_bytes_are_given_up_where_the_other_end_is_closed(void) {
 static void unsent_bytes_end_with_the_loop(void) {
   world w;
   open_pair(&w);
-  actor a = {.world = &w};
-  tide_task_init(&a.task, w.loop, &actor_ops);
-  CHECK_EQ(write_large(&a), TIDE_OK);
+  write_more_than_is_sent(&w);
   tide_stream_close(&ours);
   tide_stream_close(&theirs);
   CHECK_EQ(tide_loop_lingering(w.loop), 1);
@@ -89,9 +87,7 @@ static void closing_needs_no_memory(void) {
     world w;
     open_pair(&w);
     snprintf(check_state.context, sizeof check_state.context, "allocation %u", nth);
-    actor a = {.world = &w};
-    tide_task_init(&a.task, w.loop, &actor_ops);
-    CHECK_EQ(write_large(&a), TIDE_OK);
+    write_more_than_is_sent(&w);
     w.memory.fail_at = w.memory.allocations + nth;
     tide_stream_close(&ours);
     CHECK_EQ(tide_loop_lingering(w.loop), nth > 1);
