@@ -89,11 +89,9 @@ int tl_raise_outcome(lua_State *L, tl_runtime *rt, int outcome) {
 enum {
   HELD_MAX = UINT8_MAX,
   HELD_LONG = 16,   /* where they have taken HELD_SPAN */
-  HELD_SPAN = 2000, /* in units of 2^20 ns, as tide_future.parked */
-  HELD_UNIT_SHIFT = 20,
+  HELD_SPAN = 2000, /* in the units of tide_future.parked */
+  SCOPES_MAX = 64,  /* stacks of scopes may be deep: no further is looked */
 };
-
-enum { SCOPES_MAX = 64 }; /* stacks of scopes may be deep: no further is looked */
 
 /* Seen through shields. */
 static bool is_anything_cancelled(const tide_task *task) {
@@ -107,7 +105,7 @@ static bool is_anything_cancelled(const tide_task *task) {
  * scopes. Then its next call is to take one as well, until it is one that may raise. */
 static bool count_held(tl_runtime *rt) {
   tl_task *task = rt->current;
-  uint32_t now = (uint32_t)(tide_loop_now(rt->loop) >> HELD_UNIT_SHIFT);
+  uint32_t now = (uint32_t)(tide_loop_now(rt->loop) >> TIDE_PARKED_SHIFT);
   bool waited = (int32_t)(task->task.future.parked - task->held_since) > 0;
   if (task->held == 0 || waited) task->held_since = now;
   if (waited) task->held = 0;

@@ -135,13 +135,7 @@ int tide_fd_wait(tide_fd *self, tide_task *task, int events) {
 }
 
 static void end_closed(tide_wait *wait) {
-  if (wait == NULL) return;
-  if (wait->task != NULL) {
-    tide__wait_break(wait, TIDE_ECLOSED);
-    return;
-  }
-  tide__fd_leave(wait);
-  wait->ops->ended(wait, TIDE_ECLOSED);
+  if (wait != NULL) tide__wait_break(wait, TIDE_ECLOSED);
 }
 
 void tide_fd_term(tide_fd *self) {

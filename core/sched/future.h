@@ -15,13 +15,15 @@ typedef enum tide_future_state {
   TIDE_FUTURE_CANCELLED, /* without either; a task: as it was asked to */
 } tide_future_state;
 
+enum { TIDE_PARKED_SHIFT = 20 }; /* tide_future.parked is in units of 2^20 ns */
+
 typedef struct tide_future {
   tide_list waiters; /* waits for the end, in order of arrival */
   uint8_t state;     /* tide_future_state */
   bool observed;     /* somebody waited when it ended, or came later: a failure is seen */
   bool is_task;      /* it is the first member of a tide_task */
   uint8_t user;      /* free for the owner */
-  uint32_t parked;   /* a task's: when its wait began, in units of 2^20 ns, modulo 2^32 */
+  uint32_t parked;   /* a task's: when its wait began, in those units, modulo 2^32 */
 } tide_future;
 
 TIDE_API void tide_future_init(tide_future *future);

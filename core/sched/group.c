@@ -117,15 +117,12 @@ static tide_group *outermost(tide_group *group) {
 /* Children whose group goes are the outermost one's, there to end. */
 static void disown_children(tide_group *group) {
   tide_list *children = &group->scope.children;
-  if (tide_list_empty(children)) { /* nor are deep stacks of groups walked through */
-    wake_idle(group);
-    return;
-  }
-  tide_group *heir = outermost(group);
+  tide_group *heir = NULL; /* not looked for where there are none: stacks may be deep */
   for (tide_list *link = children->next, *next; link != children; link = next) {
     tide_task *child = child_at(link);
     next = link->next;
     if (child == NULL) continue;
+    if (heir == NULL) heir = outermost(group);
     tide_task_cancel(child);
     move(group, heir, child);
   }

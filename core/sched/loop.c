@@ -337,12 +337,9 @@ static tide_time by_real_clock(const tide_loop *loop, tide_time when) {
  * only where it has a watcher, and what is outside need not have one. libev counts from the end of
  * the last poll. */
 static void poll_blocking(tide_loop *loop) {
-  tide_time when = loop->polled + LONGEST_POLL;
-  if (loop->timers.count > 0) when = by_real_clock(loop, loop->timers.entries[0].key);
-  if (!loop->virtual_clock && !tide_list_empty(&loop->idle)) {
-    tide_time due = by_real_clock(loop, tide__idle_due(loop));
-    if (due < when) when = due;
-  }
+  tide_time next = loop->timers.count > 0 ? loop->timers.entries[0].key : TIDE_NEVER;
+  if (!loop->virtual_clock && tide__idle_due(loop) < next) next = tide__idle_due(loop);
+  tide_time when = next < TIDE_NEVER ? by_real_clock(loop, next) : loop->polled + LONGEST_POLL;
   if (when > loop->checked) set_exact_alarm(loop, when);
   poll_for(loop, when > loop->polled ? when - loop->polled : 0);
 }

@@ -115,12 +115,10 @@ tide_list *tide__group_waiters(const tide_task *child);
 void tide__task_wake(tide_task *task, int outcome);
 void tide__task_interrupt(tide_task *task, int outcome);
 
-enum { TIDE__PARKED_SHIFT = 20 }; /* of nanoseconds, for tide_future.parked */
-
 /* The running task's wait is in its source. Always TIDE_PENDING. */
 static inline int tide__task_park(tide_task *task) {
   task->state = TIDE_TASK_WAITING;
-  task->future.parked = (uint32_t)(task->loop->now >> TIDE__PARKED_SHIFT);
+  task->future.parked = (uint32_t)(task->loop->now >> TIDE_PARKED_SHIFT);
   return TIDE_PENDING;
 }
 

@@ -223,6 +223,6 @@ const char *tide_task_waits_for(const tide_task *task) {
 
 tide_time tide_task_waited(const tide_task *task) {
   if (task->state != TIDE_TASK_WAITING) return 0;
-  uint32_t now = (uint32_t)(task->loop->now >> TIDE__PARKED_SHIFT);
-  return (tide_time)(now - task->future.parked) << TIDE__PARKED_SHIFT;
+  uint32_t now = (uint32_t)(task->loop->now >> TIDE_PARKED_SHIFT);
+  return (tide_time)(now - task->future.parked) << TIDE_PARKED_SHIFT;
 }
