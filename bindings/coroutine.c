@@ -19,11 +19,6 @@
 #include "traceback.h"
 #include "wait.h"
 
-static bool waits(lua_State *co) {
-  return lua_status(co) == LUA_YIELD && lua_gettop(co) > 0 &&
-         lua_touserdata(co, -1) == (void *)&tl_marker;
-}
-
 static lua_State *check_coroutine(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
   luaL_argexpected(L, co != NULL, 1, "coroutine");
@@ -35,7 +30,7 @@ typedef enum { SUSPENDED, RUNNING, NORMAL, DEAD } status_of;
 static status_of status(lua_State *L, lua_State *co) {
   lua_Debug ar;
   if (L == co) return RUNNING;
-  if (waits(co)) return NORMAL;
+  if (tl_coroutine_waits(co)) return NORMAL;
   switch (lua_status(co)) {
   case LUA_YIELD:
     return SUSPENDED;
@@ -49,83 +44,33 @@ static status_of status(lua_State *L, lua_State *co) {
 
 static const char *const status_names[] = {"suspended", "running", "normal", "dead"};
 
-/* The task's innermost scope: what a coroutine is resumed in for the first time, or after a yield.
- */
-lua_KContext tl_coroutine_scope(const tl_runtime *rt) {
-  return (lua_KContext)(rt->current != NULL ? rt->current->task.scope : NULL);
-}
-
-int tl_coroutine_enter(lua_State *L, lua_State *co, int arguments, lua_KContext scope,
-                       tl_greenlet *greenlet, int *results, bool *waiting) {
-  tl_runtime *rt = tl_rt(L);
-  tl_nesting *outer = rt->nesting;
-  bool inside = greenlet == NULL && outer != NULL; /* of the same greenlet as what is around */
-  tl_nesting nesting = {
-      .outer = outer,
-      .resumer = L,
-      .co = co,
-      .depth = outer != NULL ? outer->depth : 0,
-      .scope = (const tide_scope *)scope,
-      .stuck = (outer != NULL && outer->stuck) || !lua_isyieldable(L),
-      .greenlet = inside ? outer->greenlet : greenlet,
-      .pinned = greenlet == NULL && ((inside && outer->pinned) || !lua_isyieldable(L)),
-  };
-  rt->nesting = &nesting;
-  int answer = lua_resume(co, L, arguments, results);
-  rt->nesting = outer;
-  *waiting = answer == LUA_YIELD && waits(co);
-  return answer;
-}
-
 static int fail(lua_State *L, const char *message) {
   lua_pushstring(L, message);
   return -1;
 }
 
-void tl_coroutine_prepare(lua_State *L, lua_State *co) {
-  tl_runtime *rt = tl_rt(L);
-  if (TL_UNLIKELY(rt->has_locals) && lua_status(co) == LUA_OK) tl_locals_begin(L, rt, co);
-}
-
-/* Resumes, and moves what came of it to L: the number of results on top, or -1 and an error. */
-int tl_coroutine_resume(lua_State *L, lua_State *co, int arguments, lua_KContext scope,
-                        bool *waiting) {
-  int results;
-  int answer = tl_coroutine_enter(L, co, arguments, scope, NULL, &results, waiting);
-  if (*waiting) return 0;
-  if (answer != LUA_OK && answer != LUA_YIELD) {
-    lua_xmove(co, L, 1);
-    return -1;
-  }
-  if (!lua_checkstack(L, results + 1)) {
-    lua_pop(co, results);
-    return fail(L, "too many results to resume");
-  }
-  lua_xmove(co, L, results);
-  return results;
-}
-
 /* Moves the arguments over and resumes. */
-static int start(lua_State *L, lua_State *co, int arguments, lua_KContext scope, bool *waiting) {
+static int start(lua_State *L, tl_runtime *rt, lua_State *co, int arguments, lua_KContext scope,
+                 bool *waiting) {
   *waiting = false;
-  if (waits(co)) return fail(L, "cannot resume a coroutine that waits in a task");
+  if (tl_coroutine_waits(co)) return fail(L, "cannot resume a coroutine that waits in a task");
   if (!lua_checkstack(co, arguments)) return fail(L, "too many arguments to resume");
   if (status(L, co) != SUSPENDED) {
     lua_pushfstring(L, "cannot resume %s coroutine",
                     status(L, co) == DEAD ? "dead" : "non-suspended");
     return -1;
   }
-  tl_coroutine_prepare(L, co);
+  tl_coroutine_prepare(L, rt, co);
   lua_xmove(L, co, arguments);
-  return tl_coroutine_resume(L, co, arguments, scope, waiting);
+  return tl_coroutine_resume(L, rt, co, arguments, scope, waiting);
 }
 
 /* The scheduler resumed L: resumes inward, where the outcome is waited for. */
-int tl_coroutine_go_on(lua_State *L, lua_State *co, lua_KContext scope, bool *waiting) {
-  tl_runtime *rt = tl_rt(L);
+int tl_coroutine_go_on(lua_State *L, tl_runtime *rt, lua_State *co, lua_KContext scope,
+                       bool *waiting) {
   if (!rt->step.waking) tl_not_woken(L, rt);
   lua_pop(L, 1); /* this coroutine's marker; that of co is its continuation's */
-  return tl_coroutine_resume(L, co, 0, scope, waiting);
+  return tl_coroutine_resume(L, rt, co, 0, scope, waiting);
 }
 
 /* Closes a coroutine that failed, and raises its error with the caller's position. */
@@ -156,16 +101,6 @@ static int resume_results(lua_State *L, int results) {
   return results + 1;
 }
 
-int tl_coroutine_back(lua_State *L, const tl_resumer *resumer, lua_KContext scope, int results,
-                      bool waiting) {
-  const tl_runtime *rt = tl_rt(L);
-  if (waiting) return tl_wait(L, scope, resumer->again);
-  if (TL_UNLIKELY(rt->current != NULL && rt->current->task.scope != (tide_scope *)scope) &&
-      lua_status(resumer->of(L)) != LUA_YIELD)
-    return tl_leave(L, resumer, (const tide_scope *)scope, results);
-  return resumer->done(L, results);
-}
-
 static int resume_again(lua_State *L, int code, lua_KContext scope);
 
 static lua_State *resumed(lua_State *L) { return lua_tothread(L, 1); }
@@ -174,18 +109,20 @@ static const tl_resumer resume_ops = {resume_again, resumed, resume_results};
 
 static int resume_again(lua_State *L, int code, lua_KContext scope) {
   bool waiting;
+  tl_runtime *rt = tl_rt(L);
   (void)code;
-  int results = tl_coroutine_go_on(L, resumed(L), scope, &waiting);
-  return tl_coroutine_back(L, &resume_ops, scope, results, waiting);
+  int results = tl_coroutine_go_on(L, rt, resumed(L), scope, &waiting);
+  return tl_coroutine_back(L, rt, &resume_ops, scope, results, waiting);
 }
 
 /* coroutine.resume(co, ...) -> true, values... | false, error */
 static int co_resume(lua_State *L) {
   bool waiting;
+  tl_runtime *rt = tl_rt(L);
   lua_State *co = check_coroutine(L);
-  lua_KContext scope = tl_coroutine_scope(tl_rt(L));
-  int results = start(L, co, lua_gettop(L) - 1, scope, &waiting);
-  return tl_coroutine_back(L, &resume_ops, scope, results, waiting);
+  lua_KContext scope = tl_coroutine_scope(rt);
+  int results = start(L, rt, co, lua_gettop(L) - 1, scope, &waiting);
+  return tl_coroutine_back(L, rt, &resume_ops, scope, results, waiting);
 }
 
 static int wrap_again(lua_State *L, int code, lua_KContext scope);
@@ -200,16 +137,18 @@ static const tl_resumer wrap_ops = {wrap_again, of_wrap, wrap_results};
 
 static int wrap_again(lua_State *L, int code, lua_KContext scope) {
   bool waiting;
+  tl_runtime *rt = tl_rt(L);
   (void)code;
-  int results = tl_coroutine_go_on(L, of_wrap(L), scope, &waiting);
-  return tl_coroutine_back(L, &wrap_ops, scope, results, waiting);
+  int results = tl_coroutine_go_on(L, rt, of_wrap(L), scope, &waiting);
+  return tl_coroutine_back(L, rt, &wrap_ops, scope, results, waiting);
 }
 
 static int wrapped(lua_State *L) {
   bool waiting;
-  lua_KContext scope = tl_coroutine_scope(tl_rt(L));
-  int results = start(L, of_wrap(L), lua_gettop(L), scope, &waiting);
-  return tl_coroutine_back(L, &wrap_ops, scope, results, waiting);
+  tl_runtime *rt = tl_rt(L);
+  lua_KContext scope = tl_coroutine_scope(rt);
+  int results = start(L, rt, of_wrap(L), lua_gettop(L), scope, &waiting);
+  return tl_coroutine_back(L, rt, &wrap_ops, scope, results, waiting);
 }
 
 static int co_create(lua_State *L) {
@@ -237,13 +176,11 @@ TL_COLD static void refuse_yield(lua_State *L, const tl_runtime *rt) {
              inside != NULL ? inside : "");
 }
 
-void tl_coroutine_check_yield(lua_State *L, const tl_runtime *rt) {
-  if (TL_UNLIKELY(!lua_isyieldable(L))) refuse_yield(L, rt);
-  if (TL_UNLIKELY(rt->current != NULL && rt->nesting != NULL &&
-                  rt->current->task.scope != rt->nesting->scope))
-    tl_raise_message(L, rt, TIDE_EINVALID_STATE,
-                     "a scope, timeout or TaskGroup that was opened in this coroutine is open: who "
-                     "resumed it would run inside; leave it before you yield");
+void tl_coroutine_refuse_yield(lua_State *L, const tl_runtime *rt) {
+  if (!lua_isyieldable(L)) refuse_yield(L, rt);
+  tl_raise_message(L, rt, TIDE_EINVALID_STATE,
+                   "a scope, timeout or TaskGroup that was opened in this coroutine is open: who "
+                   "resumed it would run inside; leave it before you yield");
 }
 
 /* What yield returns is what resume was given; unless the coroutine is being closed. */
@@ -299,7 +236,7 @@ static int co_close(lua_State *L) {
   status_of now = status(L, co);
   if (now != DEAD && now != SUSPENDED)
     return luaL_error(L, "cannot close a %s coroutine%s", status_names[now],
-                      waits(co) ? " (it waits in a task)" : "");
+                      tl_coroutine_waits(co) ? " (it waits in a task)" : "");
   if (tl_coroutine_reset(L, tl_rt(L), co, "the cleanup of a closed coroutine") == LUA_OK) {
     lua_pushboolean(L, 1);
     return 1;
@@ -335,7 +272,7 @@ lua_State *tl_coroutine_at(lua_State *co, int level) {
 
 lua_State *tl_coroutine_inside(lua_State *co) {
   lua_State *inner = tl_coroutine_at(co, 0);
-  return inner != NULL && waits(inner) ? inner : NULL;
+  return inner != NULL && tl_coroutine_waits(inner) ? inner : NULL;
 }
 
 bool tl_coroutine_holds(lua_CFunction function) { return function == co_resume; }

@@ -55,9 +55,8 @@ static int run_body(lua_State *L) {
 }
 
 static int yielded(lua_State *L, int status, lua_KContext ctx) {
-  tl_generator *self = generator_of(L);
+  tl_generator *self = (tl_generator *)ctx;
   (void)status;
-  (void)ctx;
   if (TL_UNLIKELY(tl_is_closing(self->rt->nesting))) return tl_close_rest(L);
   if (self->thrown) {
     self->thrown = false;
@@ -70,13 +69,13 @@ static int yielded(lua_State *L, int status, lua_KContext ctx) {
 
 /* yield(value, ...): what a body is given */
 static int yield(lua_State *L) {
-  const tl_generator *self = generator_of(L);
+  tl_generator *self = generator_of(L);
   if (L != self->co)
     return tl_raise_message(L, self->rt, TIDE_EINVALID_STATE,
                             "yield belongs into its own generator, not into another coroutine");
   if (lua_isnoneornil(L, 1)) return luaL_argerror(L, 1, "nil means the end of an iteration");
   tl_coroutine_check_yield(L, self->rt);
-  return lua_yieldk(L, lua_gettop(L), 0, yielded);
+  return lua_yieldk(L, lua_gettop(L), (lua_KContext)self, yielded);
 }
 
 /* Steps. */
@@ -98,7 +97,7 @@ static void check_free(lua_State *L, tl_generator *self) {
 }
 
 /* The coroutine has given `results`, or has ended. */
-static int stepped(lua_State *L, int results) {
+TL_INLINE int stepped(lua_State *L, int results) {
   tl_generator *self = generator_of(L);
   if (TL_UNLIKELY(results < 0)) {
     self->stage = DONE;
@@ -121,9 +120,10 @@ static const tl_resumer step_ops = {step_again, coroutine_of, stepped};
 
 static int step_again(lua_State *L, int status, lua_KContext scope) {
   bool waiting;
+  const tl_generator *self = generator_of(L);
   (void)status;
-  int results = tl_coroutine_go_on(L, coroutine_of(L), scope, &waiting);
-  return tl_coroutine_back(L, &step_ops, scope, results, waiting);
+  int results = tl_coroutine_go_on(L, self->rt, self->co, scope, &waiting);
+  return tl_coroutine_back(L, self->rt, &step_ops, scope, results, waiting);
 }
 
 /* The body has not begun, or has ended: there is no yield to give the value at 1 to. */
@@ -139,7 +139,7 @@ static int step_nowhere(lua_State *L, tl_generator *self, request how) {
 }
 
 /* Takes the next value; the one at 1, if any, is what yield returns, or raises. */
-static int advance(lua_State *L, request how) {
+TL_INLINE int advance(lua_State *L, request how) {
   bool waiting;
   tl_generator *self = generator_of(L);
   if (how == TAKE && TL_UNLIKELY(tl_is_step_due(L, self->rt))) return tl_turn(L, self->rt);
@@ -148,13 +148,13 @@ static int advance(lua_State *L, request how) {
   bool begins = self->stage == FRESH && (how == TAKE || (how == SEND && lua_isnil(L, 1)));
   if (self->stage != SUSPENDED && !begins) return step_nowhere(L, self, how);
   lua_KContext scope = tl_coroutine_scope(self->rt);
-  tl_coroutine_prepare(L, self->co);
-  int arguments = begins ? 2 : lua_gettop(L); /* run_body's, or the value */
-  if (!begins) lua_xmove(L, self->co, arguments);
+  tl_coroutine_prepare(L, self->rt, self->co);
+  int arguments = begins ? 2 : 0; /* run_body's */
+  if (how != TAKE && !begins) lua_xmove(L, self->co, arguments = lua_gettop(L));
   self->stage = INSIDE;
   self->thrown = how == THROW;
-  int results = tl_coroutine_resume(L, self->co, arguments, scope, &waiting);
-  return tl_coroutine_back(L, &step_ops, scope, results, waiting);
+  int results = tl_coroutine_resume(L, self->rt, self->co, arguments, scope, &waiting);
+  return tl_coroutine_back(L, self->rt, &step_ops, scope, results, waiting);
 }
 
 static int step(lua_State *L) { return advance(L, TAKE); }
@@ -183,9 +183,10 @@ static const tl_resumer close_ops = {close_again, coroutine_of, closed};
 
 static int close_again(lua_State *L, int status, lua_KContext scope) {
   bool waiting;
+  const tl_generator *self = generator_of(L);
   (void)status;
-  int results = tl_coroutine_go_on(L, coroutine_of(L), scope, &waiting);
-  return tl_coroutine_back(L, &close_ops, scope, results, waiting);
+  int results = tl_coroutine_go_on(L, self->rt, self->co, scope, &waiting);
+  return tl_coroutine_back(L, self->rt, &close_ops, scope, results, waiting);
 }
 
 static int close(lua_State *L) {
@@ -197,8 +198,8 @@ static int close(lua_State *L) {
   if (was != SUSPENDED) return 0;
   lua_KContext scope = tl_coroutine_scope(self->rt);
   lua_settop(L, 0);
-  int results = tl_coroutine_resume(L, self->co, 0, scope, &waiting);
-  return tl_coroutine_back(L, &close_ops, scope, results, waiting);
+  int results = tl_coroutine_resume(L, self->rt, self->co, 0, scope, &waiting);
+  return tl_coroutine_back(L, self->rt, &close_ops, scope, results, waiting);
 }
 
 /* Dropped unfinished: its cleanup runs, and cannot wait. */

@@ -160,7 +160,7 @@ static int next_got(lua_State *L, int status, lua_KContext runtime) {
 }
 
 /* `step`: nil where the queue is closed and drained. */
-__attribute__((always_inline)) static inline int get(lua_State *L, bool step) {
+TL_INLINE int get(lua_State *L, bool step) {
   tl_runtime *rt = tl_rt(L);
   tl_task *task = tl_begin(L, rt);
   if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);

@@ -22,6 +22,7 @@
 
 #define TL_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define TL_COLD        __attribute__((cold, noinline)) /* keeps rare code out of its callers */
+#define TL_INLINE      __attribute__((always_inline)) static inline /* part of its callers */
 
 /* Tables of the runtime, anchored in the registry. */
 typedef enum tl_table {

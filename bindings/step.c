@@ -81,7 +81,7 @@ TL_COLD static int go_on_behind(tl_task *task, int *results) {
   return status;
 }
 
-__attribute__((always_inline)) static inline void step_one(tide_task *core) {
+TL_INLINE void step_one(tide_task *core) {
   tl_task *task = tide_container(core, tl_task, task);
   tl_runtime *rt = task->rt;
   int arguments = 0, results;

@@ -197,7 +197,7 @@ static void end(lua_State *L, tl_runtime *rt, tl_greenlet *self, int status, int
 
 static int resume(lua_State *L, tl_greenlet *self, int arguments, int *results, bool *waiting) {
   lua_KContext scope = (lua_KContext)&self->track->branch.scope;
-  return tl_coroutine_enter(L, self->co, arguments, scope, self, results, waiting);
+  return tl_coroutine_enter(L, tl_rt(L), self->co, arguments, scope, self, results, waiting);
 }
 
 /* Goes on with the greenlet. Answers as tl_coroutine_enter. */
@@ -281,7 +281,7 @@ static void prepare(lua_State *L, tl_runtime *rt, const tl_greenlet *target, int
                     bool closes) {
   if (!lua_checkstack(target->at, count + 1)) luaL_error(L, "too many values to switch");
   if (target->stage == TL_NEW) {
-    tl_coroutine_prepare(L, target->co);
+    tl_coroutine_prepare(L, rt, target->co);
     tl_greenlet_begin(L, 1);
   }
   if (!closes) return;
