@@ -107,6 +107,7 @@ tl_runtime *tl_runtime_open(lua_State *L) {
   new_tables(L, rt);
   tl_messages_open(L, &rt->messages);
   tl_pool_open(L, rt);
+  tl_shelf_open(L, &rt->scopes);
   rt->loop = tide_loop_new(hosts_allocator(L));
   if (rt->loop == NULL) luaL_error(L, "tide: cannot create an event loop");
   tl_slots_init(&rt->slots);

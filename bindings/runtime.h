@@ -15,6 +15,7 @@
 #include "pool.h"
 #include "report.h"
 #include "run.h"
+#include "shelf.h"
 #include "slots.h"
 #include "task.h"
 #include "tide.h"
@@ -64,6 +65,7 @@ typedef struct tl_runtime {
   int tables[TL_TABLE_COUNT]; /* registry references */
   tl_slots slots;             /* of TL_LIVE */
   tl_pool pool;               /* coroutines for tasks */
+  tl_shelf scopes;            /* of function forms that have ended */
   tl_reports reports;         /* what is to be reported at the end of the turn */
   tl_debug debug;             /* debug mode */
   tl_messages messages;       /* of errors */

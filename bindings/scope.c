@@ -20,16 +20,20 @@
 typedef struct tl_scope {
   tide_scope scope;       /* first */
   tide_deadline deadline; /* on it */
-  tl_site site;           /* where it was opened, in the block form */
   tl_runtime *rt;         /* whose */
+  tl_site *site;          /* where it was opened, in the block form; or NULL */
 } tl_scope;
 
 /* What a function form makes of its end. */
 typedef enum { TIMEOUT, MOVE_ON, SCOPE, SHIELD } form;
 
-static tl_scope *new_scope(lua_State *L, tl_runtime *rt, uint32_t flags) {
-  tl_scope *scope = tl_object_new(L, rt, TL_SCOPE, sizeof *scope, 0);
+/* Pushes a scope; with a site in it if it is of the block form. */
+static tl_scope *new_scope(lua_State *L, tl_runtime *rt, uint32_t flags, bool block) {
+  size_t size = sizeof(tl_scope) + (block ? sizeof(tl_site) : 0);
+  tl_scope *scope = block ? NULL : tl_shelf_take(L, &rt->scopes);
+  if (scope == NULL) scope = tl_object_new(L, rt, TL_SCOPE, size, 0);
   scope->rt = rt;
+  scope->site = block ? (tl_site *)(scope + 1) : NULL;
   tide_scope_init(&scope->scope, flags | TIDE_SCOPE_OWNER);
   tide_deadline_init(&scope->deadline, &scope->scope, rt->loop);
   return scope;
@@ -67,8 +71,9 @@ bool tl_scope_describe(lua_State *L, const tide_scope *scope) {
   if (scope->flags & TIDE_SCOPE_GROUP) {
     tl_group_describe(L, scope);
   } else {
+    const tl_site *site = tide_container(scope, const tl_scope, scope)->site;
     lua_pushliteral(L, "a timeout");
-    tl_site_add(L, &tide_container(scope, const tl_scope, scope)->site);
+    if (site != NULL) tl_site_add(L, site);
   }
   return true;
 }
@@ -125,10 +130,10 @@ static int raise_timeout(lua_State *L, const tl_runtime *rt) {
   return lua_error(L);
 }
 
-static int body_failed(lua_State *L, tl_scope *scope, form how, bool catches) {
-  tl_runtime *rt = scope->rt;
-  if (!catches || how == SHIELD || !tl_error_is_cancel(L, rt, -1)) return tl_rethrow(L, rt);
-  if (how == TIMEOUT && (scope->scope.flags & TIDE_SCOPE_EXPIRED)) return raise_timeout(L, rt);
+/* `caught`: the flags of the scope if it catches its own cancellation, else 0. */
+static int body_failed(lua_State *L, tl_runtime *rt, form how, uint32_t caught) {
+  if (caught == 0 || how == SHIELD || !tl_error_is_cancel(L, rt, -1)) return tl_rethrow(L, rt);
+  if (how == TIMEOUT && (caught & TIDE_SCOPE_EXPIRED)) return raise_timeout(L, rt);
   if (how == TIMEOUT) return tl_rethrow(L, rt);
   lua_pushboolean(L, 0);
   return 1;
@@ -137,14 +142,16 @@ static int body_failed(lua_State *L, tl_scope *scope, form how, bool catches) {
 static int body_ended(lua_State *L, int status, lua_KContext ctx) {
   form how = (form)ctx;
   tl_scope *scope = lua_touserdata(L, 1);
+  tl_runtime *rt = scope->rt;
   bool failed = status != LUA_OK && status != LUA_YIELD;
-  if (failed) tl_scope_misused(L, scope->rt, lua_gettop(L), &scope->scope);
-  bool catches = tide_scope_catches(&scope->scope);
+  if (failed) tl_scope_misused(L, rt, lua_gettop(L), &scope->scope);
+  uint32_t caught = tide_scope_catches(&scope->scope) ? scope->scope.flags : 0;
   const tide_scope *innermost = innermost_of(scope);
   status = tl_returned(L, status, 2);
   int misnested = close_scope(L, scope);
-  if (status != LUA_OK) return body_failed(L, scope, how, catches);
-  if (misnested != TIDE_OK) return raise_misnested(L, scope->rt, innermost);
+  if (how != SCOPE) tl_shelf_give(L, &rt->scopes, 1);
+  if (status != LUA_OK) return body_failed(L, rt, how, caught);
+  if (misnested != TIDE_OK) return raise_misnested(L, rt, innermost);
   if (how == TIMEOUT || how == SHIELD) return lua_gettop(L) - 2;
   lua_pushboolean(L, 1);
   lua_replace(L, 2);
@@ -173,9 +180,9 @@ static int deadline_form(lua_State *L, tide_time when, form how) {
   bool block = how == TIMEOUT && is_block(L);
   if (!block) tl_check_callable(L, 2);
   tl_task *task = enter_any(L, rt);
-  tl_scope *scope = new_scope(L, rt, 0);
+  tl_scope *scope = new_scope(L, rt, 0, block);
   open_scope(L, scope, task, when);
-  if (block) tl_site_set(L, &scope->site);
+  if (block) tl_site_set(L, scope->site);
   if (block) return 1;
   return call_in_scope(L, 2, how);
 }
@@ -223,7 +230,7 @@ static int scope_(lua_State *L) {
   if (flags == 0 && tl_is_cancelled(L, rt)) return tl_turn(L, rt);
   lua_settop(L, 1);
   tl_task *task = enter_any(L, rt);
-  tl_scope *scope = new_scope(L, rt, flags);
+  tl_scope *scope = new_scope(L, rt, flags, false);
   open_scope(L, scope, task, when);
   lua_pushvalue(L, -1); /* the function's argument */
   return call_in_scope(L, 1, SCOPE);
@@ -235,7 +242,7 @@ static int shield_call(lua_State *L) {
   if (tl_is_due(L, rt)) return tl_turn_held(L, rt);
   tl_check_callable(L, 1);
   tl_task *task = enter_any(L, rt);
-  tl_scope *scope = new_scope(L, rt, TIDE_SCOPE_SHIELD);
+  tl_scope *scope = new_scope(L, rt, TIDE_SCOPE_SHIELD, false);
   open_scope(L, scope, task, TIDE_NEVER);
   return call_in_scope(L, 1, SHIELD);
 }

@@ -502,3 +502,54 @@ describe("tide.shield of a function", function()
     end
   end))
 end)
+
+describe("function forms in great number", function()
+  local function form(seconds, fn, ...) return tide.move_on_after(seconds, fn, ...) end
+
+  it("leave nothing for the collector", run(function()
+    local function once() return tide.timeout(1, tostring, 1) == tide.shield(tostring, 1) and form(1, tide.sleep, 0) end
+    for _ = 1, 100 do once() end
+    collectgarbage()
+    collectgarbage("stop")
+    local before = collectgarbage("count")
+    for _ = 1, 1000 do assert(once()) end
+    local grown = collectgarbage("count") - before
+    collectgarbage("restart")
+    assert.is_true(grown < 16, grown)
+  end))
+
+  it("know nothing of those before them", run(function()
+    for _ = 1, 40 do
+      assert.is_false(form(0.001, tide.sleep, 1))
+      assert.is_true(form(1, tide.sleep, 0.002))
+      raises("timeout", tide.timeout, 0, tide.sleep, 1)
+      assert.equal(math.huge, tide.shield(function() return tide.time_left() or math.huge end))
+    end
+  end))
+
+  it("may be inside each other, however deep", run(function()
+    local function nest(depth)
+      if depth == 0 then return true, tide.time_left() end
+      return form(depth, nest, depth - 1)
+    end
+    for _ = 1, 3 do
+      local results = table.pack(nest(60))
+      assert.equal(62, results.n)
+      assert.is_true(results[62] <= 1)
+    end
+    assert.is_nil(tide.time_left())
+  end))
+
+  it("end with a coroutine that dies inside of them", run(function()
+    for _ = 1, 20 do
+      local co = coroutine.create(function() form(9, coroutine.yield) end)
+      assert.is_false(coroutine.resume(co))
+      co = coroutine.create(function() return pcall(form, 9, form, 9, error, "x") end)
+      assert.same({ true, false, "x" }, { coroutine.resume(co) })
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(tide.time_left())
+    assert.is_true(form(1, tide.sleep, 0))
+  end))
+end)
