@@ -17,6 +17,7 @@
 #include "protect.h"
 #include "report.h"
 #include "runtime.h"
+#include "serve.h"
 #include "traceback.h"
 
 enum {
@@ -182,7 +183,7 @@ lua_State *tl_error_leaving_push(lua_State *L, const tl_runtime *rt, lua_State *
     lua_CFunction function = lua_tocfunction(co, -1);
     lua_xmove(co, L, 1);
     bool holds = tl_protect_holds(function) || tl_coroutine_holds(function) ||
-                 (function != NULL && tl_is_original(L));
+                 tl_serve_holds(function) || (function != NULL && tl_is_original(L));
     lua_pop(L, 1);
     if (holds) return NULL;
     if (function != NULL && push_leaving(L, co, level, &ar, tl_is_child_body(function))) return co;

@@ -8,6 +8,7 @@
 #include "future.h"
 #include "greenlet.h"
 #include "group.h"
+#include "owner.h"
 #include "pool.h"
 #include "reason.h"
 #include "report.h"

@@ -5,6 +5,7 @@
 #include "future.h"
 #include "greenlet.h"
 #include "group.h"
+#include "owner.h"
 #include "report.h"
 #include "runtime.h"
 #include "task.h"

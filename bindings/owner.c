@@ -1,10 +1,11 @@
 /* owner.c: tasks that own to-be-closed values: these are closed when the task has ended, whether it
  * began or not.
  *
- * What runs is `own`, which makes to-be-closed variables of them before it calls the function. A
- * task that ends without having come so far (it was cancelled or killed while it was ready, or
- * there was no memory) has them closed by end.c. No memory is needed for that, as long as none of
- * the values needs any. */
+ * What runs makes to-be-closed variables of them before all else. A task that ends without having
+ * come so far (it was cancelled or killed while it was ready, or there was no memory) has them
+ * closed by end.c. No memory is needed for that, as long as none of the values needs any. */
+#include "owner.h"
+
 #include <stdio.h>
 
 #include "class.h"
@@ -17,7 +18,7 @@
 #include "task.h"
 #include "value.h"
 
-/* The first of a task's values, which are behind its group, `own` and the function. */
+/* The first of a task's values, which are behind its group, the body and the function. */
 static int first_value(const tl_task *task) { return task->task.future.user & TL_CHILD ? 4 : 3; }
 
 /* Closes its arguments, the last one first. */
@@ -67,12 +68,8 @@ static int returned(lua_State *L, int status, lua_KContext before) {
   return lua_gettop(L) - (int)before;
 }
 
-/* The current task's function, with what it calls and the arguments. */
-static int own(lua_State *L) {
-  const tl_runtime *rt = tl_runtime_find(L);
-  tl_task *task = rt->current;
-  int top = lua_gettop(L), owned = task->owned;
-  luaL_checkstack(L, top + 2, NULL);
+void tl_owner_take(lua_State *L, tl_task *task) {
+  int owned = task->owned;
   for (int i = 0; i < owned; i++) lua_toclose(L, i + 2);
   task->owned = 0;
   tl_task_push(L, task);
@@ -81,6 +78,13 @@ static int own(lua_State *L) {
     lua_setiuservalue(L, -2, i);
   }
   lua_pop(L, 1);
+}
+
+/* The body of those of spawn_owning: the function, and its arguments. */
+static int own(lua_State *L) {
+  int top = lua_gettop(L);
+  luaL_checkstack(L, top + 2, NULL);
+  tl_owner_take(L, tl_runtime_find(L)->current);
   for (int i = 1; i <= top; i++) lua_pushvalue(L, i);
   lua_callk(L, top - 1, LUA_MULTRET, top, returned);
   return returned(L, LUA_OK, top);
@@ -93,37 +97,40 @@ static void check_closable(lua_State *L, int index) {
   lua_pop(L, 1);
 }
 
-/* spawn_owned(count, group | nil, fn, ...) -> Task */
+/* spawn_owned(body, count, group | nil, fn, ...) -> Task */
 static int spawn_owned(lua_State *L) {
   tl_runtime *rt = tl_runtime_find(L);
-  int count = (int)lua_tointeger(L, 1);
-  tl_check_callable(L, 3);
-  for (int i = 0; i < count; i++) check_closable(L, i + 4);
-  bool child = !lua_isnil(L, 2);
-  tide_group *group = child ? tl_group_for_spawn(L, rt, 2) : tl_run_home(&rt->run, tl_loop(L, rt));
-  lua_pushcfunction(L, own);
-  lua_insert(L, 3);
-  tl_task *task = tl_task_spawn(L, rt, group, child ? 2 : 0, 3);
+  int count = (int)lua_tointeger(L, 2);
+  tl_check_callable(L, 4);
+  for (int i = 0; i < count; i++) check_closable(L, i + 5);
+  bool child = !lua_isnil(L, 3);
+  tide_group *group = child ? tl_group_for_spawn(L, rt, 3) : tl_run_home(&rt->run, tl_loop(L, rt));
+  lua_pushvalue(L, 1);
+  lua_insert(L, 4);
+  tl_task *task = tl_task_spawn(L, rt, group, child ? 3 : 0, 4);
   task->owned = (uint8_t)count;
   return 1;
+}
+
+int tl_owner_spawn(lua_State *L, lua_CFunction body) {
+  int top = lua_gettop(L), count = (int)luaL_checkinteger(L, 1);
+  luaL_argcheck(L, count >= 0 && count <= UINT8_MAX && count <= top - 3, 1, "no such values");
+  luaL_checkstack(L, top + 3, NULL);
+  lua_pushcfunction(L, spawn_owned);
+  lua_pushcfunction(L, body);
+  for (int i = 1; i <= top; i++) lua_pushvalue(L, i);
+  if (lua_pcall(L, top + 1, 1, 0) == LUA_OK) return 1;
+  lua_pushcfunction(L, close_all);
+  for (int i = 0; i < count; i++) lua_pushvalue(L, i + 4);
+  close_values(L, count);
+  return lua_error(L);
 }
 
 /* tide.spawn_owning(count, group | nil, fn, value, ...) -> Task of fn(value, ...), which owns the
  * first `count` values (nil and false are nothing to close). They are closed also where this
  * raises.
  */
-static int spawn_owning(lua_State *L) {
-  int top = lua_gettop(L), count = (int)luaL_checkinteger(L, 1);
-  luaL_argcheck(L, count >= 0 && count <= UINT8_MAX && count <= top - 3, 1, "no such values");
-  luaL_checkstack(L, top + 2, NULL);
-  lua_pushcfunction(L, spawn_owned);
-  for (int i = 1; i <= top; i++) lua_pushvalue(L, i);
-  if (lua_pcall(L, top, 1, 0) == LUA_OK) return 1;
-  lua_pushcfunction(L, close_all);
-  for (int i = 0; i < count; i++) lua_pushvalue(L, i + 4);
-  close_values(L, count);
-  return lua_error(L);
-}
+static int spawn_owning(lua_State *L) { return tl_owner_spawn(L, own); }
 
 void tl_owner_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg functions[] = {{"spawn_owning", spawn_owning}, {NULL, NULL}};

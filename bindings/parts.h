@@ -28,6 +28,7 @@ void tl_lua_iter_open(lua_State *L, tl_runtime *rt);
 void tl_net_open(lua_State *L, tl_runtime *rt);
 void tl_options_open(lua_State *L, tl_runtime *rt);
 void tl_owner_open(lua_State *L, tl_runtime *rt);
+void tl_serve_open(lua_State *L, tl_runtime *rt);
 void tl_protect_open(lua_State *L, tl_runtime *rt);
 void tl_queue_open(lua_State *L, tl_runtime *rt);
 void tl_receipt_open(lua_State *L, tl_runtime *rt);

@@ -19,7 +19,7 @@ int tl_returned(lua_State *L, int status, int before) {
   return LUA_ERRRUN;
 }
 
-static bool passes_through(lua_State *L, const tl_runtime *rt) {
+bool tl_protect_passes(lua_State *L, const tl_runtime *rt) {
   if (tl_generator_exits(L, -1) || tl_unwinds(L, rt, -1)) return true;
   return rt->current != NULL && tide_task_cancelled(&rt->current->task) &&
          tl_error_is_cancel(L, rt, -1);
@@ -28,7 +28,7 @@ static bool passes_through(lua_State *L, const tl_runtime *rt) {
 static int finish(lua_State *L, int status, lua_KContext extra) {
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - (int)extra;
   tl_runtime *rt = tl_rt(L);
-  if (passes_through(L, rt)) return lua_error(L);
+  if (tl_protect_passes(L, rt)) return lua_error(L);
   tl_traceback_forget(L, rt);
   tl_error_explain(L);
   lua_pushboolean(L, 0);
@@ -46,7 +46,7 @@ static int protected_call(lua_State *L) {
 
 /* The handler of xpcall: the user's, but for cancellation on its way out. */
 static int handle(lua_State *L) {
-  if (passes_through(L, tl_rt(L))) return 1;
+  if (tl_protect_passes(L, tl_rt(L))) return 1;
   tl_traceback_forget(L, tl_rt(L)); /* of what the handler returns there is none */
   tl_error_explain(L);
   lua_pushvalue(L, lua_upvalueindex(2));
@@ -74,7 +74,7 @@ static int protected_call_with_handler(lua_State *L) {
 static int finish_try(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - 1;
-  if (passes_through(L, tl_rt(L))) return lua_error(L);
+  if (tl_protect_passes(L, tl_rt(L))) return lua_error(L);
   tl_traceback_forget(L, tl_rt(L));
   lua_pushnil(L);
   lua_insert(L, -2);
@@ -93,7 +93,7 @@ static int try(lua_State *L) {
 static int finish_traced(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - 1;
-  if (passes_through(L, tl_rt(L))) return lua_error(L);
+  if (tl_protect_passes(L, tl_rt(L))) return lua_error(L);
   lua_pushboolean(L, 0);
   lua_insert(L, -2);
   tl_traceback_take(L, tl_rt(L), -1);

@@ -13,6 +13,7 @@
 #include "group.h"
 #include "local.h"
 #include "nesting.h"
+#include "owner.h"
 #include "pool.h"
 #include "runtime.h"
 #include "slots.h"

@@ -48,9 +48,6 @@ void tl_task_watch(tl_task *task, bool watched); /* whether debug.c is told of i
 /* kill.c: ends a task that is not running, at once. */
 void tl_task_kill(lua_State *L, tl_task *task);
 
-/* owner.c: of a task that ends without having taken over what it owns. */
-void tl_owner_close(lua_State *L, tl_task *task);
-
 /* task.c */
 void tl_task_push(lua_State *L, const tl_task *task);                 /* a live one's userdata */
 void tl_task_name_push(lua_State *L, const tl_task *task, int index); /* which is at `index` */

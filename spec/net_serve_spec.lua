@@ -101,6 +101,25 @@ describe("net.serve", function()
     await_count(server, 0)
   end))
 
+  it("keeps the stack of a connection that idles in a loop over its stream at Lua's first size", run(function()
+    local streams, count = {}, 100
+    local server <close> = serve(function(stream)
+      for data in stream:chunks(65536) do stream:write(data) end
+    end, { max_connections = 3 * count })
+    local function open_more()
+      for _ = 1, count do streams[#streams + 1] = connect(server) end
+      await_count(server, #streams)
+      collectgarbage()
+      collectgarbage()
+      return collectgarbage "count" * 1024
+    end
+    open_more()
+    local before = open_more()
+    local each = (open_more() - before) / count
+    assert.is_true(each < 2800, each) -- of both ends; a stack that was doubled adds 640 bytes
+    for _, stream in ipairs(streams) do stream:close() end
+  end))
+
   it("checks its arguments", run(function()
     helper.fails("bad argument #1 to 'tide.net.serve' (function expected, got no value)", net.serve)
     helper.fails("bad argument #2 to 'tide.net.serve' (string expected, got no value)", net.serve, echo)

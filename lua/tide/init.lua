@@ -39,6 +39,7 @@ tide.iter_parts = nil
 tide.tree_nodes = nil
 tide.traced = nil
 tide.raise_traced = nil
+tide.spawn_connection = nil
 tide.spawn_owning = nil
 tide.mark_loops = nil
 tide.add_class = nil

@@ -4,9 +4,10 @@ local check = require "tide.check"
 local ends = require "tide.ends"
 
 local net = tide.net
-local current_task, is, spawn_owning = tide.current_task, tide.is, tide.spawn_owning
+local current_task, is = tide.current_task, tide.is
+local spawn_connection, spawn_owning = tide.spawn_connection, tide.spawn_owning
 local move_on_after, scope, shield, wait = tide.move_on_after, tide.scope, tide.shield, tide.wait
-local raw_pcall, traced, raise_traced = tide.raw.pcall, tide.traced, tide.raise_traced
+local raw_pcall, raise_traced = tide.raw.pcall, tide.raise_traced
 local Semaphore = tide.Semaphore
 local begins, counts = tide.begins, tide.counts
 
@@ -44,11 +45,9 @@ local function is_lost(err, stream)
   return #parts > 0
 end
 
--- The body of a connection's task. Its seat is there to be closed.
-local function serve_connection(stream, _, server)
-  if server.cancelled then return end
-  local ok, err, traceback = traced(server.handler, stream)
-  if ok or server.cancelled and is(err, "cancelled") then return end -- also where that was withdrawn
+-- What a connection's handler has failed with.
+tide.set_hook("connection_failed", function(server, stream, err, traceback)
+  if server.cancelled and is(err, "cancelled") then return end -- also where that was withdrawn
   if is_lost(err, stream) then
     server.dropped = server.dropped + 1
   elseif server.on_error then
@@ -56,7 +55,7 @@ local function serve_connection(stream, _, server)
   else
     raise_traced(err, traceback)
   end
-end
+end)
 
 -- The tasks of the connections that have not ended, but for those that close the server if `spare`.
 local function connections_of(server, spare)
@@ -95,7 +94,7 @@ end
 -- Of the stream in `accepted`. A group that was cancelled or closed takes no more children: then the
 -- server is closed.
 local function begin_connection(server, seat)
-  local ok, task = raw_pcall(spawn_owning, 2, server.group, serve_connection, server.accepted, seat, server)
+  local ok, task = raw_pcall(spawn_connection, server.group, server.handler, server.accepted, seat, server)
   if ok then
     server.accepted, server.newest = false, task
     server.tasks[task] = true
