@@ -42,8 +42,8 @@ struct tide_task {
   int outcome;              /* of the last wait */
   uint8_t state;            /* tide_task_state */
   uint8_t streak;           /* waits in a row that needed no waiting */
-  bool started;             /* it was stepped at least once */
-  bool branched;            /* it has left a branch, of branch.h, at least once */
+  bool started : 1;         /* it was stepped at least once */
+  bool branched : 1;        /* it has left a branch, of branch.h, at least once */
   uint8_t user;             /* free for the owner */
 };
 
