@@ -109,6 +109,14 @@ TL_INLINE void step_one(tide_task *core) {
   }
 }
 
+/* Has the processor fetch the coroutine of the task that comes next. */
+TL_INLINE void fetch_ahead(const tide_loop *loop, const tide_task_ops *ops) {
+  const tide_task *ahead = tide_task_ahead(loop);
+  if (ahead == NULL || ahead->ops != ops) return;
+  const char *co = (const char *)tide_container(ahead, const tl_task, task)->co;
+  for (int i = 0; i < 256; i += 64) __builtin_prefetch(co + i);
+}
+
 static void step(tide_task *task, int outcome);
 static const tide_task_ops task_ops = {.name = "task", .step = step};
 
@@ -121,6 +129,7 @@ static void step(tide_task *task, int outcome) {
   rt->nesting = NULL;
   (void)outcome;
   do {
+    fetch_ahead(loop, &task_ops);
     step_one(task);
     if (TL_UNLIKELY(rt->reports.loops_wait)) tide_defer_start(&rt->reports.at_end, loop);
   } while ((task = tide_task_next(loop, &task_ops)) != NULL);
