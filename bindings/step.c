@@ -114,6 +114,7 @@ TL_INLINE void fetch_ahead(const tide_loop *loop, const tide_task_ops *ops) {
   const tide_task *ahead = tide_task_ahead(loop);
   if (ahead == NULL || ahead->ops != ops) return;
   const char *co = (const char *)tide_container(ahead, const tl_task, task)->co;
+  if (co == NULL) return; /* it has not begun */
   for (int i = 0; i < 256; i += 64) __builtin_prefetch(co + i);
 }
 
