@@ -160,18 +160,41 @@ static int type(lua_State *L) {
   return 1;
 }
 
-/* tide.add_class(metatable) -> what stands for the class in a module: a class of the Lua part's,
- * whose metatable has the methods, too */
-static int add_class(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
+/* tide.new_class(name) -> methods, metatable, what stands for it in a module: a class of the Lua
+ * part's, whose objects' metatable no script gets at either */
+static int new_class(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TSTRING);
   lua_settop(L, 1);
-  tl_table_push(L, tl_rt(L), TL_HOOKS);
-  lua_pushvalue(L, 1);
-  lua_getfield(L, 1, "__name");
-  lua_rawset(L, -3);
-  lua_settop(L, 1);
+  lua_newtable(L); /* at 2 */
   make_extensible(L);
+  lua_createtable(L, 0, 6); /* at 3 */
+  lua_pushvalue(L, 1);
+  lua_setfield(L, 3, "__name");
+  lua_pushvalue(L, 1);
+  lua_setfield(L, 3, "__metatable");
+  lua_pushvalue(L, 2);
+  lua_setfield(L, 3, "__index");
+  tl_table_push(L, tl_rt(L), TL_HOOKS);
+  lua_pushvalue(L, 3);
+  lua_pushvalue(L, 1);
+  lua_rawset(L, -3);
+  lua_settop(L, 3);
+  lua_pushvalue(L, 2);
   push_face(L, tl_rt(L), NULL);
+  return 3;
+}
+
+/* tide.is_of(x, metatable): whether it is the one of x, also where that hides it */
+static int is_of(lua_State *L) {
+  lua_settop(L, 2);
+  bool is = lua_getmetatable(L, 1) && lua_rawequal(L, 2, 3);
+  lua_pushboolean(L, is);
+  return 1;
+}
+
+/* tide.metafield(x, name) -> the field of x's metatable, or nil, also where that is hidden */
+static int metafield(lua_State *L) {
+  if (luaL_getmetafield(L, 1, luaL_checkstring(L, 2)) == LUA_TNIL) lua_pushnil(L);
   return 1;
 }
 
@@ -193,7 +216,9 @@ static int type_name(lua_State *L) {
 
 void tl_class_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg functions[] = {{"type", type},
-                                       {"add_class", add_class},
+                                       {"new_class", new_class},
+                                       {"is_of", is_of},
+                                       {"metafield", metafield},
                                        {"is_callable", test_callable},
                                        {"type_name", type_name},
                                        {NULL, NULL}};

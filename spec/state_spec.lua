@@ -100,8 +100,19 @@ describe("the metatable of an object", function()
     local objects = { Task = tide.current_task(), Queue = tide.Queue(), Future = tide.Future(), Stream = one, Lock = tide.Lock(),
       ["RWLock guard"] = guard, Listener = listener, Scope = scope, Event = tide.Event(), case = tide.after(1),
       Local = tide.Local(), Handle = tide.call_soon(print), ["tide.error"] = tide.error "mine", class = tide.Queue }
-    for name, object in pairs(objects) do assert.equal(name, getmetatable(object)) end
-    assert(not pcall(setmetatable, objects["tide.error"], {}))
+    local server <close> = tide.net.serve(print, "127.0.0.1", 0)
+    objects.Server, objects.Tree, objects.Deferred = server, tide.tree(), tide.defer(print)
+    objects.Iter = tide.generator(function(yield) yield(1) end):map(tostring)
+    for name, object in pairs(objects) do
+      assert.equal(name, getmetatable(object))
+      assert.is_false(pcall(setmetatable, object, nil))
+    end
+    for _, name in ipairs { "Server", "Tree", "Deferred", "Iter" } do -- made in Lua
+      assert.is_nil(objects[name].__index)
+      assert.is_nil(objects[name].__close)
+    end
+    local _, _, _, closing = objects.Iter:each()
+    assert.is_false(getmetatable(closing))
     one:close()
     other:close()
   end))

@@ -5,7 +5,7 @@ local check = require "tide.check"
 local window = require "tide.window"
 
 local begins, counts = tide.begins, tide.counts
-local join = tide.join
+local join, metafield = tide.join, tide.metafield
 local completions = tide.completions
 local await, spawn, type_of = tide.await, tide.spawn, tide.type
 local move_on_after, timeout = tide.move_on_after, tide.timeout
@@ -30,8 +30,7 @@ local function is_function(x)
 end
 
 local function is_awaitable(x)
-  local metatable = getmetatable(x)
-  return is_future(x) or type(metatable) == "table" and metatable.__await ~= nil
+  return is_future(x) or metafield(x, "__await") ~= nil
 end
 
 local function check_entry(position, name, entry, hint, level)

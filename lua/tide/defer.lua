@@ -3,24 +3,23 @@ local tide = require "tide"
 
 local check = require "tide.check"
 
-local Deferred = { __name = "Deferred" }
-Deferred.__index = Deferred
+local is_of = tide.is_of
+
+local Deferred, meta = tide.new_class "Deferred"
 
 -- Calls the function now, unless it was called (may wait).
 function Deferred:close()
-  check.self(getmetatable(self) == Deferred, "close", "Deferred", self, 2)
+  check.self(is_of(self, meta), "close", "Deferred", self, 2)
   local call = self.call
   self.call = nil
   if call then call() end
 end
 
-Deferred.__close = Deferred.close
+meta.__close = Deferred.close
 
-function Deferred:__tostring()
+function meta:__tostring()
   return string.format("Deferred(%s)", self.call and "pending" or "done")
 end
-
-tide.add_class(Deferred)
 
 -- tide.defer(fn, ...) -> a to-be-closed value that calls fn(...)
 function tide.defer(fn, ...)
@@ -28,5 +27,5 @@ function tide.defer(fn, ...)
   local arguments = table.pack(...)
   return setmetatable({
     call = function() fn(table.unpack(arguments, 1, arguments.n)) end,
-  }, Deferred)
+  }, meta)
 end

@@ -13,16 +13,17 @@
 local check = require "tide.check"
 local tide = require "tide"
 
-local new_error, is = tide.error, tide.is
+local new_error, is, is_of = tide.error, tide.is, tide.is_of
 local counts, current_task, mark_loops, raw_pcall = tide.counts, tide.current_task, tide.mark_loops, tide.raw.pcall
 local is_yieldable, running = tide.raw.coroutine.isyieldable, tide.raw.coroutine.running
 local report = tide.failure_parts.report
 
-local Iter = { __name = "Iter" }
-Iter.__index = Iter
-tide.Iter = tide.add_class(Iter)
+local Iter, meta, face = tide.new_class "Iter"
+tide.Iter = face
 
 local function nothing() end
+
+local function is_iter(x) return is_of(x, meta) end
 
 -- An Iter over a step function without arguments: the next value or values, nil at the end and after
 -- that. `closer`, if given, is called once; then the step gives nil. `source` is the Iter to close
@@ -36,7 +37,7 @@ local function new(step, closer, name, source)
     name = name or "function",
     holds = source ~= nil and source.holds,
     closed = false,
-  }, Iter)
+  }, meta)
 end
 
 local function holding(iter)
@@ -72,7 +73,7 @@ end
 
 -- Who writes it.map() means it:map().
 local function check_self(self, name)
-  if getmetatable(self) ~= Iter then check.self(false, name, "Iter", self, 3) end
+  if not is_iter(self) then check.self(false, name, "Iter", self, 3) end
 end
 
 local function no_result(name)
@@ -158,7 +159,7 @@ tide.set_hook("loops", function(task)
 end)
 
 -- The to-be-closed value of a close: where another task is inside, what cannot be closed is as before.
-local Closing = {}
+local Closing = { __metatable = false }
 
 function Closing:__close(err)
   if not is_misuse(err) then return end
@@ -183,7 +184,7 @@ function Iter:close()
   if closer then closer() end
 end
 
-function Iter:__close(err)
+function meta:__close(err)
   if err ~= nil and is_misuse(err) then return end
   close_after(self, err)
 end
@@ -222,7 +223,7 @@ local function given(guard, first, ...)
 end
 
 -- it() (may wait) -> the next value or values, or nil
-function Iter:__call()
+function meta:__call()
   local guard = self.guard
   if not guard then
     guard = setmetatable({ iter = self, returns = false }, Guard)
@@ -255,7 +256,7 @@ function Iter:each()
   return self.step, nil, nil, self
 end
 
-function Iter:__tostring()
+function meta:__tostring()
   local names, iter = {}, self
   repeat
     table.insert(names, 1, iter.name)
@@ -265,7 +266,8 @@ function Iter:__tostring()
 end
 
 return {
-  Iter = Iter, -- the class: the other parts add its methods
+  Iter = Iter, -- its methods: the other parts add to them
+  is_iter = is_iter,
   new = new,
   nothing = nothing,
   holding = holding,

@@ -3,16 +3,15 @@ local check = require "tide.check"
 local iter = require "tide.iter"
 local tide = require "tide"
 
-local Iter, new, new_exclusive, nothing = iter.Iter, iter.new, iter.new_exclusive, iter.nothing
-local holding = iter.holding
+local new, new_exclusive, nothing = iter.new, iter.new_exclusive, iter.nothing
+local holding, is_iter = iter.holding, iter.is_iter
 local generator_parts, interval_parts, iter_parts = tide.generator_parts, tide.interval_parts, tide.iter_parts
-local new_use, raw_pcall, type_of = tide.new_use, tide.raw.pcall, tide.type
+local metafield, new_use, raw_pcall, type_of = tide.metafield, tide.new_use, tide.raw.pcall, tide.type
 
 local SOURCES = "list, Queue, Iter, function or object with :iter()"
 
 local function has_metamethod(x, name)
-  local metatable = getmetatable(x)
-  return type(metatable) == "table" and metatable[name] ~= nil
+  return metafield(x, name) ~= nil
 end
 
 local function close_value(value)
@@ -113,8 +112,6 @@ local function has_iter(x, kind)
   local ok, method = raw_pcall(get_iter, x)
   return ok and type(method) == "function"
 end
-
-local function is_iter(x) return getmetatable(x) == Iter end
 
 local from
 

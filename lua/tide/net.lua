@@ -19,9 +19,8 @@ local begins, counts = tide.begins, tide.counts
 -- code that runs at the end of a task: who waits for connections to end, or for the server, waits for
 -- their tasks, whose ends the core tells without memory. And what has begun is noted in fields that
 -- there are already, before the next call: a stream until a task owns it, a task until it is in `tasks`.
-local Server = { __name = "Server" }
-Server.__index = Server
-net.Server = tide.add_class(Server)
+local Server, meta, face = tide.new_class "Server"
+net.Server = face
 
 local REASON = "the server was closed"
 
@@ -181,7 +180,7 @@ function Server:close(opts)
   if not ok then error(err, 0) end
 end
 
-function Server:__close()
+function meta:__close()
   self:close()
 end
 
@@ -202,7 +201,7 @@ function Server:address()
 end
 
 -- #server: connections that have not ended
-function Server:__len()
+function meta:__len()
   return #connections_of(self)
 end
 
@@ -217,7 +216,7 @@ function Server:statistics()
   }
 end
 
-function Server:__tostring()
+function meta:__tostring()
   local count = #self
   return string.format("Server(%s, %d connection%s, %s)", table.concat(self.bound, ":"), count,
     count == 1 and "" or "s", self.closing and "closed" or "open")
@@ -245,7 +244,7 @@ tide.set_hook("serve", function(handler, listener, max_connections, on_error, gr
     dropped = 0, -- connections whose client has gone
     closing = false, -- no more are accepted
     cancelled = false, -- none are to begin
-  }, Server)
+  }, meta)
   server.acceptor = spawn_owning(1, group, accept_all, setmetatable({ server = server }, Ending))
   server.acceptor:set_name("server " .. table.concat(server.bound, ":"))
   return server

@@ -3,8 +3,7 @@ local tide = require "tide"
 
 local time, tree_nodes = tide.time, tide.tree_nodes
 
-local Node = { __name = "Tree" }
-Node.__index = Node
+local _, meta = tide.new_class "Tree"
 
 local function seconds(span)
   if span < 1 then return string.format("%.0f ms", span * 1000) end
@@ -77,7 +76,7 @@ local function draw(root, now)
   return lines
 end
 
-function Node:__tostring()
+function meta:__tostring()
   if self.kind ~= "loop" then return line_of(self, time()) end
   local lines = draw(self, self.time)
   table.insert(lines, 1, string.format("tide: %d task%s", self.tasks, self.tasks == 1 and "" or "s"))
@@ -99,11 +98,11 @@ local function tree()
   local root = tree_nodes()
   local tasks = 0
   walk(root, function(node)
-    setmetatable(node, Node)
+    setmetatable(node, meta)
     if node.task then tasks = tasks + 1 end
   end)
   local top = { kind = "loop", time = time(), tasks = tasks, cancelled = root.cancelled, children = root.children }
-  return setmetatable(top, Node)
+  return setmetatable(top, meta)
 end
 tide.tree = tree
 
