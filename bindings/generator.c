@@ -149,8 +149,8 @@ TL_INLINE int advance(lua_State *L, request how) {
   if (self->stage != SUSPENDED && !begins) return step_nowhere(L, self, how);
   lua_KContext scope = tl_coroutine_scope(self->rt);
   tl_coroutine_prepare(L, self->rt, self->co);
-  int arguments = begins ? 2 : 0; /* run_body's */
-  if (how != TAKE && !begins) lua_xmove(L, self->co, arguments = lua_gettop(L));
+  int arguments = begins ? 2 : how == TAKE ? 0 : lua_gettop(L); /* run_body's, or the value */
+  if (how != TAKE && !begins) lua_xmove(L, self->co, arguments);
   self->stage = INSIDE;
   self->thrown = how == THROW;
   int results = tl_coroutine_resume(L, self->rt, self->co, arguments, scope, &waiting);

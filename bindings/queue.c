@@ -69,7 +69,7 @@ void tl_queue_free(lua_State *L, tide_queue *queue, uint32_t slot, int index) {
 
 int tl_queue_take(lua_State *L, tide_queue *queue, uint32_t slot, int index) {
   lua_getiuservalue(L, index, 1);
-  if (lua_rawgeti(L, -1, (lua_Integer)slot + 1) > LUA_TNUMBER) { /* others keep nothing alive */
+  if (tl_is_collectable(lua_rawgeti(L, -1, (lua_Integer)slot + 1))) { /* others may stay */
     lua_pushboolean(L, 0);
     lua_rawseti(L, -3, (lua_Integer)slot + 1);
   }

@@ -95,8 +95,6 @@ static void new_tables(lua_State *L, tl_runtime *rt) {
   new_table(L, rt, TL_GREENLETS, "v");
   new_table(L, rt, TL_KEPT, NULL);
   new_table(L, rt, TL_HOOKS, NULL);
-  lua_pushboolean(L, 0);
-  rt->tables[TL_SPARE_SELECT] = tl_anchor(L, rt->tables[TL_SPARE_SELECT]);
 }
 
 tl_runtime *tl_runtime_open(lua_State *L) {
@@ -108,6 +106,7 @@ tl_runtime *tl_runtime_open(lua_State *L) {
   tl_messages_open(L, &rt->messages);
   tl_pool_open(L, rt);
   tl_shelf_open(L, &rt->scopes);
+  tl_shelf_open(L, &rt->selects);
   rt->loop = tide_loop_new(hosts_allocator(L));
   if (rt->loop == NULL) luaL_error(L, "tide: cannot create an event loop");
   tl_slots_init(&rt->slots);

@@ -42,10 +42,9 @@ typedef enum tl_table {
   TL_KEPT,  /* light userdata of a task, or of the runtime -> its main greenlet; of a track that
                is in use -> the track */
   TL_HOOKS, /* what is given to the C part: functions "group_message", "deadlock", "report",
-               "debug", "loops", "iter"; the metatable "unseen" and the record "flood" of
-               reports; "deadlock_message", the text about the last one;
-               and metatables of the Lua part's classes -> their names */
-  TL_SPARE_SELECT, /* no table: a record for the next select, or false */
+               "debug", "loops", "iter", "serve", "connection_failed", "later"; the metatable
+               "unseen" and the record "flood" of reports; "deadlock_message", the text about the
+               last one; and metatables of the Lua part's classes -> their names */
   TL_TABLE_COUNT,
 } tl_table;
 
@@ -66,6 +65,7 @@ typedef struct tl_runtime {
   tl_slots slots;             /* of TL_LIVE */
   tl_pool pool;               /* coroutines for tasks */
   tl_shelf scopes;            /* of function forms that have ended */
+  tl_shelf selects;           /* records of selects that have ended */
   tl_reports reports;         /* what is to be reported at the end of the turn */
   tl_debug debug;             /* debug mode */
   tl_messages messages;       /* of errors */

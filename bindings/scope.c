@@ -27,16 +27,27 @@ typedef struct tl_scope {
 /* What a function form makes of its end. */
 typedef enum { TIMEOUT, MOVE_ON, SCOPE, SHIELD } form;
 
-/* Pushes a scope; with a site in it if it is of the block form. */
-static tl_scope *new_scope(lua_State *L, tl_runtime *rt, uint32_t flags, bool block) {
-  size_t size = sizeof(tl_scope) + (block ? sizeof(tl_site) : 0);
-  tl_scope *scope = block ? NULL : tl_shelf_take(L, &rt->scopes);
-  if (scope == NULL) scope = tl_object_new(L, rt, TL_SCOPE, size, 0);
+static tl_scope *init_scope(tl_scope *scope, tl_runtime *rt, uint32_t flags, tl_site *site) {
   scope->rt = rt;
-  scope->site = block ? (tl_site *)(scope + 1) : NULL;
+  scope->site = site;
   tide_scope_init(&scope->scope, flags | TIDE_SCOPE_OWNER);
   tide_deadline_init(&scope->deadline, &scope->scope, rt->loop);
   return scope;
+}
+
+/* Pushes a scope for a function form. */
+static tl_scope *new_scope(lua_State *L, tl_runtime *rt, uint32_t flags) {
+  tl_scope *scope = tl_shelf_take(L, &rt->scopes);
+  if (scope == NULL) scope = tl_object_new(L, rt, TL_SCOPE, sizeof *scope, 0);
+  return init_scope(scope, rt, flags, NULL);
+}
+
+/* Pushes one for a block, which knows where that is. */
+static tl_scope *new_block_scope(lua_State *L, tl_runtime *rt) {
+  tl_scope *scope = tl_object_new(L, rt, TL_SCOPE, sizeof *scope + sizeof(tl_site), 0);
+  tl_site *site = (tl_site *)(scope + 1);
+  tl_site_set(L, site);
+  return init_scope(scope, rt, 0, site);
 }
 
 tide_time tl_scope_deadline(const tide_scope *scope) {
@@ -180,11 +191,9 @@ static int deadline_form(lua_State *L, tide_time when, form how) {
   bool block = how == TIMEOUT && is_block(L);
   if (!block) tl_check_callable(L, 2);
   tl_task *task = enter_any(L, rt);
-  tl_scope *scope = new_scope(L, rt, 0, block);
+  tl_scope *scope = block ? new_block_scope(L, rt) : new_scope(L, rt, 0);
   open_scope(L, scope, task, when);
-  if (block) tl_site_set(L, scope->site);
-  if (block) return 1;
-  return call_in_scope(L, 2, how);
+  return block ? 1 : call_in_scope(L, 2, how);
 }
 
 static tide_time seconds_from_now(lua_State *L, const tl_runtime *rt, int index) {
@@ -230,7 +239,7 @@ static int scope_(lua_State *L) {
   if (flags == 0 && tl_is_cancelled(L, rt)) return tl_turn(L, rt);
   lua_settop(L, 1);
   tl_task *task = enter_any(L, rt);
-  tl_scope *scope = new_scope(L, rt, flags, false);
+  tl_scope *scope = new_scope(L, rt, flags);
   open_scope(L, scope, task, when);
   lua_pushvalue(L, -1); /* the function's argument */
   return call_in_scope(L, 1, SCOPE);
@@ -242,7 +251,7 @@ static int shield_call(lua_State *L) {
   if (tl_is_due(L, rt)) return tl_turn_held(L, rt);
   tl_check_callable(L, 1);
   tl_task *task = enter_any(L, rt);
-  tl_scope *scope = new_scope(L, rt, TIDE_SCOPE_SHIELD, false);
+  tl_scope *scope = new_scope(L, rt, TIDE_SCOPE_SHIELD);
   open_scope(L, scope, task, TIDE_NEVER);
   return call_in_scope(L, 1, SHIELD);
 }

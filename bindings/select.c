@@ -18,7 +18,7 @@ enum {
   STREAM = 2,     /* for a listener's connection, or nil, */
   PERMITS = 3,    /* a guard for a semaphore's, or nil, */
   FIRST = 4,      /* and the cases as they were given */
-  SPARE_ROOM = 8, /* cases for which the spare record has room */
+  SPARE_ROOM = 8, /* cases for which every record has room */
 };
 
 static const uint32_t NO_CASE = UINT32_MAX;
@@ -236,8 +236,7 @@ static int try_select(lua_State *L, tl_runtime *rt, void *record) {
   uint32_t number = result == TIDE_OK ? self->select.chosen : NO_CASE;
   withdraw(L, rt, self, number);
   if (result != TIDE_OK) return raise_case(L, rt, &self->select, FIRST, result);
-  lua_pushvalue(L, SELF);
-  tl_table_replace(L, rt, TL_SPARE_SELECT);
+  tl_shelf_give(L, &rt->selects, SELF);
   tl_class class = class_of(L, rt, FIRST + (int)number);
   return push_values(L, rt, number, &self->cases[number], FIRST, class);
 }
@@ -245,14 +244,8 @@ static int try_select(lua_State *L, tl_runtime *rt, void *record) {
 /* The beginning. */
 
 static tl_select *push_record(lua_State *L, tl_runtime *rt, int count) {
-  tl_table_push(L, rt, TL_SPARE_SELECT);
-  tl_select *self = count <= SPARE_ROOM ? lua_touserdata(L, -1) : NULL;
-  if (self != NULL) {
-    lua_pushboolean(L, 0);
-    tl_table_replace(L, rt, TL_SPARE_SELECT);
-    return self;
-  }
-  lua_pop(L, 1);
+  tl_select *self = count <= SPARE_ROOM ? tl_shelf_take(L, &rt->selects) : NULL;
+  if (self != NULL) return self;
   size_t room = count > SPARE_ROOM ? (size_t)count : SPARE_ROOM;
   return lua_newuserdatauv(L, sizeof *self + room * sizeof self->cases[0], 0);
 }

@@ -1,4 +1,4 @@
-/* shelf.h: objects that nobody but tide saw, kept for the next who needs one.
+/* shelf.h: objects that only tide sees (and the debug library), kept for the next who needs one.
  *
  * An object with a finalizer is dear to make, and dearer to collect: Lua runs few finalizers in a
  * step of its collector, so many short-lived ones pile up. What lies on a shelf is out of use; what

@@ -19,8 +19,13 @@
 #include "slots.h"
 #include "task.h"
 #include "traceback.h"
+#include "value.h"
 
-enum { SPARE_STACK = 12 }; /* values for which the box and every coroutine have room in any case */
+enum {
+  SPARE_STACK = 12,     /* values for which the box and every coroutine have room in any case */
+  COROUTINE_SIZE = 256, /* bytes of a lua_State, about */
+  LINE = 64,            /* of the cache */
+};
 
 /* Moves the function and what goes with it from the task's user values to the coroutine; the task
  * stays on the box. What the collector does not see may stay where it is. */
@@ -32,8 +37,8 @@ static bool fill(tl_task *task, lua_State *co) {
   bool keep = task->owned > 0; /* until it has taken over what it owns */
   lua_rawgeti(box, TL_BOX_LIVE, task->slot);
   for (int i = 1; i <= count; i++) {
-    if (lua_getiuservalue(box, TL_BOX_TASK, i) <= LUA_TNUMBER || i == 1 || TL_UNLIKELY(keep))
-      continue;
+    int type = lua_getiuservalue(box, TL_BOX_TASK, i);
+    if (!tl_is_collectable(type) || i == 1 || TL_UNLIKELY(keep)) continue;
     lua_pushnil(box);
     lua_setiuservalue(box, TL_BOX_TASK, i);
   }
@@ -111,11 +116,11 @@ TL_INLINE void step_one(tide_task *core) {
 
 /* Has the processor fetch the coroutine of the task that comes next. */
 TL_INLINE void fetch_ahead(const tide_loop *loop, const tide_task_ops *ops) {
-  const tide_task *ahead = tide_task_ahead(loop);
+  const tide_task *ahead = tide_task_fetch_ahead(loop);
   if (ahead == NULL || ahead->ops != ops) return;
   const char *co = (const char *)tide_container(ahead, const tl_task, task)->co;
   if (co == NULL) return; /* it has not begun */
-  for (int i = 0; i < 256; i += 64) __builtin_prefetch(co + i);
+  for (int at = 0; at < COROUTINE_SIZE; at += LINE) __builtin_prefetch(co + at);
 }
 
 static void step(tide_task *task, int outcome);

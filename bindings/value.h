@@ -20,6 +20,9 @@ void tl_set_integer(lua_State *L, const char *name, lua_Integer value);
 void tl_set_boolean(lua_State *L, const char *name, bool value);
 void tl_set_waiters(lua_State *L, const char *name, const tide_list *waiters); /* how many */
 
+/* Whether values of that type may be collected. */
+static inline bool tl_is_collectable(int type) { return type > LUA_TNUMBER; }
+
 void tl_pack(lua_State *L, int first); /* all from `first` on becomes a table {n=, ...} */
 
 #endif

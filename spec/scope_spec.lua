@@ -540,6 +540,21 @@ describe("function forms in great number", function()
     assert.is_nil(tide.time_left())
   end))
 
+  it("end with a task that is killed inside of them", run(function()
+    for _ = 1, 20 do
+      local cleaned
+      local task = tide.spawn(form, 0.001, form, 9, function()
+        local _ <close> = tide.defer(function() cleaned = tide.shield(tostring, tide.time_left() ~= nil) end)
+        tide.sleep(9)
+      end)
+      turns(2)
+      task:kill()
+      assert.equal("true", cleaned)
+      assert.is_true(form(1, tide.sleep, 0.002)) -- longer than what the killed one had left
+    end
+    assert.is_nil(tide.time_left())
+  end))
+
   it("end with a coroutine that dies inside of them", run(function()
     for _ = 1, 20 do
       local co = coroutine.create(function() form(9, coroutine.yield) end)

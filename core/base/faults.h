@@ -12,7 +12,7 @@
 
 TIDE_BEGIN_DECLS
 
-/* X(identifier, name): the calls that streams, listeners and the like make. All that write are
+/* X(identifier, name): the calls that input and output make. All that write are
  * "write", whatever the system calls them. */
 #define TIDE_CALL_MAP(X)        \
   X(READ, "read")               \

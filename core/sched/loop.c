@@ -454,14 +454,6 @@ static inline bool roll_over(tide_loop *loop) {
   return true;
 }
 
-const tide_task *tide_task_ahead(const tide_loop *loop) {
-  const tide_list *first = loop->batch.next;
-  if (first == &loop->batch) return NULL;
-  const char *second = (const char *)tide_container(first->next, tide_task, wait.in.link);
-  for (size_t i = 0; i < sizeof(tide_task); i += 64) __builtin_prefetch(second + i);
-  return tide_container(first, const tide_task, wait.in.link);
-}
-
 tide_task *tide_task_next(tide_loop *loop, const tide_task_ops *ops) {
   if (tide_list_empty(&loop->batch) && !roll_over(loop)) return NULL;
   const tide_task *task = tide_container(loop->batch.next, tide_task, wait.in.link);

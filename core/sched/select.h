@@ -29,7 +29,7 @@ typedef struct tide_select {
 TIDE_API void tide_select_init(tide_select *select, tide_case *cases, uint32_t count);
 
 /* (waits) Until one of the cases has happened: `chosen` tells which. The others are as if they had
- * never been. Called again after TIDE_PENDING and outcome TIDE_OK, as a stream's functions are;
+ * never been. To be called again after TIDE_PENDING and outcome TIDE_OK;
  * with another outcome none happened. Errors are those of the first case that fails; TIDE_ENOMEM.
  */
 TIDE_API int tide_select_wait(tide_select *select, tide_task *task);

@@ -70,10 +70,11 @@ TIDE_API void tide_task_finish(tide_task *task, tide_future_state state);
  * from the step. */
 TIDE_API tide_task *tide_task_next(tide_loop *loop, const tide_task_ops *ops);
 
-/* For the same owners, at the beginning of a step: the task that is probably stepped after this
- * one, for them to have the processor fetch what it needs, while there is time; or NULL. The task
- * behind that one is being fetched. */
-TIDE_API const tide_task *tide_task_ahead(const tide_loop *loop);
+/* For the same owners, at the beginning of a step: has the processor fetch into its cache what the
+ * loop knows of the task after next, and returns the one that is probably next, of which that was
+ * done before: so its owner can have fetched what it has of its own. NULL: there is none yet.
+ * Changes nothing but times. */
+TIDE_API const tide_task *tide_task_fetch_ahead(const tide_loop *loop);
 
 /* Requests cancellation: cancels the task's own scope. False where it has ended. */
 TIDE_API bool tide_task_cancel(tide_task *task);

@@ -159,7 +159,7 @@ static void giving_back_keeps_nobody(void) {
 
 static const tide_task_ops batch_ops;
 static tide_task batched[6];
-static int batch_order[1000], batch_steps, batch_limit, calls;
+static int batch_order[1000], batch_steps, batch_limit, calls, seen_ahead;
 static chore batch_chore;    /* started by the tenth step */
 static int chore_seen_after; /* how many steps had been begun when it was done */
 
@@ -170,10 +170,14 @@ static void note_chore(tide_defer *defer) {
 
 static void batch_step(tide_task *task, int outcome) {
   tide_loop *loop = task->loop;
+  const tide_task *ahead = NULL;
   calls++;
   CHECK_EQ(task->outcome, outcome);
   do {
     CHECK(tide_loop_current(loop) == task);
+    CHECK(ahead == NULL || ahead == task);
+    ahead = tide_task_fetch_ahead(loop);
+    seen_ahead += ahead != NULL;
     batch_order[batch_steps++] = (int)(task - batched);
     if (batch_steps == 10) tide_defer_start(&batch_chore.defer, loop);
     if (batch_steps > batch_limit || task->outcome != TIDE_OK)
@@ -194,7 +198,7 @@ static void spawn_batched(world *w, int from, int to) {
 
 static void open_batch(world *w, int limit) {
   open_world(w);
-  batch_steps = calls = chore_seen_after = 0;
+  batch_steps = calls = chore_seen_after = seen_ahead = 0;
   batch_limit = limit;
   tide_defer_init(&batch_chore.defer, note_chore);
 }
@@ -210,6 +214,7 @@ static void one_call_may_step_the_whole_turn_in_order(void) {
   turn(&w);
   CHECK_EQ(w.loop->turns, 2);
   CHECK_EQ(batch_steps, 12);
+  CHECK_EQ(seen_ahead, 10); /* from all but the last of each turn */
   CHECK_EQ(chore_seen_after, 12);
   settle(&w);
   for (int i = 0; i < batch_steps; i++) CHECK_EQ(batch_order[i], i % 6);
