@@ -33,7 +33,7 @@ typedef struct tl_group {
 static tl_group *check_group(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_GROUP); }
 
 const char *tl_group_name(const tide_group *group) {
-  if (!(group->scope.flags & TIDE_SCOPE_OWNER)) return NULL;
+  if (!(group->scope.flags & TL_SCOPE_OURS)) return NULL;
   return tide_container(group, const tl_group, group)->name;
 }
 
@@ -51,7 +51,7 @@ void tl_group_describe(lua_State *L, const void *address) {
 
 /* Whether the scope is a group whose children are cancelled with it, and not before. */
 static bool is_in_use(const tide_scope *scope) {
-  uint32_t both = TIDE_SCOPE_OWNER | TIDE_SCOPE_GROUP;
+  uint32_t both = TL_SCOPE_OURS | TIDE_SCOPE_GROUP;
   if ((scope->flags & both) != both || tide_scope_cancelled(scope)) return false;
   return tide_container(scope, const tide_group, scope)->live > 0;
 }
@@ -134,7 +134,7 @@ static tl_group *open_group(lua_State *L, tl_runtime *rt, int index, bool superv
   tl_group *group = tl_object_new(L, rt, TL_GROUP, sizeof *group, TL_GROUP_VALUES);
   group->rt = rt;
   tide_group_init(&group->group, rt->loop, (uint32_t)lua_tointeger(L, max), supervised);
-  group->group.scope.flags |= TIDE_SCOPE_OWNER;
+  group->group.scope.flags |= TL_SCOPE_OURS;
   group->name = lua_tostring(L, name);
   lua_pushvalue(L, name);
   lua_setiuservalue(L, -2, TL_GROUP_NAME);

@@ -30,7 +30,7 @@ typedef enum { TIMEOUT, MOVE_ON, SCOPE, SHIELD } form;
 static tl_scope *init_scope(tl_scope *scope, tl_runtime *rt, uint32_t flags, tl_site *site) {
   scope->rt = rt;
   scope->site = site;
-  tide_scope_init(&scope->scope, flags | TIDE_SCOPE_OWNER);
+  tide_scope_init(&scope->scope, flags | TL_SCOPE_OURS);
   tide_deadline_init(&scope->deadline, &scope->scope, rt->loop);
   return scope;
 }
@@ -51,7 +51,7 @@ static tl_scope *new_block_scope(lua_State *L, tl_runtime *rt) {
 }
 
 tide_time tl_scope_deadline(const tide_scope *scope) {
-  if (!(scope->flags & TIDE_SCOPE_OWNER)) return TIDE_NEVER;
+  if (!(scope->flags & TL_SCOPE_OURS)) return TIDE_NEVER;
   return tide_container(scope, const tl_scope, scope)->deadline.when;
 }
 
@@ -78,7 +78,7 @@ static tl_task *enter_any(lua_State *L, tl_runtime *rt) {
 /* Scopes that are left open inside. */
 
 bool tl_scope_describe(lua_State *L, const tide_scope *scope) {
-  if (!(scope->flags & TIDE_SCOPE_OWNER)) return false;
+  if (!(scope->flags & TL_SCOPE_OURS)) return false;
   if (scope->flags & TIDE_SCOPE_GROUP) {
     tl_group_describe(L, scope);
   } else {

@@ -8,6 +8,9 @@
 
 typedef struct tl_runtime tl_runtime;
 
+/* Marks scopes and groups of scripts; others are C's. */
+enum { TL_SCOPE_OURS = TIDE_SCOPE_BINDING };
+
 /* Raises where another task or greenlet than the one that opened the scope is to close it; `what`
  * names it. */
 void tl_check_opener(lua_State *L, const tl_runtime *rt, const tide_scope *scope, const char *what);

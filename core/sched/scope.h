@@ -30,9 +30,12 @@ enum {
   TIDE_SCOPE_BEHIND = 2048, /* it waits, itself or by others, for the one that was begun with */
   TIDE_SCOPE_HANDS_ON =
       1024, /* while cancellation is handed on: it is a task's whose wait does so */
-  TIDE_SCOPE_PART = 1 << 16,  /* the eight bits from this one on mark scopes that are part of
-                                something else of the core's: its header says of what */
-  TIDE_SCOPE_OWNER = 1 << 24, /* this bit and those above it are the owner's */
+  TIDE_SCOPE_PART = 1 << 16,    /* the eight bits from this one on mark scopes that are part of
+                                  something else of the core's: its header says of what */
+  TIDE_SCOPE_BINDING = 1 << 24, /* the four bits from this one on mark scopes that tide's binding to
+                                   a language has made: part of something of its own */
+  TIDE_SCOPE_OWNER = 1 << 28,   /* this bit and those above it are free for who else makes scopes: a
+                                   host, whichever task it opens them around */
 };
 
 struct tide_scope {
@@ -44,7 +47,7 @@ struct tide_scope {
   uint32_t requests;  /* how often cancel was called, less the uncancels */
 };
 
-/* A scope outside the tree. `flags`: TIDE_SCOPE_SHIELD or 0, and bits of the owner's. */
+/* A scope outside the tree. `flags`: TIDE_SCOPE_SHIELD or 0, and bits from TIDE_SCOPE_OWNER up. */
 TIDE_API void tide_scope_init(tide_scope *scope, uint32_t flags);
 
 /* Opens the scope inside the task's innermost one. */
@@ -66,7 +69,8 @@ TIDE_API bool tide_scope_uncancel(tide_scope *scope);
 /* The scope that follows in the tree below `top`: parents before what is inside, in the order in
  * which they were opened. NULL after the last. For looking at it: a task's own scope is
  * task->own of its `task`, that with TIDE_SCOPE_GROUP is a tide_group's first member, those
- * with a bit from TIDE_SCOPE_PART up to the owner's are members too. O(depth), O(1) on average. */
+ * with a bit from TIDE_SCOPE_PART up to the binding's are members too. O(depth), O(1) on average.
+ */
 TIDE_API tide_scope *tide_scope_next(const tide_scope *top, const tide_scope *scope);
 
 /* The scope around all others of this one; itself where it is in none. O(depth). */
