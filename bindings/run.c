@@ -112,6 +112,15 @@ static void leaver_step(tide_task *task, int outcome) {
 
 static const tide_task_ops leaver_ops = {.name = "tide.exit", .step = leaver_step};
 
+/* Somebody else awaits the end of all outside, and tells it: the leaver would take back what that
+ * one has cancelled, and may be the last to be stepped. */
+static void dismiss_leaver(tl_run *run) {
+  tide_task *task = &run->leaver.task;
+  if (task->state != TIDE_TASK_READY && task->state != TIDE_TASK_WAITING) return;
+  tide_task_detach(task);
+  tide_task_finish(task, TIDE_FUTURE_DONE);
+}
+
 void tl_run_leave(lua_State *L, tl_runtime *rt, int status) {
   tl_run *run = &rt->run;
   lua_pushliteral(L, "exit"); /* may collect, and a finalizer leave */
@@ -232,6 +241,7 @@ static int run_forever(lua_State *L) {
   int error;
   do error = tide_loop_run(rt->loop, NULL);
   while (error == TIDE_EDEADLOCK && !note_deadlock(L, rt));
+  dismiss_leaver(&rt->run);
   drain(L, rt, &rt->run.outside);
   tl_leaving left = have_left(rt, &rt->run.outside);
   tl_report_unseen(L, rt, 0);

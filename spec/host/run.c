@@ -356,6 +356,49 @@ static void a_run_forever_while_all_is_being_left_is_left_likewise(void) {
   host_close(&h);
 }
 
+/* Tasks of the host's that have no end of their own: one spawns in each turn, one kills that. */
+
+static host *here;
+
+static void call_each_turn(actor *self, const char *code) {
+  BEGIN;
+  for (; self->outcome == TIDE_OK; self->i++) {
+    host_do(here, code);
+    WAIT(tide_task_yield(&self->task));
+  }
+  END;
+}
+
+static void spawner(actor *self) { call_each_turn(self, "spawned = spawn(sleep, 1) tide.stop()"); }
+
+static void killer(actor *self) { call_each_turn(self, "if spawned then spawned:kill() end"); }
+
+/* In which order they and what waits for the end are stepped, a seed decides. */
+static void leaving_anew_after_run_forever_ends_all_once_more(void) {
+  for (uint64_t seed = 1; seed <= 60; seed++) {
+    host h;
+    open_with_exit(&h);
+    here = &h;
+    tide_loop_set_seed(h.w.loop, seed);
+    actor *one = spawn(&h.w, "spawner", spawner), *other = spawn(&h.w, "killer", killer);
+    host_do(&h, "local function last() for _ = 1, 9 do sleep(0) end end\n"
+                "spawn(function() local _ <close> = closer(function() tide.shield(last) end) "
+                "sleep(9) end)");
+    turn(&h.w);
+    host_do(&h, "tide.exit(3) pcall(tide.run_forever)");
+    CHECK_EQ(lefts, 1);
+    host_do(&h, "spawn(sleep, 9) tide.exit(4)");
+    tide_task_cancel(&one->task);
+    tide_task_cancel(&other->task);
+    settle(&h.w);
+    CHECK_EQ(lefts, 2);
+    CHECK_EQ(left_with, 4);
+    host_do(&h, "say(#tide.all_tasks())");
+    CHECK_LUA_LOG(&h, "0");
+    host_close(&h);
+  }
+}
+
 static void a_root_that_fails_while_it_is_left_is_heard(void) {
   host h;
   open_with_exit(&h);
@@ -437,6 +480,7 @@ int main(void) {
   RUN(outside_of_the_loop_exit_returns);
   RUN(a_run_while_all_outside_is_being_left_has_its_own_end);
   RUN(a_run_forever_while_all_is_being_left_is_left_likewise);
+  RUN(leaving_anew_after_run_forever_ends_all_once_more);
   RUN(a_root_that_fails_while_it_is_left_is_heard);
   RUN(closing_a_state_that_has_unsent_bytes_calls_nothing_back);
   RUN(unwinding_main_runs_its_close_variables_wherever_it_is);
