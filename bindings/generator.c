@@ -92,8 +92,11 @@ static bool occupied(tl_generator *self) {
 static void check_free(lua_State *L, tl_generator *self) {
   if (TL_UNLIKELY(occupied(self)))
     tl_raise_in_use(L, self->rt,
-                    "this generator is used by two tasks at once: one at a time can take its "
-                    "next value, or close it");
+                    tl_runs(self->rt->nesting, L, self->co)
+                        ? "this generator is running: what its own body calls can neither take its "
+                          "next value nor close it"
+                        : "this generator is used by two tasks at once: one at a time can take its "
+                          "next value, or close it");
 }
 
 /* The coroutine has given `results`, or has ended. */

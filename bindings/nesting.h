@@ -28,6 +28,12 @@ static inline tl_nesting *tl_innermost_closing(tl_nesting *innermost) {
   return innermost;
 }
 
+/* Whether `co` runs: it is L, which does, or one that L runs inside of. */
+static inline bool tl_runs(const tl_nesting *innermost, const lua_State *L, const lua_State *co) {
+  while (innermost != NULL && innermost->resumer != co) innermost = innermost->outer;
+  return L == co || innermost != NULL;
+}
+
 /* Whether a <close> variable is called for that; function forms are not left then, but dropped. */
 static inline bool tl_is_closing(const tl_nesting *innermost) {
   return innermost != NULL && innermost->closing != NULL;

@@ -4,6 +4,7 @@
  * wait: an endless iterator that never does lets others run. */
 #include "class.h"
 #include "error.h"
+#include "nesting.h"
 #include "parts.h"
 #include "runtime.h"
 #include "wait.h"
@@ -25,7 +26,10 @@ static int raise_used(lua_State *L, tl_use *self) {
   self->refused = true;
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_getiuservalue(L, -1, OF);
-  lua_pushfstring(L, "%s is used by two tasks at once", luaL_tolstring(L, -1, NULL));
+  bool itself = tl_runs(self->rt->nesting, L, self->who);
+  lua_pushfstring(L, "%s is %s", luaL_tolstring(L, -1, NULL),
+                  itself ? "running: what its own step calls cannot take its next value"
+                         : "used by two tasks at once");
   return tl_raise_in_use(L, self->rt, lua_tostring(L, -1));
 }
 
@@ -37,7 +41,8 @@ static int go_in(lua_State *L, tl_use *self, bool fresh) {
 }
 
 /* enter() -> true; false: after an interruption, if that is told; nil: the step is to give the end.
- * Takes a turn first where that is due. Raises where another task is inside. */
+ * Takes a turn first where that is due. Raises where somebody is inside: another task, or who
+ * calls. */
 static int use_enter(lua_State *L) {
   tl_use *self = lua_touserdata(L, lua_upvalueindex(2));
   if (TL_UNLIKELY(tl_is_step_due(L, self->rt))) return tl_turn(L, self->rt);

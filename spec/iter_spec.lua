@@ -320,6 +320,44 @@ describe("an Iter", function()
 
 end)
 
+describe("an Iter that is stepped from within its own step", function()
+  local function itself(make)
+    local iter
+    iter = make(function() return iter() end)
+    return iter
+  end
+
+  for name, make in pairs {
+    ["a generator"] = function(step) return generator(step) end,
+    ["a generator, in a coroutine inside,"] = function(step) return generator(coroutine.wrap(step)) end,
+    ["a generator, after a wait,"] = function(step) return generator(function() turns(2) step() end) end,
+    ["a function"] = function(step) return tide.iter(step) end,
+    ["a function, after a wait,"] = function(step) return tide.iter(function() turns(2) return step() end) end,
+    ["a function, in a coroutine inside,"] = function(step)
+      return tide.iter(function() return coroutine.wrap(step)() end)
+    end,
+    ["take"] = function(step) return tide.iter({ 1, 2 }):map(step):take(2) end,
+    ["scan"] = function(step) return tide.iter({ 1, 2 }):scan(step, 0) end,
+  } do
+    it("says so: " .. name, run(function()
+      local err = raises("misuse", itself(make))
+      assert.matches("is running: what its own %a+ calls", tostring(err))
+      assert.not_matches("two tasks", tostring(err))
+    end))
+  end
+
+  it("does not close itself: a generator", run(function()
+    local iter, err
+    iter = generator(function(yield)
+      err = raises("misuse", iter.close, iter)
+      yield(1)
+    end)
+    assert.are.equal(1, iter())
+    assert.matches("is running: what its own body calls", tostring(err))
+    iter:close()
+  end))
+end)
+
 describe("an Iter used by two tasks at once", function()
   -- The Iter's only value, after some turns; for sources that are functions.
   local function once()
