@@ -75,8 +75,9 @@ static void report_failure(lua_State *L, tl_runtime *rt, tide_future *future) {
 }
 
 /* Unseen ones: the record of the failure, which nobody has but the Task or Future, has a witness: a
- * userdata with a finalizer, and nobody else has that. Lua looks for an object that gets a
- * finalizer among all that are newer: so it is the witness's, which is new then, and not the
+ * userdata with a finalizer, and nobody else has that. It knows the id of the task that failed, or
+ * that has failed the Future; 0: that was done outside of the loop. Lua looks for an object that
+ * gets a finalizer among all that are newer: so it is the witness's, which is new then, and not the
  * record's. */
 
 enum {
@@ -86,9 +87,15 @@ enum {
 
 static void push_witness(lua_State *L, const tl_runtime *rt) {
   tl_hook_push(L, rt, "unseen");
-  lua_newuserdatauv(L, 0, 1);
+  lua_newuserdatauv(L, sizeof(uint64_t), 1);
   lua_insert(L, -2);
   lua_setmetatable(L, -2);
+}
+
+static uint64_t id_of_culprit(const tl_runtime *rt, const tide_future *future) {
+  if (future->is_task) return ((const tl_task *)(const void *)future)->task.id;
+  const tide_task *task = rt->loop != NULL ? tide_loop_current(rt->loop) : NULL;
+  return task != NULL ? task->id : 0;
 }
 
 void tl_record_push(lua_State *L, const tl_runtime *rt, int error) {
@@ -132,6 +139,7 @@ void tl_report_when_collected(lua_State *L, const tl_runtime *rt, tide_future *f
     lua_pushvalue(L, witness);
     lua_rawseti(L, record, WITNESS);
   }
+  *(uint64_t *)lua_touserdata(L, witness) = id_of_culprit(rt, future);
   tl_table_push(L, rt, TL_UNSEEN);
   lua_pushvalue(L, witness);
   lua_pushboolean(L, 1);
@@ -260,12 +268,12 @@ static void report_all(tide_defer *defer) {
 
 /* The end of a run. */
 
-/* Whether the Task or Future on top began with the run whose first task has the id `since`. */
-static bool is_since(lua_State *L, uint64_t since) {
+/* Whether that of the Task or Future on top, whose witness is at `index`, nobody was told, and what
+ * failed it began with the run whose first task has the id `since`. */
+static bool is_since(lua_State *L, int index, uint64_t since) {
   const tide_future *future = lua_touserdata(L, -1);
   if (future == NULL || (future->user & TL_TOLD)) return false;
-  return since == 0 ||
-         (future->is_task && ((const tl_task *)(const void *)future)->task.id >= since);
+  return *(const uint64_t *)lua_touserdata(L, index) >= since;
 }
 
 /* In protected mode: reports what is unseen of a run; its first task's id, or 0, is at 1. Reports
@@ -279,7 +287,7 @@ static int report_unseen(lua_State *L) {
   tl_table_push(L, rt, TL_UNSEEN);
   for (lua_pushnil(L); lua_next(L, 2) != 0; lua_settop(L, 3)) {
     lua_getiuservalue(L, 3, OWNER);
-    if (is_since(L, since)) lua_rawseti(L, 1, ++count);
+    if (is_since(L, 3, since)) lua_rawseti(L, 1, ++count);
   }
   for (int i = 1; i <= count; i++) {
     lua_settop(L, 1);

@@ -247,6 +247,34 @@ describe("a Future that failed", function()
     assert.are.equal("nobody", reported(failures))
     assert.are.equal("a Future", failures[1].what)
   end))
+
+  it("is reported at the end of the run in which it failed, where nobody looked", function()
+    local failures = helper.collect_failures()
+    local early, kept, seen
+    helper.run_now(function() early = tide.Future() end)
+    helper.run_now(function()
+      kept, seen = tide.Future(), tide.Future()
+      early:set_error "early"
+      tide.call_soon(kept.set_error, kept, "kept")
+      seen:set_error "seen"
+      assert.are.equal("seen", seen:error())
+      turns(2)
+      assert.are.equal("", reported(failures))
+    end)
+    assert.are.equal("early kept", reported(failures))
+    assert.are.equal("kept", kept:error())
+    collect()
+    assert.are.equal(2, #failures)
+  end)
+
+  it("is not reported by a run that only was there", run(function()
+    local failures = helper.collect_failures()
+    local future = tide.Future()
+    future:set_error "outer"
+    helper.run_now(function() tide.sleep(0) end)
+    assert.are.equal("", reported(failures))
+    assert.are.equal("outer", future:error())
+  end))
 end)
 
 describe("a TaskGroup", function()
