@@ -1,4 +1,5 @@
 /* net.c: tide.net: connect, listen, serve (whose Server is in lua/tide/net.lua), pair. */
+#include <errno.h>
 #include <string.h>
 
 #include "class.h"
@@ -24,24 +25,32 @@ int tl_raise_address(lua_State *L, const tl_runtime *rt, int error, const tide_a
   return raise_host(L, rt, error, text);
 }
 
-/* The string at `index`, which may have zeros in it: then it names no host. */
+/* Addresses: arguments are checked, the options too, before it is seen what an address names. */
+
+static bool is_unix(const char *host) { return strncmp(host, "unix:", 5) == 0; }
+
+/* Host and port, or a unix path, at `index`: gives where the options are. */
+static int check_address(lua_State *L, int index) {
+  if (is_unix(luaL_checkstring(L, index))) return index + (lua_istable(L, index + 1) ? 1 : 2);
+  lua_Integer port = luaL_checkinteger(L, index + 1);
+  luaL_argcheck(L, port >= 0 && port <= UINT16_MAX, index + 1, "not a port (0 to 65535)");
+  return index + 2;
+}
+
+/* What the string at `index` names. One with zeros in it names no host, and no file. */
 static void parse_host(lua_State *L, const tl_runtime *rt, int index, uint16_t port,
                        tide_address *address) {
   size_t length;
   const char *host = lua_tolstring(L, index, &length);
-  if (strlen(host) != length) tl_raise_message(L, rt, TIDE_EDNS, "the address has a NUL");
+  if (strlen(host) != length)
+    tl_raise_message(L, rt, is_unix(host) ? TIDE_OS(EINVAL) : TIDE_EDNS, "the address has a NUL");
   int error = tide_address_parse(address, host, port);
   if (error != TIDE_OK) raise_host(L, rt, error, host);
 }
 
-void tl_check_address(lua_State *L, const tl_runtime *rt, int index, tide_address *address) {
-  const char *host = luaL_checkstring(L, index);
-  lua_Integer port = 0;
-  if (strncmp(host, "unix:", 5) != 0) {
-    port = luaL_checkinteger(L, index + 1);
-    luaL_argcheck(L, port >= 0 && port <= UINT16_MAX, index + 1, "not a port (0 to 65535)");
-  }
-  parse_host(L, rt, index, (uint16_t)port, address);
+/* The same of what check_address has seen. */
+static void parse_address(lua_State *L, const tl_runtime *rt, int index, tide_address *address) {
+  parse_host(L, rt, index, (uint16_t)lua_tointeger(L, index + 1), address);
 }
 
 int tl_address_push(lua_State *L, const tide_address *address) {
@@ -51,11 +60,6 @@ int tl_address_push(lua_State *L, const tide_address *address) {
   if (tide_address_is_unix(address)) return 1;
   lua_pushinteger(L, tide_address_port(address));
   return 2;
-}
-
-/* Where the options are, behind the address at `index`. */
-static int options_index(lua_State *L, const tide_address *address, int index) {
-  return tide_address_is_unix(address) && lua_istable(L, index + 1) ? index + 1 : index + 2;
 }
 
 /* Whether the option at `index` is switched off. */
@@ -92,10 +96,9 @@ static int net_connect(lua_State *L) {
   tide_address address = {0}, local;
   tide_connect_options options = {0};
   if (TL_UNLIKELY(tl_begin(L, rt) == NULL)) return tl_turn(L, rt);
-  tl_check_address(L, rt, 1, &address);
-  int option =
-      tl_options(L, options_index(L, &address, 1), "nodelay:flag local_address:string tls:missing");
+  int option = tl_options(L, check_address(L, 1), "nodelay:flag local_address:string tls:missing");
   options.nagle = is_off(L, option);
+  parse_address(L, rt, 1, &address);
   if (!lua_isnil(L, option + 1)) {
     parse_host(L, rt, option + 1, 0, &local);
     options.local = &local;
@@ -130,8 +133,8 @@ static int net_listen(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tide_address address = {0};
   tl_loop(L, rt);
-  tl_check_address(L, rt, 1, &address);
-  int option = tl_options(L, options_index(L, &address, 1), LISTENING);
+  int option = tl_options(L, check_address(L, 1), LISTENING);
+  parse_address(L, rt, 1, &address);
   return push_listener(L, rt, &address, option);
 }
 
@@ -143,9 +146,9 @@ static int net_serve(lua_State *L) {
   tide_address address = {0};
   tl_loop(L, rt);
   tl_check_callable(L, 1);
-  tl_check_address(L, rt, 2, &address);
-  int option = tl_options(L, options_index(L, &address, 2),
+  int option = tl_options(L, check_address(L, 2),
                           LISTENING " max_connections:count on_error:function group:TaskGroup");
+  parse_address(L, rt, 2, &address);
   push_listener(L, rt, &address, option);
   tl_hook_push(L, rt, "serve");
   lua_pushvalue(L, 1);

@@ -14,9 +14,6 @@ tide_stream *tl_stream_new(lua_State *L, tl_runtime *rt);
 /* A closed Listener, on top. */
 tide_listener *tl_listener_new(lua_State *L, tl_runtime *rt);
 
-/* The address that `host` at `index` and the port after it name; or raises. */
-void tl_check_address(lua_State *L, const tl_runtime *rt, int index, tide_address *address);
-
 /* host, port; or one value for a unix socket. The number of values. */
 int tl_address_push(lua_State *L, const tide_address *address);
 

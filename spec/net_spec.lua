@@ -68,6 +68,22 @@ local function needs(condition, what)
   end
 end
 
+describe("net.connect, net.listen and net.serve", function()
+  local calls = {
+    connect = net.connect,
+    listen = net.listen,
+    serve = function(...) return net.serve(print, ...) end,
+  }
+  for name, call in pairs(calls) do
+    it("look at the options before they look at the address: " .. name, run(function()
+      fails("unknown option 'nodelya'", call, "nowhere", 80, { nodelya = true })
+      fails("unknown option 'nodelya'", call, "a\0b", 80, { nodelya = true })
+      fails("unknown option 'nodelya'", call, "unix:", { nodelya = true })
+      raises("dns", call, "nowhere", 80, { nodelay = true })
+    end))
+  end
+end)
+
 describe("net.connect", function()
   it("raises the system's refusal, with the address", run(function()
     local port = free_port()
@@ -86,6 +102,7 @@ describe("net.connect", function()
     assert.equal("ECONNREFUSED", raises("os", net.connect, "unix:@" .. path).code)
     assert.equal("ENAMETOOLONG", raises("os", net.connect, "unix:/" .. ("x"):rep(200)).code)
     assert.equal("EINVAL", raises("os", net.connect, "unix:").code)
+    assert.equal("EINVAL", raises("os", net.connect, "unix:" .. path .. "\0x").code)
     io.open(path, "w"):close()
     assert.equal("ECONNREFUSED", raises("os", net.connect, "unix:" .. path).code)
     os.remove(path)
