@@ -218,8 +218,20 @@ describe("a traceback", function()
     }
     for name, way in pairs(ways) do
       local failure = report_of(name, way)
-      assert.matches("in task 'fetch', awaited by '" .. name .. "'", failure.traceback, name)
+      local line = debug.getinfo(way, "S").linedefined
+      assert.matches(("in task 'fetch', awaited by '%s'\n.*spec/debug_spec.lua:%d: in "):format(name, line),
+        failure.traceback, name)
     end
+  end))
+
+  it("of a race in which all fail leads to the line of the call", run(function()
+    local line
+    local failure = report_of("asker", function()
+      line = debug.getinfo(1, "l").currentline + 1
+      tide.first_success { fetch, fetch }
+    end)
+    assert.are.equal("group", failure.err.kind)
+    assert.matches(("in function 'tide.first_success'\n%%s*spec/debug_spec.lua:%d: in "):format(line), failure.traceback)
   end))
 
   it("follows what comes out of the tasks of an iterator", run(function()
