@@ -52,6 +52,9 @@ void tide__scratch_back(const tide_loop *loop, const tide_stream *lender);
 /* linger.c: lets go of all descriptors that linger. */
 void tide__linger_drop_all(tide__shared *shared);
 
+/* stream.c: whose descriptor the wait is in. */
+tide_stream *tide__stream_of(const tide_wait *wait);
+
 /* stream_write.c: who writes, or waits for a turn, gets TIDE_ECLOSED. */
 void tide__stream_end_turns(tide_stream *stream);
 

@@ -25,6 +25,10 @@ int tide_stream_pair(tide_stream *one, tide_stream *other, tide_loop *loop) {
   return TIDE_OK;
 }
 
+tide_stream *tide__stream_of(const tide_wait *wait) {
+  return tide_container(wait->source, tide_stream, fd);
+}
+
 /* The outbox, out of the descriptor, or NULL. */
 static tide__outbox *take_output(tide_stream *stream) {
   tide__outbox *outbox = stream->output;

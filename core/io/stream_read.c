@@ -12,19 +12,15 @@
 
 static const size_t NOWHERE = SIZE_MAX;
 
-static tide_stream *stream_of(const tide_wait *wait) {
-  return tide_container(wait->source, tide_stream, fd);
-}
-
 static void read_leave(tide_wait *wait) {
-  tide_stream *stream = stream_of(wait);
+  tide_stream *stream = tide__stream_of(wait);
   tide__fd_leave(wait);
   stream->reader = NULL;
   stream->drained = true;
 }
 
 static void read_forget(tide_wait *wait, int outcome) {
-  if (outcome == TIDE_OK) stream_of(wait)->reader = NULL;
+  if (outcome == TIDE_OK) tide__stream_of(wait)->reader = NULL;
 }
 
 static const tide_wait_ops read_ops = {

@@ -9,10 +9,6 @@
 
 enum { PARTS_AT_ONCE = 1024 }; /* Linux's IOV_MAX */
 
-static tide_stream *stream_of(const tide_wait *wait) {
-  return tide_container(wait->source, tide_stream, fd);
-}
-
 /* Turns. A writing function has the turn from its first call to the one that does not wait. */
 
 static void queue_up(tide_stream *stream, tide_wait *wait) {
@@ -39,7 +35,7 @@ static void pass_on(tide_stream *stream) {
 }
 
 static void write_leave(tide_wait *wait) {
-  tide_stream *stream = stream_of(wait);
+  tide_stream *stream = tide__stream_of(wait);
   if (stream->writer != wait->task) {
     step_out(stream, wait);
     return;
@@ -49,7 +45,7 @@ static void write_leave(tide_wait *wait) {
 }
 
 static void write_forget(tide_wait *wait, int outcome) {
-  if (outcome == TIDE_OK) pass_on(stream_of(wait));
+  if (outcome == TIDE_OK) pass_on(tide__stream_of(wait));
 }
 
 static const tide_wait_ops write_ops = {
