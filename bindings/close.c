@@ -7,6 +7,9 @@
  * in whatever uses the coroutine again. So a coroutine is resumed once before, not to go on, but to
  * be suspended again in a protected call without a handler. */
 #include "close.h"
+
+#include <stdio.h>
+
 #include "body.h"
 #include "coroutine.h"
 #include "culprit.h"
@@ -90,7 +93,7 @@ int tl_coroutine_reset(lua_State *L, tl_runtime *rt, lua_State *co, const char *
       .stuck = true,
   };
   if (nesting.depth > DEPTH && lua_checkstack(co, 1)) {
-    lua_pushliteral(co, "C stack overflow: too many coroutines are closed inside each other");
+    lua_rawgeti(co, LUA_REGISTRYINDEX, rt->messages.too_deep);
     return LUA_ERRRUN;
   }
   rt->nesting = &nesting;
@@ -101,18 +104,26 @@ int tl_coroutine_reset(lua_State *L, tl_runtime *rt, lua_State *co, const char *
   return status;
 }
 
+/* In protected mode: reports that what the string at 2 says has failed with the error at 1. */
+static int report_close(lua_State *L) {
+  lua_pushstring(L, lua_touserdata(L, 2));
+  lua_pushnil(L);
+  tl_report(L, tl_runtime_find(L), 3, 1, 4);
+  return 0;
+}
+
 void tl_close_coroutine(lua_State *L, tl_runtime *rt, lua_State *co, const char *what) {
   if (tl_coroutine_reset(L, rt, co, what) == LUA_OK) return;
   if (tl_unwinds(co, rt, -1)) {
     lua_pop(co, 1);
     return;
   }
-  int top = lua_gettop(L);
-  lua_pushstring(L, what);
+  lua_pushcfunction(L, report_close);
   lua_xmove(co, L, 1);
-  lua_pushnil(L);
-  tl_report(L, rt, top + 1, top + 2, top + 3);
-  lua_settop(L, top);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)what);
+  if (lua_pcall(L, 2, 0, 0) == LUA_OK) return;
+  fprintf(stderr, "tide: %s failed, and reporting it failed too\n", what);
+  lua_pop(L, 1);
 }
 
 void tl_close_nested(lua_State *L, tl_runtime *rt, lua_State *co, const char *what) {

@@ -68,6 +68,8 @@ void tl_messages_open(lua_State *L, tl_messages *messages) {
   keep_message(L, &messages->foreign_yield,
                "a task was suspended by a yield that is not one of tide's");
   keep_message(L, &messages->too_many, "stack overflow (too many results)");
+  keep_message(L, &messages->too_deep,
+               "C stack overflow: too many coroutines are closed inside each other");
 }
 
 int tl_raise_message(lua_State *L, const tl_runtime *rt, int error, const char *message) {

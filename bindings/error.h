@@ -13,6 +13,7 @@ typedef struct tl_messages {
   int no_memory;
   int foreign_yield; /* of a task that yielded to nobody */
   int too_many;      /* results for the stack */
+  int too_deep;      /* a close inside of others */
 } tl_messages;
 
 void tl_messages_open(lua_State *L, tl_messages *messages);

@@ -52,6 +52,29 @@ function scenarios.killed()
   assert(closed and task:cancelled())
 end
 
+function scenarios.killed_with_a_cleanup_that_fails()
+  local begun, failed = false, false
+  local function fail()
+    failed = true
+    error("cleanup", 0)
+  end
+  local task = spawn(function()
+    local _ <close> = setmetatable({}, { __close = fail })
+    begun = true
+    sleep(100)
+  end)
+  while not begun and not task:done() do sleep(0) end
+  task:kill()
+  assert(failed and task:cancelled())
+  local iter = tide.generator(function(yield)
+    local _ <close> = setmetatable({}, { __close = fail })
+    yield(1)
+  end)
+  assert(iter() == 1)
+  iter = nil -- luacheck: ignore 311
+  collectgarbage()
+end
+
 function scenarios.many_at_a_time()
   local function work(n) sleep(0) return n end
   local results = tide.map({ 1, 2, 3, 4, 5 }, work, { limit = 2 })
