@@ -275,3 +275,52 @@ describe("failures, many at once, that somebody waited for", function()
     end))
   end
 end)
+
+describe("groups inside each other, to a great depth,", function()
+  -- Each in the body of the one before, by itself or with a child; `bottom` is called in the innermost.
+  local function nest(depth, with_child, bottom)
+    if depth == 0 then return bottom() end
+    local group <close> = tide.TaskGroup()
+    if with_child then group:spawn(tide.sleep, 0) end
+    local result = nest(depth - 1, with_child, bottom)
+    return result
+  end
+
+  local ways = {
+    ["that return"] = { depth = 4000, run = function(depth) nest(depth, false, function() end) end },
+    ["that fail"] = {
+      depth = 4000,
+      run = function(depth)
+        local err = raises("group", nest, depth, false, function() error("x", 0) end)
+        assert.same({ "x" }, err:leaves())
+      end,
+    },
+    ["with a child in each"] = { depth = 1000, run = function(depth) nest(depth, true, function() end) end },
+  }
+
+  for name, way in pairs(ways) do
+    it("are left in time in proportion to their number: those " .. name, run(function()
+      local function seconds(depth)
+        collectgarbage()
+        local began = os.clock()
+        way.run(depth)
+        return os.clock() - began
+      end
+      local few, many = seconds(way.depth), seconds(16 * way.depth)
+      assert(many < 60 * few + 0.1, ("%.3f s, then %.3f s"):format(few, many)) -- 16 times, where all is well
+    end))
+  end
+
+  it("end with Lua's stack where there is no other end", run(function()
+    local function endless()
+      local _ <close> = tide.TaskGroup()
+      local result = endless()
+      return result
+    end
+    local before = tide.stats().tasks
+    local err = raises("group", endless)
+    assert.matches("stack overflow", err:leaves()[1])
+    assert.equal(before, tide.stats().tasks)
+    turns(1)
+  end))
+end)
