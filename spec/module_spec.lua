@@ -67,6 +67,7 @@ local sabotage = [[
   local concat, pack, find = table.concat, table.pack, string.find
   local spawn, run, net, sleep, testing, timeout = tide.spawn, tide.run, tide.net, tide.sleep, tide.testing, tide.timeout
   local serve, connect, test, wrap, assert_waits = net.serve, net.connect, testing.run, testing.wrap, testing.assert_waits
+  local faults, sweep, pair = testing.faults, testing.sweep, net.pair
   local saved = {}
   for name, value in pairs(tide) do saved[name] = value end
   local globals = {}
@@ -79,7 +80,7 @@ local sabotage = [[
   end
   for name, value in pairs(globals) do
     if type(value) == "table" and name ~= "_G" and name ~= "package" then spoil(value) end
-    if name ~= "_G" then _G[name] = "the script\39s own" end
+    if name ~= "_G" then _G[name] = replacement end
   end
   for _, list in pairs { tide, net, testing, tide.raw, tide.raw.coroutine } do spoil(list) end
 ]]
@@ -103,6 +104,21 @@ describe("a script's globals, and what it replaces, do not reach into tide:", fu
     tree = "return find(show(saved.tree()), 'tide: 1 task', 1, true) ~= nil",
     testing = "return test(function() sleep(5) return true end, { seed = 1 })",
     wrap = "return wrap(function() assert_waits(sleep, 0) return true end)()",
+    defer = "local done do local _ <close> = saved.defer(function(x) done = x end, true) end return done",
+    start = [[return saved.TaskGroup(function(g)
+      return g:start(function(started) started(true) sleep(1) end)
+    end)]],
+    ["tide.map"] = "return saved.map({ 1, 2, 3 }, function(x) sleep(0) return x * 2 end, { limit = 2 })[3] == 6",
+    retry = [[
+      local calls = 0
+      saved.retry(function()
+        calls = calls + 1
+        if calls < 3 then saved.Queue():get_nowait() end
+      end, { on = { "queue_empty" }, delay = 0.001 })
+      return calls == 3]],
+    limit = "return saved.gather { function() return 1 end, function() return 2 end, limit = 1 }[2] == 2",
+    faults = "faults(function() local one, other = pair() one:close() other:close() end) return true",
+    sweep = "sweep(function() sleep(0) end) return true",
     deadlock = [[
       local ok, err = check(test, function() saved.Event():wait() end)
       return not ok and find(show(err), "waits", 1, true) ~= nil]],
@@ -119,16 +135,22 @@ describe("a script's globals, and what it replaces, do not reach into tide:", fu
       return echoed == "x" and find(show(server), "closed", 1, true) ~= nil]],
   }
 
-  for name, code in pairs(works) do
-    it(name, function()
+  local replacements = { ["replaced"] = "'the script\\'s own'", ["gone"] = "nil" }
+
+  local function check(name, code, how, replacement)
+    it(name .. ", where they are " .. how, function()
       if not interpreters[1] then pending "TIDE_BUILD names no build directory" end
       local path = os.tmpname()
       local file <close> = assert(io.open(path, "w"))
-      file:write(sabotage, "local ok, works = check(function() ", code, " end) print(ok, works)")
+      file:write("local replacement = ", replacement, " ", sabotage, "local ok, works = check(function() ", code, " end) print(ok, works)")
       file:close()
       local pipe <close> = assert(io.popen(("%s %s 2>&1"):format(interpreters[1], path)))
       assert.equal("true\ttrue\n", pipe:read "a")
       os.remove(path)
     end)
+  end
+
+  for name, code in pairs(works) do
+    for how, replacement in pairs(replacements) do check(name, code, how, replacement) end
   end
 end)

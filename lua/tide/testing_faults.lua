@@ -9,6 +9,7 @@ local counts, is, new_error, type_of = tide.counts, tide.is, tide.error, tide.ty
 local spawn, wait = tide.spawn, tide.wait
 local raw_pcall = tide.raw.pcall
 local testing = tide.testing
+local run = testing.run
 local parts = testing.parts
 local new_faults, set_faults, struck = parts.faults, parts.set_faults, parts.struck
 
@@ -147,7 +148,7 @@ end
 -- The calls of one sort in turn, or only that one. How many there were.
 local function fail_each(fn, call, only, code)
   for at = only or 1, only or CALLS_MAX do
-    local ok, hit = raw_pcall(testing.run, function() return run_point(fn, call, at, code) end)
+    local ok, hit = raw_pcall(run, function() return run_point(fn, call, at, code) end)
     if not ok then error(string.format("testing.faults: %s: %s", describe(call, at, code), tostring(hit)), 0) end
     if not hit then return at - (only or 1) end
   end

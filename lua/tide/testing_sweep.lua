@@ -12,6 +12,7 @@ local new_turns = require "tide.turns"
 local counts, is, spawn, wait = tide.counts, tide.is, tide.spawn, tide.wait
 local raw_pcall = tide.raw.pcall
 local testing = tide.testing
+local run = testing.run
 local pause = testing.parts.pause
 
 local TURNS_MAX = 20000 -- a function that goes on for longer does not end
@@ -59,7 +60,7 @@ end
 -- All points of a mode and a place. How many there were.
 local function sweep(fn, mode, place)
   for turn = 0, TURNS_MAX do
-    local ok, hit = raw_pcall(testing.run, function() return run_point(fn, mode, place, turn) end)
+    local ok, hit = raw_pcall(run, function() return run_point(fn, mode, place, turn) end)
     if not ok then
       error(string.format("testing.sweep: %s in turn %d, %s: %s", mode, turn, place, tostring(hit)), 0)
     end
