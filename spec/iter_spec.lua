@@ -512,6 +512,23 @@ describe("tide.generator", function()
     fails("bad argument #1 to 'generator' (function expected, got nil)", function() tide.generator() end)
   end))
 
+  it("says that nil, which would be the end, cannot be yielded, and goes on where that is caught", run(function()
+    local function told(call)
+      fails("bad argument #1 to 'yield' (nil means the end of an iteration)", call)
+    end
+    local iter = generator(function(yield)
+      told(function() yield(nil) end)
+      told(function() yield() end)
+      told(function() yield(nil, 1) end)
+      yield(false)
+      yield(nil)
+    end)
+    assert.are.equal(false, iter())
+    told(iter)
+    assert.is_nil(iter())
+    assert.is_true(iter.closed)
+  end))
+
   it("closes the body where the loop is left, which may wait", run(function()
     for _, combine in ipairs {
       function(iter) return iter end,
