@@ -4,9 +4,8 @@ local tide = require "tide"
 local helper = require "spec.helper"
 local new_turns = require "tide.turns"
 
-local FULL = os.getenv "TIDE_SWEEP" == "full"
-local SEEDS = FULL and 100 or 3
-local STRIDE = FULL and 1 or 3 -- of the turns, one in so many
+local SEEDS = ({ quick = 1, usual = 3, full = 100 })[helper.thoroughness]
+local STRIDE = ({ quick = 9, usual = 3, full = 1 })[helper.thoroughness] -- of the turns, one in so many
 local PATIENCE = 60 -- seconds of virtual time
 local FILES = { "greenlets", "groups", "iter", "locals", "net", "scopes", "select", "servers", "sync", "tasks",
   "testing" }
@@ -114,7 +113,7 @@ for _, file in ipairs(FILES) do
       for _, method in ipairs { "cancel", "kill" } do
         it(name .. " with a " .. method .. " at every suspension leaves nothing", quietly(function()
           sweep(scenario, method, false)
-          if FULL then sweep(scenario, method, true) end
+          if helper.thoroughness == "full" then sweep(scenario, method, true) end
           tide.testing.run(scenario)
         end))
       end

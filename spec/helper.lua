@@ -6,6 +6,9 @@ local tide = require "tide"
 local busted = require "busted"
 
 local helper = {}
+
+-- How many points and seeds specs that try many take: "quick", "usual" or "full".
+helper.thoroughness = os.getenv "TIDE_SWEEP" or "usual"
 package.loaded["spec.helper"] = helper
 
 -- TIDE_ONE_BYTE in the environment: each system call that reads or writes moves one byte.
@@ -162,7 +165,7 @@ end)
 
 -- What ./dev faults shows.
 busted.subscribe({ "suite", "end" }, function()
-  if os.getenv "TIDE_SWEEP" ~= "full" then return nil, true end
+  if helper.thoroughness ~= "full" then return nil, true end
   local points, failed = 0, 0
   print()
   for _, group in ipairs(swept) do

@@ -15,7 +15,7 @@
 -- a little time passes. Where a scenario takes many, k grows in steps after EXACT of them.
 --
 -- Besides, it runs with the tasks of each turn in the order of so many seeds, with and without a
--- cancellation: SEEDS, and more where the environment has TIDE_SWEEP=full.
+-- cancellation: SEEDS. helper.thoroughness says how many.
 --
 -- How it is cancelled is the mode:
 --   cancel   task:cancel()
@@ -29,9 +29,8 @@ local tide = require "tide"
 local helper = require "spec.helper"
 local new_turns = require "tide.turns"
 
-local FULL = os.getenv "TIDE_SWEEP" == "full"
-local SEEDS = FULL and 100 or 2
-local EXACT = 48
+local SEEDS = ({ quick = 1, usual = 2, full = 100 })[helper.thoroughness]
+local EXACT = helper.thoroughness == "quick" and 12 or 48
 local TURNS_MAX = 20000 -- after those it does not end
 local VIRTUAL = { clock = "virtual" }
 
