@@ -406,6 +406,9 @@ describe("the program tide", function()
       ["in a callback"] = {
         "tide.call_soon(function() local _ <close> = cleanup 'callback' pcall(busy) print 'went on' end) "
           .. "tide.sleep(60)", "callback" },
+      ["in a recursion that opens groups without end"] = {
+        "local function walk() local _ <close> = tide.TaskGroup() local result = walk() return result end "
+          .. "while true do pcall(walk) end" },
       ["in a call that blocks"] = { "local p = io.popen 'exec sleep 1.5' p:read 'a' print 'went on'" },
     }
 
@@ -713,24 +716,28 @@ describe("the program tide", function()
       assert.matches("^tide: ", err)
     end)
 
-    it("sends on what a stream has accepted", function()
-      local received <close> = script ""
-      local status, out = tide_e(prelude .. [[
-        local listener = tide.net.listen("127.0.0.1", 0)
-        local _, port = listener:address()
-        os.execute(("nc -d 127.0.0.1 %d >%s &"):format(port, (...)))
-        local stream = listener:accept()
-        stream:write(("x"):rep(4000000))
-        stream:close()
-        tide.exit(3)
-      ]], quote(received.path))
-      assert.are.same({ 3, told }, { status, out })
-      for _ = 1, 500 do -- the system has it all by now, and nc need not
-        if #read_file(received.path) == 4000000 then break end
-        os.execute "sleep 0.01"
-      end
-      assert.are.equal(4000000, #read_file(received.path))
-    end)
+    for name, code in pairs {
+      ["by closing it"] = "stream:close() tide.exit(3)",
+      ["and that is open"] = "tide.exit(3)",
+      ["and that is open where the script ends"] = "",
+    } do
+      it("sends on what a stream has accepted, " .. name, function()
+        local received <close> = script ""
+        local status, out = tide_e(prelude .. [[
+          local listener = tide.net.listen("127.0.0.1", 0)
+          local _, port = listener:address()
+          os.execute(("nc -d 127.0.0.1 %d >%s &"):format(port, (...)))
+          local stream = listener:accept()
+          stream:write(("x"):rep(4000000))
+        ]] .. code, quote(received.path))
+        assert.are.same(code == "" and { 0, "main\tnil\tnil\n" } or { 3, told }, { status, out })
+        for _ = 1, 500 do -- the system has it all by now, and nc need not
+          if #read_file(received.path) == 4000000 then break end
+          os.execute "sleep 0.01"
+        end
+        assert.are.equal(4000000, #read_file(received.path))
+      end)
+    end
   end)
 
   it("leaves no descriptor open to what the script starts", function()
