@@ -723,18 +723,16 @@ describe("the program tide", function()
     } do
       it("sends on what a stream has accepted, " .. name, function()
         local received <close> = script ""
+        local ended <close> = script ""
         local status, out = tide_e(prelude .. [[
           local listener = tide.net.listen("127.0.0.1", 0)
           local _, port = listener:address()
-          os.execute(("nc -d 127.0.0.1 %d >%s &"):format(port, (...)))
+          os.execute(("(nc -d 127.0.0.1 %d >%s; echo >>%s) &"):format(port, (...), select(2, ...)))
           local stream = listener:accept()
           stream:write(("x"):rep(4000000))
-        ]] .. code, quote(received.path))
+        ]] .. code, quote(received.path) .. " " .. quote(ended.path))
         assert.are.same(code == "" and { 0, "main\tnil\tnil\n" } or { 3, told }, { status, out })
-        for _ = 1, 500 do -- the system has it all by now, and nc need not
-          if #read_file(received.path) == 4000000 then break end
-          os.execute "sleep 0.01"
-        end
+        while read_file(ended.path) == "" do os.execute "sleep 0.01" end -- the system has it all by now, nc need not
         assert.are.equal(4000000, #read_file(received.path))
       end)
     end

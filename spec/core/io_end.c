@@ -1,13 +1,16 @@
 /* io_end.c: what was written arrives, or its reader is told that it did not. `ours` is closed; the
  * spec is at the other end, `there`, a raw descriptor. */
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 
+#include "../../core/io/sys.h"
 #include "io.h"
 
 enum { LARGE = 3000007 };
 
 static tide_stream ours;
-static int there;
+static int here, there; /* `here` is the descriptor of ours, open as long as that lingers */
 static char *large;
 static size_t seen;
 
@@ -15,7 +18,7 @@ static void open_tcp(world *w) {
   int pair[2];
   io_open(w);
   open_tcp_sockets(pair);
-  tide_stream_init(&ours, w->loop, pair[0]);
+  tide_stream_init(&ours, w->loop, here = pair[0]);
   there = pair[1];
   seen = 0;
 }
@@ -24,7 +27,7 @@ static void open_unix(world *w) {
   int pair[2];
   io_open(w);
   CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
-  tide_stream_init(&ours, w->loop, pair[0]);
+  tide_stream_init(&ours, w->loop, here = pair[0]);
   there = pair[1];
   seen = 0;
 }
@@ -51,6 +54,25 @@ static ssize_t take(size_t most) {
 
 /* What is on its way within the system has come, however busy that is. */
 static void let_come(void) { poll(&(struct pollfd){.fd = there, .events = POLLIN}, 1, 100); }
+
+/* Bytes that the system has sent, and whose acknowledgement it has not seen. */
+static int in_flight(void) {
+  int unsent = 0;
+  if (ioctl(here, SIOCOUTQNSD, &unsent) < 0) return 0; /* no TCP */
+  return (int)tide__sys_untaken(here) - unsent;
+}
+
+/* Until the system knows at this end that of `before` bytes some were taken, and has sent on and
+ * been told of all that it can. Takes no virtual time. */
+static void let_acknowledge(world *w, size_t before) {
+  int i = 0;
+  while (tide__sys_untaken(here) >= before && i++ < 30000) usleep(1000);
+  for (int round = 0; round < 3; round++) {
+    while (in_flight() > 0 && i++ < 30000) usleep(1000);
+    turn(w);
+  }
+  CHECK(i < 30000);
+}
 
 /* Turns, and takes all that comes, until the end: 0, or a negated errno. */
 static ssize_t take_all(world *w) {
@@ -114,8 +136,9 @@ static void who_takes_nothing_for_five_seconds_is_given_up(void) {
     accept_bytes(&w, LARGE);
     tide_stream_close(&ours);
     pass(&w, 3000);
+    size_t before = tide__sys_untaken(here);
     CHECK(take(SIZE_MAX) > 0);
-    usleep(100000); /* real time, for the acknowledgement */
+    let_acknowledge(&w, before);
     pass(&w, 4500);
     CHECK_EQ(tide_loop_lingering(w.loop), 1);
     pass(&w, 2500);
@@ -195,7 +218,7 @@ static void what_comes_later_is_dropped_for_two_seconds(void) {
   open_tcp(&w);
   accept_bytes(&w, 10);
   tide_stream_close(&ours);
-  usleep(100000); /* real time, for the acknowledgement */
+  let_acknowledge(&w, 1);
   pass(&w, 1500);
   send_there(1000);
   CHECK_EQ(tide_loop_lingering(w.loop), 0);
