@@ -227,7 +227,7 @@ describe("the reference of iterators", function()
       if block.language == "lua" then examples[#examples + 1] = block.text end
     end
     local text = table.concat(examples)
-    for name, value in pairs(getmetatable(tide.iter {}).__index) do
+    for name, value in pairs(debug.getmetatable(tide.iter {}).__index) do
       local called = text:find(":" .. name .. "[ (]")
       if is_public(name) and type(value) == "function" and not called then without[#without + 1] = name end
     end
