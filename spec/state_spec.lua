@@ -112,7 +112,7 @@ describe("the metatable of an object", function()
       assert.is_nil(objects[name].__close)
     end
     local _, _, _, closing = objects.Iter:each()
-    assert.is_false(getmetatable(closing))
+    assert.equal("Iter", getmetatable(closing))
     one:close()
     other:close()
   end))
