@@ -22,6 +22,7 @@ typedef struct tl_scope {
   tide_deadline deadline; /* on it */
   tl_runtime *rt;         /* whose */
   tl_site *site;          /* where it was opened, in the block form; or NULL */
+  bool collected;         /* its finalizer was called, and will not be again */
 } tl_scope;
 
 /* What a function form makes of its end. */
@@ -160,7 +161,7 @@ static int body_ended(lua_State *L, int status, lua_KContext ctx) {
   const tide_scope *innermost = innermost_of(scope);
   status = tl_returned(L, status, 2);
   int misnested = close_scope(L, scope);
-  if (how != SCOPE) tl_shelf_give(L, &rt->scopes, 1);
+  if (how != SCOPE && !scope->collected) tl_shelf_give(L, &rt->scopes, 1);
   if (status != LUA_OK) return body_failed(L, rt, how, caught);
   if (misnested != TIDE_OK) return raise_misnested(L, rt, innermost);
   if (how == TIMEOUT || how == SHIELD) return lua_gettop(L) - 2;
@@ -329,7 +330,9 @@ static int scope_close_early(lua_State *L) {
 
 static int scope_gc(lua_State *L) {
   tl_scope *scope = tl_test(L, tl_rt(L), 1, TL_SCOPE);
-  if (scope != NULL) close_scope(L, scope);
+  if (scope == NULL) return 0;
+  scope->collected = true;
+  close_scope(L, scope);
   return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "parts.h"
 #include "protect.h"
 #include "runtime.h"
+#include "scope.h"
 #include "task.h"
 #include "traceback.h"
 
@@ -24,6 +25,7 @@ static int ended(lua_State *L, int status, lua_KContext ctx) {
   if (status == LUA_OK || status == LUA_YIELD) return 0;
   tl_runtime *rt = tl_runtime_find(L);
   int error = lua_gettop(L);
+  tl_scope_misused(L, rt, error, &rt->current->task.own);
   if (tl_protect_passes(L, rt)) return lua_error(L);
   tl_hook_push(L, rt, "connection_failed");
   lua_pushvalue(L, SERVER);

@@ -106,7 +106,7 @@ static bool is_anything_cancelled(const tide_task *task) {
 static bool count_held(tl_runtime *rt) {
   tl_task *task = rt->current;
   uint32_t now = (uint32_t)(tide_loop_now(rt->loop) >> TIDE_PARKED_SHIFT);
-  bool waited = (int32_t)(task->task.future.parked - task->held_since) > 0;
+  bool waited = now - task->task.future.parked < now - task->held_since; /* modulo 2^32 */
   if (task->held == 0 || waited) task->held_since = now;
   if (waited) task->held = 0;
   if (!is_anything_cancelled(&task->task)) {
@@ -150,8 +150,11 @@ static int turned_held(lua_State *L, int status, lua_KContext function) {
   (void)status;
   lua_pop(L, 1);
   int outcome = tl_take_outcome(L, rt);
-  if (count_held(rt) && outcome != TIDE_OK) return tl_raise_outcome(L, rt, outcome);
-  return ((lua_CFunction)function)(L);
+  if (!count_held(rt) || outcome == TIDE_OK) return ((lua_CFunction)function)(L);
+  rt->current->held = 0; /* cleanup may make as many again */
+  rt->step.calls =
+      1; /* and where this error is lost in a loop, the next comes to another call of it */
+  return tl_raise_outcome(L, rt, outcome);
 }
 
 int tl_turn_held(lua_State *L, tl_runtime *rt) {

@@ -188,6 +188,24 @@ describe("errors of a handler", function()
     assert.equal(2, #seen)
   end))
 
+  it("go to on_error also where the handler has left a scope open", run(function()
+    for _, open in ipairs {
+      function() tide.timeout(0.001) end,
+      function() tide.TaskGroup():spawn(function() tide.TaskGroup(function(g) g:cancel() error("a child's", 0) end) end) end,
+    } do
+      local told
+      tide.on_failure(function() end)
+      local server <close> = serve(function(stream)
+        open()
+        stream:read(1)
+      end, { on_error = function(err) told = err end })
+      local stream <close> = connect(server)
+      assert.is_nil(stream:read(1))
+      assert.equal("misuse", told.kind)
+      assert.matches("was left without <close>", told.message)
+    end
+  end))
+
   it("are reported if on_error itself fails", run(function()
     local failures = helper.collect_failures()
     local server <close> = serve(error, { on_error = function() error("worse", 0) end })

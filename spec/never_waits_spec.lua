@@ -599,6 +599,75 @@ describe("a call that may wait and need not", function()
     assert.is_true(tries < 40000)
   end))
 
+  local iterators = {
+    ["called"] = function() pcall(tide.iter { 1 }:map(error)) end,
+    ["called when closed"] = function()
+      local iter = tide.iter {}
+      iter:close()
+      for _ = 1, 7 do pcall(iter) end
+    end,
+    ["collected"] = function()
+      local iter = tide.iter { 1 }:map(error)
+      pcall(iter.collect, iter)
+    end,
+    ["gone through"] = function() pcall(function() tide.iter { 1 }:foreach(error) end) end,
+    ["thrown at"] = function()
+      local values = tide.generator(function(yield) yield(1) end)
+      pcall(values.throw, values, "x")
+    end,
+    ["closed by what it holds"] = function()
+      local values = tide.generator(function(yield)
+        local _ <close> = helper.closer(function() tide.shield(nothing) end)
+        yield(1)
+        error "x"
+      end)
+      pcall(values.collect, values)
+    end,
+  }
+  for name, fail in pairs(iterators) do
+    it("ends where an iterator fails for ever that is " .. name, run(function()
+      for extra = 0, 3 do
+        helper.fails("timeout", tide.timeout, 0.05, function()
+          for _ = 1, extra do tide.shield(nothing) end
+          while true do fail() end
+        end)
+      end
+    end))
+  end
+
+  it("ends however late it is, and however long ago the task has waited", tide.testing.wrap(function()
+    local DAY = 86400
+    local function for_ever()
+      return tide.scope(function(scope)
+        scope:cancel()
+        for _ = 1, 1000000 do tide.shield(nothing) end
+        error "it has not ended"
+      end)
+    end
+    local old = tide.spawn(function()
+      tide.sleep(1)
+      local slept = 0
+      for _, days in ipairs { 20, 30, 40, 80 } do
+        assert.is_false(tide.spawn(for_ever):await(), days)
+        tide.sleep((days - slept) * DAY)
+        slept = days
+        assert.is_false(for_ever(), days)
+      end
+    end)
+    old:await()
+  end, { clock = "virtual" }))
+
+  it("does not keep cleanup from being done after it has ended a loop", run(function()
+    local cleaned = 0
+    helper.fails("timeout", tide.timeout, 0.01, function()
+      local _ <close> = helper.closer(function()
+        for _ = 1, 1000 do tide.shield(function() cleaned = cleaned + 1 end) end
+      end)
+      while true do tide.shield(nothing) end
+    end)
+    assert.are.equal(1000, cleaned)
+  end))
+
   it("does not keep cleanup from being done, of however many things, in a cancelled scope", run(function()
     local cleaned = 0
     assert.is_false(tide.scope(function(scope)

@@ -748,6 +748,37 @@ describe("the program tide", function()
     assert.are.same({ 0, expected }, { status, out })
   end)
 
+  it("survives a scope that goes on after its finalizer, and is left", function()
+    local status, out, err = tide_e [[
+      local tide = require "tide"
+      local raw, main = tide.raw.coroutine, tide.greenlet.current()
+      collectgarbage "stop"
+      for _ = 1, 3 do
+        local inside = tide.greenlet(function()
+          tide.timeout(1000, function() main:switch() end)
+          main:switch()
+        end)
+        local switch = inside.switch
+        setmetatable({ inside }, { __gc = function(t) pcall(switch, t[1]) end }) -- goes on in it
+        inside:switch()
+      end
+      collectgarbage()
+      collectgarbage()
+      for _ = 1, 3 do
+        pcall(function()
+          raw.resume(raw.create(function() tide.timeout(0.05, function() tide.sleep(100) end) end))
+        end)
+        pcall(tide.sleep, 0)
+      end
+      collectgarbage()
+      collectgarbage()
+      local garbage = {}
+      for i = 1, 1000 do garbage[i] = ("x"):rep(100 + i % 50) .. i end
+      print(pcall(tide.sleep, 0.1))
+    ]]
+    assert.are.same({ 0, "true\n", "" }, { status, out, err })
+  end)
+
   it("survives errors whose __tostring fails", function()
     local evil = "local evil = setmetatable({}, { __tostring = function() error 'no text' end }) "
     local status = tide_e(evil .. "error(evil)")

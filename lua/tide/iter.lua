@@ -36,6 +36,7 @@ local function new(step, closer, name, source)
     closes = source, -- to be closed after it
     name = name or "function",
     holds = source ~= nil and source.holds,
+    uncounted = source ~= nil and source.uncounted, -- the step is no call that counts
     closed = false,
   }, meta)
 end
@@ -95,6 +96,7 @@ end
 -- An Iter whose step only one task may be in: it has `use` as a to-be-closed value, and enters it.
 local function new_exclusive(use, step, closer, name, source)
   local self = new(step, closer, name, source)
+  self.uncounted = false
   use:set_iter(self)
   return self
 end
@@ -104,20 +106,6 @@ end
 -- Reports a failure that nobody gets: who would have has another one, or is gone.
 local function report_lost(err, traceback)
   if not is(err, "cancelled") then report("an iterator", err, traceback) end
-end
-
--- Calls the `close` of an Iter, or of several, after something raised `err`, or nothing did. The first
--- error goes on, what closing fails with after it is reported. A cancellation gives way, as nobody
--- misses it; and so does what was before a close that was refused, which is to be called again.
-local function close_after(it, err)
-  if err == nil then return it:close() end
-  local ok, further = raw_pcall(it.close, it)
-  if ok then return end
-  if is(err, "cancelled") or is_misuse(further) then
-    report_lost(err)
-    error(further, 0)
-  end
-  report_lost(further)
 end
 
 -- Of each task the set of the Iters that its loops are over and that hold something: what is left
@@ -143,6 +131,42 @@ local function end_loop(iter)
   iter.loop = nil
 end
 
+-- The to-be-closed value of a close: where another task is inside, what cannot be closed is as before.
+local Closing = { __metatable = false }
+
+function Closing:__close(err)
+  if not is_misuse(err) then return end
+  local iter = self.iter
+  iter.closed, iter.step, iter.closer, iter.uncounted = false, self.step, self.closer, self.uncounted
+  if self.loop then add_loop(iter, self.loop) end
+end
+
+local function close(self)
+  if self.closed then return end
+  local closer = self.closer
+  local _ <close> = self.holds -- only what holds something is ever refused
+    and setmetatable({ iter = self, step = self.step, closer = closer, uncounted = self.uncounted, loop = self.loop }, Closing)
+  self.closed, self.step, self.closer, self.uncounted = true, nothing, nil, true
+  if self.loop then end_loop(self) end
+  local _ <close> = self.closes
+  if closer then closer() end
+end
+
+-- Calls the `close` of an Iter, or of several, after something raised `err`, or nothing did. The first
+-- error goes on, what closing fails with after it is reported. A cancellation gives way, as nobody
+-- misses it; and so does what was before a close that was refused, which is to be called again. So
+-- that of an Iter does not count here: what raises where such calls never end would be lost each time.
+local function close_after(it, err)
+  if err == nil then return it:close() end
+  local ok, further = raw_pcall(is_iter(it) and close or it.close, it)
+  if ok then return end
+  if is(err, "cancelled") or is_misuse(further) then
+    report_lost(err)
+    error(further, 0)
+  end
+  report_lost(further)
+end
+
 tide.set_hook("loops", function(task)
   local set, ok, failure = loops[task] or {}, true, nil
   loops[task] = nil
@@ -158,30 +182,13 @@ tide.set_hook("loops", function(task)
   if not ok then error(failure, 0) end
 end)
 
--- The to-be-closed value of a close: where another task is inside, what cannot be closed is as before.
-local Closing = { __metatable = false }
-
-function Closing:__close(err)
-  if not is_misuse(err) then return end
-  local iter = self.iter
-  iter.closed, iter.step, iter.closer = false, self.step, self.closer
-  if self.loop then add_loop(iter, self.loop) end
-end
-
 -- it:close() (waits, if it has tasks): closes it and its source, cancels its tasks and awaits them.
 -- Every call after it gives nil. Harmless when repeated. Raises, and closes nothing, where another
 -- task is inside a source that only one may be in.
 function Iter:close()
   counts()
   check_self(self, "close")
-  if self.closed then return end
-  local closer = self.closer
-  local _ <close> = self.holds -- only what holds something is ever refused
-    and setmetatable({ iter = self, step = self.step, closer = closer, loop = self.loop }, Closing)
-  self.closed, self.step, self.closer = true, nothing, nil
-  if self.loop then end_loop(self) end
-  local _ <close> = self.closes
-  if closer then closer() end
+  close(self)
 end
 
 function meta:__close(err)
@@ -224,6 +231,7 @@ end
 
 -- it() (may wait) -> the next value or values, or nil
 function meta:__call()
+  if self.uncounted then counts() end
   local guard = self.guard
   if not guard then
     guard = setmetatable({ iter = self, returns = false }, Guard)

@@ -73,6 +73,7 @@ local function from_list(list)
     return list[i]
   end
   local self = new(step, function() list = {} end, "list")
+  self.uncounted = true
   self.feed = {}
 
   function self.feed.map(fn, next)
