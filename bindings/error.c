@@ -35,6 +35,7 @@ static void push_message(lua_State *L, const tl_runtime *rt, int error, const ch
 
 void tl_error_push(lua_State *L, const tl_runtime *rt, int error, const char *message) {
   char name[NAME_SIZE];
+  lua_Debug ar;
   lua_createtable(L, 0, 6);
   lua_pushstring(L, tide_error_kind(error));
   lua_setfield(L, -2, "kind");
@@ -50,7 +51,7 @@ void tl_error_push(lua_State *L, const tl_runtime *rt, int error, const char *me
     lua_pushinteger(L, TIDE_ERRNO(error));
     lua_setfield(L, -2, "errno");
   }
-  if (!is_signal(error)) {
+  if (!is_signal(error) && lua_getstack(L, 1, &ar)) {
     luaL_traceback(L, L, NULL, 1);
     lua_setfield(L, -2, "traceback");
   }

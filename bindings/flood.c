@@ -1,6 +1,7 @@
 /* flood.c: the default report of failures, to stderr. Where there are many of one kind from one
- * place, the first one in a second is told in full, and of the others how many there were: with the
- * next one in full, a second after the first of them, or when the run ends, whichever is first. */
+ * place, the first one in a second is told in full, and so are those with other messages, up to so
+ * many. Of the rest it is told how many there were: with the next one in full, a second after the
+ * first of them, or when the run ends, whichever is first. */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,14 +15,20 @@ static const char break_hint[] =
     "\nhint: Lua before 5.4.5 miscompiles `break` out of a loop with a closing value whose body "
     "captures one of its locals in a closure; pass the local as an argument, or use goto";
 
-enum { SORTS = 32, NAME_SIZE = 120 };
+enum {
+  SORTS = 32,
+  MESSAGES = 8, /* of a sort that are told in full */
+  NAME_SIZE = 120,
+};
 
-static const tide_time QUIET = 1000000000; /* after which one is told in full again */
+static const tide_time QUIET = 1000000000; /* after which they are told in full again */
 
 /* Failures of one kind that come from one place. */
 typedef struct sort {
-  tide_time told; /* when one was told in full; 0: never */
-  uint64_t more;  /* how many were not, since */
+  tide_time told;              /* when the first of `messages` was told in full; 0: never */
+  uint64_t more;               /* how many were not told, since the last of them */
+  int count;                   /* of messages */
+  uint64_t messages[MESSAGES]; /* those told in full, by their hashes */
   char name[NAME_SIZE];
 } sort;
 
@@ -87,8 +94,16 @@ void tl_flood_flush(lua_State *L, tl_runtime *rt) {
   lua_pop(L, 1);
 }
 
-/* Where the error comes from: the first place in the traceback that is not C's, or what is in front
- * of the message. */
+/* The length of the position that the message begins with, as Lua puts it there: "name:line: ". */
+static int position_length(const char *text) {
+  const char *end = strstr(text, ": "), *colon = end;
+  if (end == NULL) return 0;
+  while (colon > text && colon[-1] >= '0' && colon[-1] <= '9') colon--;
+  return colon < end && colon - text > 1 && colon[-1] == ':' ? (int)(end - text) : 0;
+}
+
+/* Where the error comes from: the first place in the traceback that is not C's, or what the message
+ * begins with; returns its length, 0: that is not known. */
 static int find_place(const char *text, const char *traceback, const char **place) {
   const char *line = traceback;
   while (line != NULL && (line = strchr(line, '\n')) != NULL) {
@@ -99,17 +114,20 @@ static int find_place(const char *text, const char *traceback, const char **plac
     *place = line;
     return (int)(end - line);
   }
-  const char *end = strstr(text, ": ");
   *place = text;
-  return end != NULL ? (int)(end - text) : (int)strcspn(text, "\n");
+  return position_length(text);
 }
 
-/* "kind, at place": of the error at 2, with that text and the traceback at 3. */
+/* "kind, at place", or the message where no place is known: of the error at 2, with that text and
+ * the traceback at 3. */
 static void name_sort(lua_State *L, const tl_runtime *rt, const char *text, char *name) {
   const char *kind = luaL_typename(L, 2), *place;
-  if (tl_error_kind_push(L, rt, 2)) kind = lua_tostring(L, -1);
   int length = find_place(text, lua_tostring(L, 3), &place);
-  snprintf(name, NAME_SIZE, "%s, at %.*s", kind, length, place);
+  if (tl_error_kind_push(L, rt, 2)) kind = lua_tostring(L, -1);
+  if (length > 0)
+    snprintf(name, NAME_SIZE, "%s, at %.*s", kind, length, place);
+  else
+    snprintf(name, NAME_SIZE, "%.*s", (int)strcspn(text, "\n"), text);
 }
 
 /* The sort of that name; where there is none, in place of the one told longest ago. */
@@ -126,16 +144,35 @@ static sort *find_sort(tl_flood *flood, const char *name) {
   return oldest;
 }
 
-/* Whether the failure of that name is to be told in full. */
-static bool is_told(tl_flood *flood, const char *name) {
+static uint64_t hash_of(const char *text) {
+  uint64_t hash = 14695981039346656037u; /* FNV-1a */
+  for (; *text != '\0'; text++) hash = (hash ^ (unsigned char)*text) * 1099511628211u;
+  return hash;
+}
+
+/* Whether a failure of that sort is to be told in full: its message is new, and there were not too
+ * many of them. Then it is kept. */
+static bool is_new(sort *s, uint64_t message) {
+  for (int i = 0; i < s->count; i++)
+    if (s->messages[i] == message) return false;
+  if (s->count == MESSAGES) return false;
+  s->messages[s->count++] = message;
+  return true;
+}
+
+/* Whether the failure with that text is to be told in full; its sort has that name. */
+static bool is_told(tl_flood *flood, const char *name, const char *text) {
   sort *s = find_sort(flood, name);
   tide_time now = tide_clock_monotonic();
-  if (s->told != 0 && now - s->told < QUIET) {
+  if (s->told == 0 || now - s->told >= QUIET) {
+    s->told = now;
+    s->count = 0;
+  }
+  if (!is_new(s, hash_of(text))) {
     s->more++;
     return false;
   }
   flush_sort(s);
-  s->told = now;
   return true;
 }
 
@@ -146,7 +183,7 @@ int tl_report_to_stderr(lua_State *L) {
   lua_pushvalue(L, 2);
   const char *text = tl_text_of(L);
   name_sort(L, rt, text, name);
-  if (!is_told(push_flood(L, rt), name)) {
+  if (!is_told(push_flood(L, rt), name, text)) {
     tell_later(rt);
     return 0;
   }

@@ -546,7 +546,64 @@ describe("the report", function()
     return select(2, text:gsub(part, ""))
   end
 
-  it("of many failures of one kind is one in full, and how many there were", function()
+  it("of failures at one place tells each message in full, and how many there were again", function()
+    local text = stderr_of [[
+      local tide = require "tide"
+      local function job(name) error(name .. " failed", 0) end
+      for _ = 1, 3 do
+        for _, name in ipairs { "database", "disk", "mail" } do tide.spawn(job, name) end
+      end
+      tide.sleep(0.01)
+    ]]
+    for _, name in ipairs { "database", "disk", "mail" } do
+      assert.are.equal(1, count(text, "failed: " .. name .. " failed\nstack traceback:\n"))
+    end
+    assert.matches("tide: 6 more failures like that: string, at [^\n]*:2\n$", text)
+    assert.are.equal(1, count(text, "like that"))
+  end)
+
+  it("says how many there were before it tells another message, and tells all of it again after a second", function()
+    local text = stderr_of [[
+      local tide = require "tide"
+      local guilty = load("error(..., 0)", "=place")
+      local function fail(messages)
+        for message in messages:gmatch "." do tide.spawn(guilty, message) end
+        tide.sleep(0.001)
+      end
+      fail "xxxyx"
+      tide.sleep(1.1)
+      fail "yx"
+    ]]
+    local lines = {}
+    for line in text:gmatch "tide: ([^\n]*)" do lines[#lines + 1] = line:match "failed: .*" or line end
+    assert.are.same({
+      "failed: x", "2 more failures like that: string, at place:1", "failed: y",
+      "1 more failures like that: string, at place:1", "failed: y", "failed: x",
+    }, lines)
+  end)
+
+  it("of what has no traceback takes the message for the place, and writes no empty one", function()
+    local text = stderr_of [[
+      local tide = require "tide"
+      local functions = {}
+      for i = 1, 12 do
+        functions[i] = load("local tide = ... tide.timeout(0.01) tide.sleep(1)", "=place" .. i)
+        for _ = 1, i == 12 and 5 or 1 do tide.spawn(functions[i], tide) end
+      end
+      tide.sleep(0.05)
+      for i = 1, 20 do tide.Future():set_error("place:7: number " .. i) end
+      collectgarbage()
+    ]]
+    for i = 1, 12 do
+      assert.are.equal(1, count(text, "failed: misuse: a timeout opened at place" .. i .. ":1 was left"))
+    end
+    assert.matches("tide: 4 more failures like that: misuse: a timeout opened at place12:1 was left", text)
+    assert.are.equal(8, count(text, "a Future failed: place:7: number"))
+    assert.matches("tide: 12 more failures like that: string, at place:7\n", text)
+    assert.not_matches("stack traceback", text)
+  end)
+
+  it("of many messages at one place tells some in full, and how many there were", function()
     local text = stderr_of [[
       local tide = require "tide"
       local function guilty(i) error("number " .. i) end
