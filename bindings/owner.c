@@ -18,7 +18,7 @@
 #include "task.h"
 #include "value.h"
 
-/* The first of a task's values, which are behind its group, the body and the function. */
+/* The first of what a task owns, which is behind its group, the body and that one's first value. */
 static int first_value(const tl_task *task) { return task->task.future.user & TL_CHILD ? 4 : 3; }
 
 /* Closes its arguments, the last one first. */
@@ -97,11 +97,10 @@ static void check_closable(lua_State *L, int index) {
   lua_pop(L, 1);
 }
 
-/* spawn_owned(body, count, group | nil, fn, ...) -> Task */
+/* spawn_owned(body, count, group | nil, x, ...) -> Task */
 static int spawn_owned(lua_State *L) {
   tl_runtime *rt = tl_runtime_find(L);
   int count = (int)lua_tointeger(L, 2);
-  tl_check_callable(L, 4);
   for (int i = 0; i < count; i++) check_closable(L, i + 5);
   bool child = !lua_isnil(L, 3);
   tide_group *group = child ? tl_group_for_spawn(L, rt, 3) : tl_run_home(&rt->run, tl_loop(L, rt));

@@ -6,9 +6,9 @@
 
 typedef struct tl_task tl_task;
 
-/* On the stack: count, group | nil, fn, values. Spawns a task that owns the first `count` values
+/* On the stack: count, group | nil, x, values. Spawns a task that owns the first `count` values
  * (nil and false are nothing to close), and leaves it on top; they are closed also where this
- * raises. Its body, which may wait, is called with fn and the values. */
+ * raises. Its body, which may wait, is called with x and the values. */
 int tl_owner_spawn(lua_State *L, lua_CFunction body);
 
 /* What such a body begins with: makes to-be-closed variables of them. Needs room for two values. */

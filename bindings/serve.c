@@ -12,7 +12,7 @@
 #include "task.h"
 #include "traceback.h"
 
-enum { HANDLER = 1, STREAM, SEAT, SERVER, MESSAGE_HANDLER }; /* on its stack */
+enum { SERVER = 1, STREAM }; /* on its stack, then a seat if connections are counted */
 
 static int told(lua_State *L, int status, lua_KContext ctx) {
   (void)L, (void)status, (void)ctx;
@@ -42,19 +42,20 @@ static int serve_connection(lua_State *L) {
   bool cancelled = lua_toboolean(L, -1) != 0;
   lua_pop(L, 1);
   if (cancelled) return 0;
+  int message_handler = lua_gettop(L) + 1;
   lua_pushcfunction(L, tl_message_handler);
-  lua_pushvalue(L, HANDLER);
+  lua_getfield(L, SERVER, "handler");
   lua_pushvalue(L, STREAM);
-  return ended(L, lua_pcallk(L, 1, 0, MESSAGE_HANDLER, 0, ended), 0);
+  return ended(L, lua_pcallk(L, 1, 0, message_handler, 0, ended), 0);
 }
 
 bool tl_serve_holds(lua_CFunction function) { return function == serve_connection; }
 
-/* tide.spawn_connection(group | nil, handler, stream, seat | nil, server) -> Task, which owns the
- * stream and the seat; they are closed also where this raises */
+/* tide.spawn_connection(group | nil, server, stream[, seat]) -> Task, which owns the stream and the
+ * seat; they are closed also where this raises */
 static int spawn_connection(lua_State *L) {
-  lua_settop(L, 5);
-  lua_pushinteger(L, 2);
+  lua_settop(L, lua_isnoneornil(L, 4) ? 3 : 4);
+  lua_pushinteger(L, lua_gettop(L) - 2);
   lua_insert(L, 1);
   return tl_owner_spawn(L, serve_connection);
 }

@@ -93,7 +93,7 @@ end
 -- Of the stream in `accepted`. A group that was cancelled or closed takes no more children: then the
 -- server is closed.
 local function begin_connection(server, seat)
-  local ok, task = raw_pcall(spawn_connection, server.group, server.handler, server.accepted, seat, server)
+  local ok, task = raw_pcall(spawn_connection, server.group, server, server.accepted, seat)
   if ok then
     server.accepted, server.newest = false, task
     server.tasks[task] = true
