@@ -1,4 +1,6 @@
 /* iter.c: iterators: one task at a time, each item once, closing, and the core's own sources. */
+#include <string.h>
+
 #include "iter.h"
 
 /* A host's own: counts up to a number, with two waits for each and a third at the end, while it
@@ -18,6 +20,11 @@ static void one_of_a_host_gives_its_items_and_then_the_end_for_ever(void) {
   tide_iter_free(&numbers.iter);
   CHECK(numbers.freed);
   world_close(&w);
+}
+
+static void the_text_of_the_end_speaks_of_no_stream(void) {
+  CHECK(strstr(tide_error_message(TIDE_EEOF), "stream") == NULL);
+  CHECK(strstr(tide_error_message(TIDE_EEOF), "end") != NULL);
 }
 
 static void a_second_task_inside_is_told_and_changes_nothing(void) {
@@ -377,6 +384,7 @@ static void who_closes_may_be_struck_at_any_wait(void) {
 
 int main(void) {
   RUN(one_of_a_host_gives_its_items_and_then_the_end_for_ever);
+  RUN(the_text_of_the_end_speaks_of_no_stream);
   RUN(a_second_task_inside_is_told_and_changes_nothing);
   RUN(an_error_ends_it);
   RUN(a_cancelled_step_did_not_happen);

@@ -28,6 +28,19 @@ function scenarios.block_form()
   assert(seen == 6)
 end
 
+-- The collector finds the group, which its task has left open, and reports what the child failed with.
+function scenarios.dropped_with_a_failure()
+  local function open() tide.TaskGroup():spawn(error, "the error of the child", 0) end
+  local task = spawn(function()
+    tide.on_failure(function() end)
+    open()
+    for _ = 1, 3 do tide.raw.pcall(sleep, 0) end
+    collectgarbage()
+    for _ = 1, 3 do tide.raw.pcall(sleep, 0) end
+  end)
+  tide.wait { task }
+end
+
 function scenarios.nested()
   local ends = 0
   local function tree(depth)
