@@ -67,12 +67,16 @@ static int semaphore_try_acquire(lua_State *L) {
   return 1;
 }
 
+static int give_back(lua_State *L, tide_semaphore *semaphore, size_t count) {
+  if (tide_semaphore_release(semaphore, count) != TIDE_OK)
+    return tl_raise_message(L, tl_rt(L), TIDE_ELIMIT, "released more often than acquired");
+  return 0;
+}
+
 /* semaphore:release([k]) */
 static int semaphore_release(lua_State *L) {
   tide_semaphore *semaphore = check_semaphore(L);
-  if (tide_semaphore_release(semaphore, check_permits(L)) != TIDE_OK)
-    return tl_raise_message(L, tl_rt(L), TIDE_ELIMIT, "released more often than acquired");
-  return 0;
+  return give_back(L, semaphore, check_permits(L));
 }
 
 /* semaphore:close(): who waits, and who comes, raises `closed` */
@@ -81,12 +85,27 @@ static int semaphore_close(lua_State *L) {
   return 0;
 }
 
-/* guard:release(), guard:close(), __close: harmless when repeated */
-static int permits_release(lua_State *L) {
+/* Takes the semaphore out of the guard at 1. */
+static tide_semaphore *take_semaphore(lua_State *L, size_t *count) {
   tl_permits *permits = tl_check(L, tl_rt(L), 1, TL_PERMITS);
   tide_semaphore *semaphore = permits->semaphore;
+  *count = permits->count;
   permits->semaphore = NULL;
-  if (semaphore != NULL) tide_semaphore_release(semaphore, permits->count);
+  return semaphore;
+}
+
+/* guard:release(): harmless when repeated */
+static int permits_release(lua_State *L) {
+  size_t count;
+  tide_semaphore *semaphore = take_semaphore(L, &count);
+  return semaphore != NULL ? give_back(L, semaphore, count) : 0;
+}
+
+/* guard:close(), __close: the same, and where they came back by hand */
+static int permits_close(lua_State *L) {
+  size_t count;
+  tide_semaphore *semaphore = take_semaphore(L, &count);
+  if (semaphore != NULL) tide_semaphore_release(semaphore, count);
   return 0;
 }
 
@@ -151,9 +170,9 @@ void tl_semaphore_open(lua_State *L, tl_runtime *rt) {
       {"statistics", semaphore_statistics}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", semaphore_tostring}, {NULL, NULL}};
   static const luaL_Reg guard_methods[] = {
-      {"release", permits_release}, {"close", permits_release}, {NULL, NULL}};
+      {"release", permits_release}, {"close", permits_close}, {NULL, NULL}};
   static const luaL_Reg guard_metamethods[] = {
-      {"__close", permits_release}, {"__tostring", permits_tostring}, {NULL, NULL}};
+      {"__close", permits_close}, {"__tostring", permits_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_SEMAPHORE, "Semaphore", methods, metamethods);
   tl_class_new(L, rt, TL_PERMITS, "Semaphore guard", guard_methods, guard_metamethods);
   tl_constructor(L, rt, "Semaphore", TL_SEMAPHORE, new_semaphore);

@@ -108,6 +108,18 @@ describe("several permits at once", function()
     end
   end))
 
+  it("of a bounded one that came back by hand and by the guard, too, are an error", run(function()
+    local semaphore = tide.BoundedSemaphore(2)
+    local guard = semaphore:acquire(2)
+    semaphore:release(2)
+    raises("limit", guard.release, guard)
+    do
+      local _ <close> = semaphore:acquire() -- at the end of a block that is no error, as of a Lock
+      semaphore:release()
+    end
+    assert.are.equal(2, semaphore:value())
+  end))
+
   it("come back once, by the guard, by hand or at the end of the block", run(function()
     local semaphore = tide.Semaphore(5)
     do
