@@ -13,12 +13,13 @@
 #include "tide.h"
 #include "tide_lua.h"
 
-static const char usage[] = "usage: tide [options] [script [args...]]\n"
-                            "  tide script.lua args...   run a script; it may wait at top level\n"
-                            "  tide -e 'code' args...    run code\n"
-                            "  tide -                    run standard input\n"
-                            "  tide -v                   print the versions\n"
-                            "  tide -h                   print this\n";
+static const char usage[] =
+    "usage: tide [options] [script [args...]]\n"
+    "  tide script.lua args...   run a script; it may wait at top level\n"
+    "  tide -e 'code' args...    run code\n"
+    "  tide -                    run standard input, as tide < script.lua does\n"
+    "  tide -v                   print the versions\n"
+    "  tide -h                   print this\n";
 
 /* Leaving. */
 
@@ -144,7 +145,9 @@ static options parse(int argc, char **argv) {
     o.code = argv[2];
     o.script = 2;
   } else if (first == NULL || (first[0] == '-' && first[1] != '\0')) {
-    if (first != NULL) fprintf(stderr, "tide: unknown option '%s'\n", first);
+    bool bare = first != NULL && strcmp(first, "-e") == 0;
+    if (bare) fputs("tide: -e needs the code to run\n", stderr);
+    if (first != NULL && !bare) fprintf(stderr, "tide: unknown option '%s'\n", first);
     fputs(usage, stderr);
     o.done = 1;
     o.status = 2;

@@ -149,6 +149,11 @@ static int raise_exit(lua_State *L, const tl_runtime *rt, int status) {
 }
 
 static void check_idle(lua_State *L, const tl_runtime *rt) {
+  if (rt->current != NULL)
+    tl_raise_message(
+        L, rt, TIDE_EALREADY_RUNNING,
+        "this is a task already, as all of a script is that the program tide runs: call the "
+        "function as it is");
   if (rt->run.running || tide_loop_turning(tl_loop(L, rt))) tl_raise(L, rt, TIDE_EALREADY_RUNNING);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
 }

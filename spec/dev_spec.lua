@@ -53,3 +53,14 @@ describe("./dev soak", function()
     assert.equal("tide bench/soak.lua 5 --seed 1\n", dev "./dev soak 5 --seed 1")
   end)
 end)
+
+describe("the build", function()
+  it("is possible with makefiles", function()
+    local pipe <close> = assert(io.popen [[
+      dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
+      cmake -G "Unix Makefiles" -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS_RELEASE=-O0 -S . -B "$dir" >"$dir/log" 2>&1 &&
+        make -j2 -C "$dir" tide_static >"$dir/log" 2>&1 && echo possible || tail -n 3 "$dir/log"
+    ]])
+    assert.equal("possible\n", pipe:read "a")
+  end)
+end)

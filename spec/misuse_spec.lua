@@ -273,7 +273,7 @@ end
 describe("a loop that runs already", function()
   it("cannot be run again", run(function()
     local err = raises("already_running", tide.run, print)
-    assert.is_not_nil(err)
+    assert.matches("this is a task already", err.message)
     raises("already_running", tide.run_forever)
     tide.sleep(0)
     assert.is_not_nil(tide.current_task())
@@ -476,6 +476,11 @@ describe("wrong arguments", function()
     bad("bad argument #2 to 'call_at' (function expected", function() tide.call_at(1, 2) end)
     bad("bad argument #1 to 'on_failure' (function expected", function() tide.on_failure(5) end)
     bad("bad argument #1 to 'gather' (table expected", function() tide.gather(print) end)
+    for _, name in ipairs { "gather", "wait", "race", "first_success", "as_completed" } do
+      bad(("bad argument #2 to '%s' (nothing expected: options belong into the list"):format(name), function()
+        tide[name]({ print }, { timeout = 1 })
+      end)
+    end
     bad("bad argument #2 to 'gather' (function, Task, Future or awaitable expected", function()
       tide.gather { tide.Future(), 5 }
     end)

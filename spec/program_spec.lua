@@ -108,6 +108,8 @@ describe("the program tide", function()
       assert.are.equal(2, status)
       assert.are.equal("", out)
       assert.matches("unknown option '%-%-nonsense'", err)
+      local _, _, about_code = tide "-e"
+      assert.matches("%-e needs the code", about_code)
       status = tide "-e"
       assert.are.equal(2, status)
     end)

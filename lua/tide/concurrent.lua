@@ -39,10 +39,12 @@ local function check_entry(position, name, entry, hint, level)
   check.fail(position, name, "function, Task, Future or awaitable expected, got " .. got, level + 1)
 end
 
--- The entries of the list, a copy, and the values of the options that are known. All arguments are
+-- The entries of the list, a copy, and the values of the options that are known, which are in it: nothing
+-- is to come `behind`. All arguments are
 -- checked before the first task is spawned: one that is refused leaves nothing running.
-local function checked(list, name, known)
+local function checked(list, behind, name, known)
   check.type(1, name, "table", list, 3)
+  if behind ~= nil then check.fail(2, name, "nothing expected: options belong into the list", 3) end
   local entries = {}
   for i = 1, check.length(1, name, list, 3) do
     entries[i] = list[i]
@@ -113,9 +115,9 @@ end
 
 -- tide.gather{a, b, ..., return_errors=false, limit=} (waits) -> list of first results, in order,
 -- with n
-function tide.gather(list)
+function tide.gather(list, behind)
   begins()
-  local entries, return_errors, limit = checked(list, "gather", "return_errors:flag limit:count")
+  local entries, return_errors, limit = checked(list, behind, "gather", "return_errors:flag limit:count")
   local get = return_errors and result_or_error or first_result
   local results = limit and gather_some(entries, get, limit) or gather_all(start(entries), get)
   return results -- no tail call: errors name this function
@@ -128,9 +130,9 @@ local conditions = {
 }
 
 -- tide.wait{t1, t2, ..., timeout=, return_when="all"|"first"|"first_error"} (waits) -> done, pending
-function tide.wait(list)
+function tide.wait(list, behind)
   begins()
-  local entries, span, return_when = checked(list, "wait", "timeout:seconds return_when:all|first|first_error")
+  local entries, span, return_when = checked(list, behind, "wait", "timeout:seconds return_when:all|first|first_error")
   local enough = conditions[return_when or "all"]
   local futures = start(entries)
   local members <close> = join(futures, false, false, nil, true)
@@ -195,9 +197,9 @@ end
 Race.__index = Race
 
 -- tide.race{f1, t2, ...} (waits) -> index, results of the first to finish
-function tide.race(list)
+function tide.race(list, behind)
   begins()
-  local race <close> = new_race(checked(list, "race", ""), "race")
+  local race <close> = new_race(checked(list, behind, "race", ""), "race")
   begin_race(race)
   local first = race.members:next()
   race.first = first
@@ -206,9 +208,9 @@ end
 
 -- tide.first_success{f1, t2, ...} (waits) -> index, results of the first that does not fail; where all
 -- do, it raises an ErrorGroup
-function tide.first_success(list)
+function tide.first_success(list, behind)
   begins()
-  local race <close> = new_race(checked(list, "first_success", ""), "first_success")
+  local race <close> = new_race(checked(list, behind, "first_success", ""), "first_success")
   begin_race(race)
   for _ = 1, #race.futures do
     local i, given_up = race.members:next()
@@ -245,8 +247,8 @@ end
 local closes = can_break()
 
 -- for task in tide.as_completed{...} do
-function tide.as_completed(list)
-  local step, members = completions(start((checked(list, "as_completed", ""))))
+function tide.as_completed(list, behind)
+  local step, members = completions(start((checked(list, behind, "as_completed", ""))))
   return step, nil, nil, closes and members or nil
 end
 
