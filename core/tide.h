@@ -30,6 +30,7 @@
 #include "sched/scope.h"
 #include "sched/select.h"
 #include "sched/semaphore.h"
+#include "sched/steps.h"
 #include "sched/task.h"
 
 #endif

@@ -10,8 +10,7 @@
  *       END;
  *     }
  *
- * Locals do not outlive a WAIT; what must is in the actor. A body is a switch: it has no other one
- * around a WAIT. */
+ * The macros are those of core/sched/steps.h, under short names. */
 #ifndef TIDE_SPEC_SCRIPT_H
 #define TIDE_SPEC_SCRIPT_H
 
@@ -56,9 +55,14 @@ struct actor {
   const char *name;           /* in the log */
   void (*body)(actor *self);  /* the script */
   void (*close)(actor *self); /* what its <close> variables do if it is killed; or NULL */
-  int at;                     /* the line of the wait it is in; 0: the beginning */
-  int outcome;                /* of its last wait */
-  int i;                      /* free for the body, like the next ones; 0 in the beginning */
+  union {
+    tide_steps script; /* where it is */
+    struct {
+      int at;      /* the line of the wait it is in; 0: the beginning */
+      int outcome; /* of its last wait */
+    };
+  };
+  int i; /* free for the body, like the next ones; 0 in the beginning */
   uint32_t slot;
   void *data;
   tide_scope scope;
@@ -67,74 +71,17 @@ struct actor {
   unsigned suspensions; /* steps that ended in a wait */
 };
 
-/* Around a body. A script cancelled before its first step does not run. */
-#define BEGIN         \
-  switch (self->at) { \
-  default:            \
-    if (self->outcome == TIDE_OK) {
-#define END \
-  }         \
-  }         \
-  actor_end(self)
+/* The public macros, for bodies that are given `self`. */
+#define BEGIN TIDE_BEGIN(&self->task, &self->script, self->outcome)
+#define END   TIDE_END
 
-/* Calls a waiting function and goes on when the wait is over; self->outcome says how it went. */
-#define WAIT(call)                        \
-  do {                                    \
-    self->outcome = (call);               \
-    if (self->outcome == TIDE_PENDING) {  \
-      self->at = __LINE__;                \
-      return;                             \
-    case __LINE__:                        \
-      self->outcome = self->task.outcome; \
-    }                                     \
-  } while (0)
+#define WAIT        TIDE_WAIT
+#define TRY         TIDE_TRY
+#define CALL        TIDE_CALL
+#define CALL_OR_END TIDE_TRY_CALL
+#define STEP        TIDE_STEP
 
-/* The same; an error ends the script. */
-#define TRY(call)                   \
-  do {                              \
-    WAIT(call);                     \
-    if (self->outcome != TIDE_OK) { \
-      actor_end(self);              \
-      return;                       \
-    }                               \
-  } while (0)
-
-/* Calls a waiting function of the sort that is called again; self->outcome says how it went. */
-#define CALL(call)                            \
-  for (;;) {                                  \
-    self->outcome = (call);                   \
-    if (self->outcome != TIDE_PENDING) break; \
-    self->at = __LINE__;                      \
-    return;                                   \
-  case __LINE__:                              \
-    self->outcome = self->task.outcome;       \
-    if (self->outcome != TIDE_OK) break;      \
-  }
-
-/* The same; an error ends the script. What the call is given must outlive the wait. */
-#define CALL_OR_END(call)         \
-  CALL(call);                     \
-  if (self->outcome != TIDE_OK) { \
-    actor_end(self);              \
-    return;                       \
-  }
-
-/* Calls what is called again whatever the outcome, until it is done. */
-#define STEP(call)                            \
-  for (;;) {                                  \
-    self->outcome = (call);                   \
-    if (self->outcome != TIDE_PENDING) break; \
-    self->at = __LINE__;                      \
-    return;                                   \
-  case __LINE__:;                             \
-  }
-
-static inline tide_future_state actor_state(const actor *self) {
-  if (self->outcome == TIDE_OK) return TIDE_FUTURE_DONE;
-  return self->outcome == TIDE_ECANCELLED ? TIDE_FUTURE_CANCELLED : TIDE_FUTURE_FAILED;
-}
-
-static inline void actor_end(actor *self) { tide_task_finish(&self->task, actor_state(self)); }
+static inline void actor_end(actor *self) { tide_task_finish_as(&self->task, self->outcome); }
 
 static inline bool actor_ended(const actor *self) { return self->task.state == TIDE_TASK_ENDED; }
 

@@ -12,17 +12,17 @@ namespace {
 
 struct Sleeper {
   tide_task task; // first
-  int steps;
+  tide_steps steps;
+  int naps;
 };
 
 void step(tide_task *task, int outcome) {
   Sleeper *self = tide_container(task, Sleeper, task);
-  if (outcome != TIDE_OK || self->steps++ == 3) {
-    tide_task_finish(task, TIDE_FUTURE_DONE);
-    return;
-  }
-  tide_time when = tide_loop_after(task->loop, tide_time_from_seconds(0.001));
-  if (tide_task_sleep_until(task, when) != TIDE_PENDING) tide_task_finish(task, TIDE_FUTURE_FAILED);
+  TIDE_BEGIN(task, &self->steps, outcome);
+  for (self->naps = 0; self->naps < 3; self->naps++)
+    TIDE_TRY(
+        tide_task_sleep_until(task, tide_loop_after(task->loop, tide_time_from_seconds(0.001))));
+  TIDE_END;
 }
 
 const char script[] = "local tide = require 'tide'\n"
@@ -39,7 +39,7 @@ bool check(lua_State *L) {
   Sleeper sleeper = Sleeper();
   tide_task_init(&sleeper.task, loop, &ops);
   if (tide_task_spawn(&sleeper.task, tide_loop_background(loop)) != TIDE_OK) return false;
-  if (tide_loop_run(loop, &sleeper.task.future) != TIDE_OK || sleeper.steps != 4) return false;
+  if (tide_loop_run(loop, &sleeper.task.future) != TIDE_OK || sleeper.naps != 3) return false;
   lua_getglobal(L, "slept");
   return lua_toboolean(L, -1) != 0;
 }
