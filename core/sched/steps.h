@@ -74,6 +74,9 @@ TIDE_END_DECLS
   case __LINE__:;                             \
   }
 
+#define TIDE_OR_LEAVE_ \
+  if (tide_steps_->outcome != TIDE_OK) TIDE_LEAVE(tide_steps_->outcome)
+
 /* Calls a function that is called once, as those of sched/ are, and goes on when the wait is over:
  * the steps' outcome says how it went. */
 #define TIDE_WAIT(call)            \
@@ -83,10 +86,10 @@ TIDE_END_DECLS
   } while (0)
 
 /* The same; what is no TIDE_OK ends the task. */
-#define TIDE_TRY(call)                                                     \
-  do {                                                                     \
-    TIDE_WAIT(call);                                                       \
-    if (tide_steps_->outcome != TIDE_OK) TIDE_LEAVE(tide_steps_->outcome); \
+#define TIDE_TRY(call) \
+  do {                 \
+    TIDE_WAIT(call);   \
+    TIDE_OR_LEAVE_;    \
   } while (0)
 
 /* Calls a function that is called again after a wait that went well, as those of io/ are, until it
@@ -102,10 +105,10 @@ TIDE_END_DECLS
   } while (0)
 
 /* The same; what is no TIDE_OK ends the task. */
-#define TIDE_TRY_CALL(call)                                                \
-  do {                                                                     \
-    TIDE_CALL(call);                                                       \
-    if (tide_steps_->outcome != TIDE_OK) TIDE_LEAVE(tide_steps_->outcome); \
+#define TIDE_TRY_CALL(call) \
+  do {                      \
+    TIDE_CALL(call);        \
+    TIDE_OR_LEAVE_;         \
   } while (0)
 
 /* Calls what is called again whatever the outcome, as iterators are, until it is done. */

@@ -40,8 +40,8 @@ local function check_entry(position, name, entry, hint, level)
 end
 
 -- The entries of the list, a copy, and the values of the options that are known, which are in it: nothing
--- is to come `behind`. All arguments are
--- checked before the first task is spawned: one that is refused leaves nothing running.
+-- is to come `behind`. All arguments are checked before the first task is spawned: one that is refused
+-- leaves nothing running.
 local function checked(list, behind, name, known)
   check.type(1, name, "table", list, 3)
   if behind ~= nil then check.fail(2, name, "nothing expected: options belong into the list", 3) end
