@@ -108,8 +108,9 @@ describe("the program tide", function()
       assert.are.equal(2, status)
       assert.are.equal("", out)
       assert.matches("unknown option '%-%-nonsense'", err)
-      status, _, err = tide "-e"
+      status, out, err = tide "-e"
       assert.are.equal(2, status)
+      assert.are.equal("", out)
       assert.matches("%-e needs the code", err)
     end)
   end)
