@@ -111,6 +111,10 @@ static int loops_closed(lua_State *L, int status, lua_KContext ctx) {
 int tl_body_close_behind(lua_State *L) {
   const tl_runtime *rt = tl_runtime_find(L);
   tl_hook_push(L, rt, "loops");
+  if (lua_isnil(L, -1)) { /* there is no iterator yet */
+    lua_pop(L, 1);
+    return loops_closed(L, LUA_OK, 0);
+  }
   tl_task_push(L, rt->current);
   return loops_closed(L, lua_pcallk(L, 1, 0, 0, 0, loops_closed), 0);
 }

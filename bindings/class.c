@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "class.h"
+#include "late.h"
 #include "parts.h"
 #include "runtime.h"
 #include "value.h"
@@ -13,10 +14,12 @@ void tl_functions(lua_State *L, tl_runtime *rt, const luaL_Reg *functions) {
   luaL_setfuncs(L, functions, 1);
 }
 
-/* Gives the methods on top, a table, another one behind it for those that users add. */
-static void make_extensible(lua_State *L) {
+/* Gives the methods on top, a table of that class, another one behind it for those that users add.
+ */
+static void make_extensible(lua_State *L, tl_runtime *rt, const char *class) {
   lua_createtable(L, 0, 1);
   lua_newtable(L);
+  tl_late_methods(L, rt, class, -3);
   lua_setfield(L, -2, "__index");
   lua_setmetatable(L, -2);
 }
@@ -30,7 +33,7 @@ void tl_class_new(lua_State *L, tl_runtime *rt, tl_class class, const char *name
   lua_setfield(L, -2, "__metatable"); /* no script gets at metamethods, finalizers above all */
   lua_newtable(L);
   if (methods != NULL) tl_functions(L, rt, methods);
-  make_extensible(L);
+  make_extensible(L, rt, name);
   lua_setfield(L, -2, "__index");
   if (metamethods != NULL) tl_functions(L, rt, metamethods);
   rt->classes.metatables[class] = lua_topointer(L, -1);
@@ -99,6 +102,8 @@ static int add_method(lua_State *L) {
     if (strncmp(name, "__", 2) == 0)
       return luaL_error(L, "'%s': metamethods cannot be added to a class of tide", name);
     lua_pushvalue(L, 2);
+    lua_gettable(L, lua_upvalueindex(1)); /* where the Lua part has it, it comes */
+    lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
       return luaL_error(L, "'%s' is a method of tide's own, which cannot be replaced", name);
     lua_settop(L, 3);
@@ -166,7 +171,7 @@ static int new_class(lua_State *L) {
   luaL_checktype(L, 1, LUA_TSTRING);
   lua_settop(L, 1);
   lua_newtable(L); /* at 2 */
-  make_extensible(L);
+  make_extensible(L, tl_rt(L), lua_tostring(L, 1));
   lua_createtable(L, 0, 6); /* at 3 */
   lua_pushvalue(L, 1);
   lua_setfield(L, 3, "__name");

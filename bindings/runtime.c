@@ -3,6 +3,7 @@
 
 #include "class.h"
 #include "error.h"
+#include "late.h"
 #include "owned.h"
 #include "pool.h"
 #include "report.h"
@@ -95,6 +96,7 @@ static void new_tables(lua_State *L, tl_runtime *rt) {
   new_table(L, rt, TL_GREENLETS, "v");
   new_table(L, rt, TL_KEPT, NULL);
   new_table(L, rt, TL_HOOKS, NULL);
+  new_table(L, rt, TL_PIECES, NULL);
 }
 
 tl_runtime *tl_runtime_open(lua_State *L) {
@@ -155,6 +157,9 @@ void tl_hook_set(lua_State *L, const tl_runtime *rt, const char *name) {
 
 void tl_hook_push(lua_State *L, const tl_runtime *rt, const char *name) {
   tl_table_push(L, rt, TL_HOOKS);
-  lua_getfield(L, -1, name);
+  if (lua_getfield(L, -1, name) == LUA_TNIL && tl_late_hook(L, rt, name)) {
+    lua_pop(L, 1);
+    lua_getfield(L, -1, name);
+  }
   lua_remove(L, -2);
 }

@@ -39,12 +39,13 @@ typedef enum tl_table {
   TL_UNSEEN,     /* witness (weak) of a failure that somebody waited for and nobody took -> true */
   TL_LOOPS,      /* join (weak) of an as_completed that a generic for has called -> true */
   TL_GREENLETS,  /* light userdata of a greenlet's track -> the greenlet (weak) */
-  TL_KEPT,  /* light userdata of a task, or of the runtime -> its main greenlet; of a track that
-               is in use -> the track */
-  TL_HOOKS, /* what is given to the C part: functions "group_message", "deadlock", "report",
-               "debug", "loops", "iter", "serve", "connection_failed", "later"; the metatable
-               "unseen" and the record "flood" of reports; "deadlock_message", the text about the
-               last one; and metatables of the Lua part's classes -> their names */
+  TL_KEPT,   /* light userdata of a task, or of the runtime -> its main greenlet; of a track that
+                is in use -> the track */
+  TL_HOOKS,  /* what is given to the C part: functions "group_message", "deadlock", "report",
+                "debug", "loops", "iter", "serve", "connection_failed", "later"; the metatable
+                "unseen" and the record "flood" of reports; "deadlock_message", the text about the
+                last one; and metatables of the Lua part's classes -> their names */
+  TL_PIECES, /* of the Lua part: their names -> what they have returned; see late.c */
   TL_TABLE_COUNT,
 } tl_table;
 

@@ -161,7 +161,7 @@ static int struck(lua_State *L) {
   return 1;
 }
 
-/* tide.testing: until the Lua part makes it the module */
+/* What tide.testing, which is in Lua, is made of. */
 void tl_testing_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg functions[] = {
       {"conditions", conditions}, {"set_conditions", set_conditions},
@@ -173,5 +173,7 @@ void tl_testing_open(lua_State *L, tl_runtime *rt) {
       {"struck", struck},         {NULL, NULL}};
   lua_newtable(L);
   tl_functions(L, rt, functions);
+  lua_setfield(L, -2, "testing_parts");
+  lua_newtable(L);
   lua_setfield(L, -2, "testing");
 }

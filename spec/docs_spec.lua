@@ -69,7 +69,10 @@ end
 
 local function is_public(name) return type(name) == "string" and not name:find("^_") end
 
+-- The methods of the Lua part come when they are asked for.
 local function add_methods(names, receiver, class)
+  local behind = debug.getmetatable(class)
+  if behind and type(behind.__index) == "table" then add_methods(names, receiver, behind.__index) end
   for name, value in pairs(class) do
     local full = receiver .. ":" .. name
     if is_public(name) and type(value) == "function" then names[statics[full] or full] = true end

@@ -2,7 +2,7 @@
 -- orders of many seeds, and with each of their tasks cancelled or killed in each turn.
 local tide = require "tide"
 local helper = require "spec.helper"
-local new_turns = require "tide.turns"
+local new_turns = require "spec.turns"
 
 local SEEDS = ({ quick = 1, usual = 3, full = 100 })[helper.thoroughness]
 local STRIDE = ({ quick = 9, usual = 3, full = 1 })[helper.thoroughness] -- of the turns, one in so many

@@ -14,14 +14,6 @@ local function output_of(interpreter, code)
   return pipe:read "a"
 end
 
--- The names of what is in lua/tide.
-local function parts()
-  local names = {}
-  local pipe <close> = assert(io.popen "ls lua/tide/*.lua")
-  for name in pipe:read("a"):gmatch "lua/tide/([%w_]+)%.lua" do names[#names + 1] = name end
-  return names
-end
-
 describe("require", function()
   for _, interpreter in ipairs(interpreters) do
     local name = interpreter:match "[^/]*$"
@@ -41,13 +33,10 @@ describe("require", function()
       ]]))
     end)
 
-    it("finds every part of tide first, in " .. name, function()
-      for _, part in ipairs(parts()) do
-        assert.equal("function\n", output_of(interpreter, ([[
-          require "tide.%s"
-          print(type(require "tide".net.serve))
-        ]]):format(part)))
-      end
+    it("of tide.testing may come first, in " .. name, function()
+      assert.equal("true\n", output_of(interpreter, [[
+        print(require "tide.testing" == require "tide".testing)
+      ]]))
     end)
 
     it("tells of a part that there is not, in " .. name, function()
@@ -58,6 +47,100 @@ describe("require", function()
   if #interpreters == 0 then
     it("is tested where $TIDE_BUILD names a build", function() pending "TIDE_BUILD names no build directory" end)
   end
+end)
+
+-- What the pieces of the Lua part add: "tide.gather" -> its piece, and so on.
+local function late_names()
+  local owners = { tide = "tide", net = "tide.net", testing = "tide.testing", Iter = "tide.Iter", TaskGroup = "tide.TaskGroup" }
+  local names, file <close> = {}, assert(io.open "bindings/late.c")
+  for owner, name, piece in file:read("a"):gmatch '{"([%w.]+)", "([%w_]+)", "(tide%.[%w_]+)"}' do
+    if owner == "tide.error" then
+      names[('tide.error("x").%s'):format(name)] = piece
+    else
+      names[owners[owner] .. "." .. name] = piece
+    end
+  end
+  return names
+end
+
+describe("what the Lua part adds to the module", function()
+  local program = interpreters[1]
+
+  it("is found by any of its names first", function()
+    if not program then pending "TIDE_BUILD names no build directory" end
+    local count = 0
+    for name in pairs(late_names()) do
+      count = count + 1
+      local kind = name:match "%.%u%l+$" and "table" or "function"
+      assert.equal(name .. "\t" .. kind .. "\n", output_of(program, ([[
+        local tide = require "tide"
+        print([=[%s]=], type(%s))
+      ]]):format(name, name)))
+    end
+    assert(count > 50)
+  end)
+
+  it("is all that it has", function()
+    local listed, there = {}, {}
+    for name in pairs(late_names()) do listed[#listed + 1] = name:match "[%w_]+$" end
+    for path in io.popen("ls lua/tide/*.lua"):lines() do
+      local file <close> = assert(io.open(path))
+      for line in file:lines() do
+        local name = line:match "^function tide%.([%w_]+)" or line:match "^function testing%.([%w_]+)"
+          or line:match "^function Iter:([%w_]+)" or line:match "^function methods:([%w_]+)"
+          or line:match "^tide%.([%w_]+) = " or line:match "^net%.([%w_]+) = "
+        there[#there + 1] = name
+      end
+    end
+    -- what tide.iter has itself comes with it
+    for _, name in ipairs { "close", "each", "send", "throw" } do listed[#listed + 1] = name end
+    table.sort(listed)
+    table.sort(there)
+    assert.same(there, listed)
+  end)
+
+  it("is there for pairs", function()
+    if not program then pending "TIDE_BUILD names no build directory" end
+    assert.equal("function function function true\n", output_of(program, [[
+      local tide, seen = require "tide", {}
+      for key, value in pairs(tide) do seen[key] = value end
+      for key, value in pairs(tide.testing) do seen[key] = value end
+      print(("%s %s %s %s"):format(type(seen.gather), type(seen.iter), type(seen.sweep), seen.gather == tide.gather))
+    ]]))
+  end)
+
+  it("does not replace what a script has set, and does not see it", function()
+    if not program then pending "TIDE_BUILD names no build directory" end
+    assert.equal("own own 3 function\n", output_of(program, [[
+      local tide = require "tide"
+      tide.gather, tide.spawn, tide.sleep = "own", error, error
+      local index = tide.race { function() return 1 end }
+      local results = tide.map({ 1, 2 }, function(x) return x + index end)
+      for _, value in pairs(tide) do assert(value ~= nil) end
+      print(("%s %s %s %s"):format(tide.gather, rawget(tide, "gather"), results[2], type(tide.wait)))
+    ]]))
+  end)
+
+  it("is a method of its own although nobody has called it yet", function()
+    if not program then pending "TIDE_BUILD names no build directory" end
+    assert.matches("'start' is a method of tide's own", output_of(program, [[
+      local tide = require "tide"
+      function tide.TaskGroup:start() end
+    ]]))
+    assert.equal("nil 5\n", output_of(program, [[
+      local tide = require "tide"
+      function tide.Iter:five() return 5 end
+      print(("%s %s"):format(tide.Iter.six, tide.iter({}):five()))
+    ]]))
+  end)
+
+  it("costs nothing until it is used: a state is small", function()
+    if not has_lua or #interpreters < 2 then pending "needs lua5.4 and the module" end
+    local count = [[collectgarbage() collectgarbage() print(math.floor(collectgarbage "count" * 1024))]]
+    local with = tonumber(output_of("lua5.4", [[require "tide" ]] .. count))
+    local without = tonumber(output_of("lua5.4", count))
+    assert(with - without < 100 * 1000, with - without)
+  end)
 end)
 
 -- What breaks all that a script could: the globals, the functions of Lua's libraries and of tide.

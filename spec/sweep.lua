@@ -27,7 +27,7 @@
 --   kill     task:kill()
 local tide = require "tide"
 local helper = require "spec.helper"
-local new_turns = require "tide.turns"
+local new_turns = require "spec.turns"
 
 local SEEDS = ({ quick = 1, usual = 2, full = 100 })[helper.thoroughness]
 local EXACT = helper.thoroughness == "quick" and 12 or 48

@@ -1,43 +1,21 @@
--- tide.concurrent: gather, wait, race, as_completed, wait_for and shield, over the core's join.
+-- tide.concurrent: gather, wait, race, as_completed and wait_for, over the core's join.
 local tide = require "tide"
 
 local check = require "tide.check"
+local kinds = require "tide.entry"
 local window = require "tide.window"
 
-local begins, counts = tide.begins, tide.counts
-local join, metafield = tide.join, tide.metafield
-local completions = tide.completions
-local await, spawn, type_of = tide.await, tide.spawn, tide.type
+local begins = tide.begins
+local completions, join = tide.completions, tide.join
+local await, type_of = tide.await, tide.type
 local move_on_after, timeout = tide.move_on_after, tide.timeout
 local raw_pcall = tide.raw.pcall
-local shielded_await = tide.shielded_await
 local shield_call = tide.shield_call
-local is_callable = check.is_callable
-local group_error = require("tide.errors").group_error
+local check_entry, is_function, is_future, started = kinds.check, kinds.is_function, kinds.is_future, kinds.started
 local is_yieldable = tide.raw.coroutine.isyieldable
 
 -- What is said of an entry of a list that is none.
 local CALLED = ": the result of a call was given; to have it called, write function() return f(...) end"
-
-local function is_future(x)
-  local kind = type_of(x)
-  return kind == "Task" or kind == "Future"
-end
-
--- Whether it is a function to tide: an object of tide's own is not, even one that can be called.
-local function is_function(x)
-  return type_of(x) == nil and is_callable(x)
-end
-
-local function is_awaitable(x)
-  return is_future(x) or metafield(x, "__await") ~= nil
-end
-
-local function check_entry(position, name, entry, hint, level)
-  if is_function(entry) or is_awaitable(entry) then return end
-  local got = check.type_name(entry) .. hint
-  check.fail(position, name, "function, Task, Future or awaitable expected, got " .. got, level + 1)
-end
 
 -- The entries of the list, a copy, and the values of the options that are known, which are in it: nothing
 -- is to come `behind`. All arguments are checked before the first task is spawned: one that is refused
@@ -51,13 +29,6 @@ local function checked(list, behind, name, known)
     check_entry(i, name, entries[i], CALLED, 3)
   end
   return entries, check.options(1, name, "[]" .. known, list, 3)
-end
-
--- A Task or Future for an entry: functions are spawned, awaitables awaited in a task.
-local function started(entry)
-  if is_future(entry) then return entry end
-  if is_function(entry) then return spawn(entry) end
-  return spawn(await, entry)
 end
 
 -- Makes futures of the entries, in place.
@@ -225,7 +196,7 @@ function tide.first_success(list, behind)
     end
     race.seen[i] = results[2] == nil and "<no error object>" or results[2]
   end
-  error(group_error(race.seen), 0)
+  error(require("tide.errors").group_error(race.seen), 0)
 end
 
 -- Whether `break` closes a loop's closing value: Lua before 5.4.5 forgets to where a closure has a local
@@ -259,13 +230,4 @@ function tide.wait_for(x, seconds)
   check.seconds(2, "wait_for", seconds, 2)
   if is_function(x) then return timeout(seconds, x) end
   return timeout(seconds, await, x)
-end
-
--- tide.shield(x, ...) (waits) -> results
-function tide.shield(x, ...)
-  if is_future(x) then return shielded_await(x) end
-  if is_callable(x) then return shield_call(x, ...) end
-  counts()
-  check_entry(1, "shield", x, "", 2)
-  return shielded_await(started(x))
 end

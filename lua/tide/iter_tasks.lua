@@ -12,7 +12,7 @@ local from = require "tide.iter_sources".from
 local Iter, check_self, no_result = iter.Iter, iter.check_self, iter.no_result
 local Queue, Semaphore, TaskGroup = tide.Queue, tide.Semaphore, tide.TaskGroup
 local current_task, is, move_on_after, run_scope = tide.current_task, tide.is, tide.move_on_after, tide.scope
-local shield, spawn = tide.shield, tide.spawn
+local shield_call, spawn = tide.shield_call, tide.spawn
 local traced, raise_traced = tide.traced, tide.raise_traced -- a pcall that lets cancellation through
 local is_yieldable = tide.raw.coroutine.isyieldable
 local raw_pcall = tide.raw.pcall
@@ -153,7 +153,7 @@ function Crew:close()
   pipe:stop(leader, "the iterator was closed")
   pipe.dropped = not me or pipe.tasks[me] == nil and not is_yieldable()
   if pipe.dropped or pipe.tasks[me] then return end
-  shield(ends, { leader })
+  shield_call(ends, { leader })
   if pipe.failed and not is(pipe.failure, "cancelled") then pipe:raise() end
 end
 

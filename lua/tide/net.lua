@@ -6,7 +6,7 @@ local ends = require "tide.ends"
 local net = tide.net
 local current_task, is = tide.current_task, tide.is
 local spawn_connection, spawn_owning = tide.spawn_connection, tide.spawn_owning
-local move_on_after, scope, shield, wait = tide.move_on_after, tide.scope, tide.shield, tide.wait
+local move_on_after, scope, shield_call = tide.move_on_after, tide.scope, tide.shield_call
 local raw_pcall, raise_traced = tide.raw.pcall, tide.raise_traced
 local Semaphore = tide.Semaphore
 local begins, counts = tide.begins, tide.counts
@@ -23,6 +23,9 @@ local Server, meta, face = tide.new_class "Server"
 net.Server = face
 
 local REASON = "the server was closed"
+
+-- Looked up when it is called: only closing needs it, and bears that it fails.
+local function wait(tasks) return tide.wait(tasks) end
 
 -- Entries for tasks or scopes, whether they have ended or not: these sets know only who is there.
 local function new_set()
@@ -176,7 +179,7 @@ function Server:close(opts)
   if not current_task() then return cancel_connections(self) end
   if grace > 0 then ok, err = raw_pcall(move_on_after, grace, wait_until_left, self, wait) end
   cancel_connections(self, closer)
-  shield(wait_until_left, self, ends)
+  shield_call(wait_until_left, self, ends)
   if not ok then error(err, 0) end
 end
 

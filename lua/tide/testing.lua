@@ -2,9 +2,9 @@
 local tide = require "tide"
 local check = require "tide.check"
 
-local core = tide.testing -- the functions of bindings/testing.c
+local core = tide.testing_parts -- the functions of bindings/testing.c
 local counts, current_task, is, new_error, type_of = tide.counts, tide.current_task, tide.is, tide.error, tide.type
-local run_root, shield, sleep, spawn, wait = tide.run, tide.shield, tide.sleep, tide.spawn, tide.wait
+local run_root, shield_call, sleep, spawn, wait = tide.run, tide.shield_call, tide.sleep, tide.spawn, tide.wait
 local raw_pcall, raise_traced = tide.raw.pcall, tide.raise_traced
 local turns = core.turns
 local failures = tide.failure_parts
@@ -12,8 +12,7 @@ local pack, unpack = table.pack, table.unpack
 
 local DEADLOCKS_MAX = 10 -- that the function of a run inside a task may survive
 
-local testing = { parts = core }
-tide.testing = testing
+local testing = tide.testing
 
 -- ---- conditions: the clock and the seed
 
@@ -84,7 +83,7 @@ local function run_inside(fn, options, seed)
   local task = spawn(fn)
   conditions.task = task
   local results = await(task)
-  shield(end_newcomers, known)
+  shield_call(end_newcomers, known)
   failures.unseen(task:id())
   results.traceback, results.culprit = task:traceback(), task:name()
   return results

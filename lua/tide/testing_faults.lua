@@ -8,9 +8,9 @@ local left = require "tide.testing_left"
 local counts, is, new_error, type_of = tide.counts, tide.is, tide.error, tide.type
 local spawn, wait = tide.spawn, tide.wait
 local raw_pcall = tide.raw.pcall
-local testing = tide.testing
+local testing = require "tide.testing"
 local run = testing.run
-local parts = testing.parts
+local parts = tide.testing_parts
 local new_faults, set_faults, struck = parts.faults, parts.set_faults, parts.struck
 
 local CALLS_MAX = 10000 -- of one sort, that are failed in turn

@@ -3,7 +3,7 @@ local tide = require "tide"
 
 local all_tasks, on_failure, sleep, stats = tide.all_tasks, tide.on_failure, tide.sleep, tide.stats
 local raw_pcall, report_unseen = tide.raw.pcall, tide.failure_parts.unseen
-local parts = tide.testing.parts
+local parts = tide.testing_parts
 local collect, descriptors = parts.collect, parts.descriptors
 
 local AFTERMATH = 16 -- turns in which what was killed or dropped comes to its end

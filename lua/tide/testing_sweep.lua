@@ -11,9 +11,9 @@ local new_turns = require "tide.turns"
 
 local counts, is, spawn, wait = tide.counts, tide.is, tide.spawn, tide.wait
 local raw_pcall = tide.raw.pcall
-local testing = tide.testing
+local testing = require "tide.testing"
 local run = testing.run
-local pause = testing.parts.pause
+local pause = tide.testing_parts.pause
 
 local TURNS_MAX = 20000 -- a function that goes on for longer does not end
 

@@ -6,7 +6,7 @@
 local tide = require "tide"
 
 local sleep, spawn, stats = tide.sleep, tide.spawn, tide.stats
-local pair = require("tide.net").pair
+local pair = tide.net.pair
 
 local LITTLE = 1e-5 -- seconds
 
