@@ -97,7 +97,7 @@ end
 -- The shell command that runs `program` for k times the work.
 local function command_line(work, program, k, options)
   local sizes = work.size(k)
-  if not work.load then return ("taskset -c %d %s %s"):format(SERVER_CPU, program, joined(sizes)) end
+  if not work.load then return ("taskset -c %s %s %s"):format(work.cpus or SERVER_CPU, program, joined(sizes)) end
   for i, size in ipairs(sizes) do sizes[i] = math.tointeger(size) or size end
   local load = work.load:format(table.unpack(sizes))
   return ("taskset -c %d %s/bench_load %s -- taskset -c %d %s"):format(LOAD_CPU, options.build, load, SERVER_CPU, program)
@@ -157,6 +157,7 @@ local function limit_program(limit, options)
 end
 
 local function tide_program(work, options)
+  if not work.tide:find("%.lua") then return limit_program(work.tide, options) end
   local path = options.build .. "/tide"
   return exists(path) and path .. " " .. here .. "/" .. work.tide or nil
 end

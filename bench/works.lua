@@ -3,6 +3,7 @@
 local max = math.max
 
 -- A contender runs a work as `command .. " " .. sizes`; for an echo server the load generator gets `command`.
+-- `tide` is a script, or a program in C (bench/core). `cpus`: those that both may use, else one.
 -- `bare` is the same with one coroutine each and nothing else: what Lua alone costs.
 -- `size(k)` gives the arguments for k times the work. `tenfold` are the two sizes that must cost the same per operation.
 
@@ -86,6 +87,16 @@ local works = {
     name = "lock", title = "`Lock`, 100 tasks, `sleep(0)` inside, per acquire", unit = "ns", at_most = 0.7,
     limit = "lock.lua", tide = "lock.lua", peer = "lock",
     size = function(k) return { 100, 1000000 * k } end,
+  },
+  {
+    name = "post", title = "a post that resumes a task of another thread's loop", unit = "ns", at_most = 1.2, tenfold = false,
+    limit = "limit_post", tide = "core_post", cpus = "0,1",
+    size = function(k) return { 100000 * k } end,
+  },
+  {
+    name = "post_eventfd", title = "the same, beside an eventfd and an `ev_io`", unit = "ns", at_most = 1.2, tenfold = false,
+    limit = "limit_post eventfd", tide = "core_post", cpus = "0,1",
+    size = function(k) return { 100000 * k } end,
   },
   {
     name = "idle", title = "an idle connection in `net.serve`, RSS each", unit = "bytes", at_most_absolute = 2200,

@@ -24,6 +24,7 @@
 #include "sched/join.h"
 #include "sched/lock.h"
 #include "sched/loop.h"
+#include "sched/post.h"
 #include "sched/queue.h"
 #include "sched/queue_iter.h"
 #include "sched/rwlock.h"

@@ -1,5 +1,5 @@
-/* What every limit needs: CPU time, resident memory, a numeric argument, a Lua state that reports
- * its errors. */
+/* What every limit needs: CPU time, time, resident memory, a numeric argument, a Lua state that
+ * reports its errors. */
 #ifndef TIDE_BENCH_MEASURE_H
 #define TIDE_BENCH_MEASURE_H
 
@@ -21,6 +21,13 @@ static inline void fail(const char *what) {
 static inline double cpu_ns(void) {
   struct timespec now;
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+/* Time that has passed, in nanoseconds. */
+static inline double wall_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
   return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 

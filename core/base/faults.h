@@ -12,7 +12,7 @@
 
 TIDE_BEGIN_DECLS
 
-/* X(identifier, name): the calls that input and output make. All that write are
+/* X(identifier, name): the calls that input and output, posts and pools make. All that write are
  * "write", whatever the system calls them. */
 #define TIDE_CALL_MAP(X)        \
   X(READ, "read")               \
@@ -28,7 +28,9 @@ TIDE_BEGIN_DECLS
   X(GETSOCKNAME, "getsockname") \
   X(GETPEERNAME, "getpeername") \
   X(LSTAT, "lstat")             \
-  X(UNLINK, "unlink")
+  X(UNLINK, "unlink")           \
+  X(EVENTFD, "eventfd")         \
+  X(THREAD, "pthread_create")
 
 typedef enum tide_call {
 #define TIDE_CALL(identifier, name) TIDE_CALL_##identifier,

@@ -3,8 +3,6 @@
 
 #include "private.h"
 
-#ifdef __linux__
-
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -15,36 +13,29 @@ static void rang(tide_watcher *watcher, int events) {
   if (read(alarm->fd, &times, sizeof times) > 0) alarm->armed = 0;
 }
 
-void tide__alarm_init(tide__alarm *alarm, tide_loop *loop) {
+bool tide__alarm_init(tide__alarm *alarm, tide_loop *loop) {
   alarm->armed = 0;
   alarm->fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-  if (alarm->fd < 0) return;
+  if (alarm->fd < 0) return false;
+  alarm->port = loop->port = tide__port_make(loop, alarm->fd);
+  if (alarm->port == NULL) {
+    close(alarm->fd);
+    return false;
+  }
   tide_watcher_init(&alarm->watcher, alarm->fd, rang);
   tide__watcher_set(&alarm->watcher, loop, TIDE_READABLE);
+  return true;
 }
 
 void tide__alarm_term(tide__alarm *alarm, tide_loop *loop) {
-  if (alarm->fd < 0) return;
   tide__watcher_set(&alarm->watcher, loop, 0);
   close(alarm->fd);
 }
 
 void tide__alarm_set(tide__alarm *alarm, tide_time when) {
-  if (alarm->fd < 0 || (alarm->armed != 0 && alarm->armed <= when)) return;
+  if (alarm->armed != 0 && alarm->armed <= when) return;
   struct itimerspec at = {
       .it_value = {.tv_sec = (time_t)(when / 1000000000u), .tv_nsec = (long)(when % 1000000000u)}};
   if (timerfd_settime(alarm->fd, TFD_TIMER_ABSTIME, &at, NULL) == 0) alarm->armed = when;
+  tide__port_ring_again(alarm->port);
 }
-
-#else
-
-void tide__alarm_init(tide__alarm *alarm, tide_loop *loop) {
-  (void)loop;
-  alarm->fd = -1;
-}
-
-void tide__alarm_term(tide__alarm *alarm, tide_loop *loop) { (void)alarm, (void)loop; }
-
-void tide__alarm_set(tide__alarm *alarm, tide_time when) { (void)alarm, (void)when; }
-
-#endif

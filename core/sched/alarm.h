@@ -3,16 +3,19 @@
 #ifndef TIDE_ALARM_H
 #define TIDE_ALARM_H
 
-#include "loop.h"
+#include "port.h"
 
 typedef struct tide__alarm {
   tide_watcher watcher; /* of the descriptor */
-  int fd;               /* a timer of the system's; -1: there is none */
+  int fd;               /* a timer of the system's */
   tide_time armed;      /* for when, by the real clock; 0: it is not */
+  tide_port *port;      /* of the loop, which may have it ring too */
 } tide__alarm;
 
-/* Where the system has no such timer, or no descriptor to spare, polls end a little later. */
-void tide__alarm_init(tide__alarm *alarm, tide_loop *loop);
+/* Makes the loop's port as well. False where memory or descriptors are short. */
+bool tide__alarm_init(tide__alarm *alarm, tide_loop *loop);
+
+/* The port has been closed. */
 void tide__alarm_term(tide__alarm *alarm, tide_loop *loop);
 
 /* A poll ends at `when`, by the real clock, or before: one call serves all polls up to then. */

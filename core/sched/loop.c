@@ -61,8 +61,10 @@ tide_loop *tide_loop_new(const tide_allocator *allocator) {
   tide_list_init(&loop->idle);
   tide_list_init(&loop->attachments);
   tide_group_init(&loop->background, loop, 0, false);
-  tide__alarm_init(&whole->exact, loop);
-  return loop;
+  if (tide__alarm_init(&whole->exact, loop)) return loop;
+  ev_loop_destroy(ev);
+  tide_free(&a, whole, sizeof *whole);
+  return NULL;
 }
 
 static void free_attachments(tide_loop *loop) {
@@ -77,6 +79,7 @@ static void free_attachments(tide_loop *loop) {
 void tide_loop_free(tide_loop *loop) {
   if (loop == NULL) return;
   free_attachments(loop);
+  tide__port_close(loop->port);
   tide_allocator a = loop->allocator;
   tide_heap_term(&loop->timers, &a);
   tide__alarm_term(&((loop_with_alarm *)loop)->exact, loop);
@@ -396,13 +399,14 @@ static int poll_virtual(tide_loop *loop, bool block) {
 static int poll(tide_loop *loop, bool block) {
   bool idle = tide_list_empty(&loop->ready);
   if (loop->left < loop->stride) look_at_clock(loop);
-  int error =
-      loop->virtual_clock ? poll_virtual(loop, idle && block) : poll_real(loop, idle && block);
+  block = idle && block && !tide__port_doze(loop->port);
+  int error = loop->virtual_clock ? poll_virtual(loop, block) : poll_real(loop, block);
   loop->due = false;
   if (idle) loop->wary = WARY_TURNS;
   loop->polled = loop->checked = tide_clock_monotonic();
   if (!loop->virtual_clock) loop->now = loop->polled + loop->ahead;
   tide__timers_fire(loop, loop->now);
+  tide__port_look(loop->port);
   if (!tide_list_empty(&loop->idle)) tide__idle_run(loop);
   return error;
 }
@@ -420,12 +424,14 @@ int tide__loop_poll(tide_loop *loop) {
 /* What the host does between turns is no slice. */
 static void begin_turning(tide_loop *loop) {
   loop->turning = true;
+  tide__port_attend(loop->port);
   loop->checked = tide_clock_monotonic();
 }
 
 static void end_turning(tide_loop *loop) {
   if (loop->left < loop->stride) look_at_clock(loop);
   loop->turning = false;
+  tide__port_leave(loop->port);
 }
 
 static void run_turn(tide_loop *loop) {

@@ -17,6 +17,7 @@ struct tide_loop {
   struct ev_loop *ev;       /* libev's loop; freed with this one */
   tide_allocator allocator; /* where all memory comes from */
   tide_faults *faults;      /* what fails on demand, or NULL */
+  struct tide_port *port;   /* its inbox: port.h */
   tide_time now;            /* the clock as read after the last poll */
   tide_time ahead;          /* of the real clock, modulo 2^64: what virtual time has added */
   tide_time threshold; /* of quiet before virtual time jumps, where descriptors are waited for */

@@ -32,6 +32,8 @@ local USUAL = {
   getpeername = { "ENOTCONN" },
   lstat = { "EACCES" },
   unlink = { "EACCES" },
+  eventfd = { "EMFILE" },
+  pthread_create = { "EAGAIN" },
 }
 
 -- ---- options

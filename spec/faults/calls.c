@@ -32,6 +32,8 @@ static const site sites[TIDE_CALLS] = {
     [TIDE_CALL_GETPEERNAME] = {{EINTR, ENOBUFS, END}},
     [TIDE_CALL_LSTAT] = {{ENOMEM, END}},
     [TIDE_CALL_UNLINK] = {{EINTR, ENOMEM, END}},
+    [TIDE_CALL_EVENTFD] = {{EMFILE, ENFILE, ENOMEM, END}},
+    [TIDE_CALL_THREAD] = {{EAGAIN, END}},
 };
 
 typedef struct scenario {
