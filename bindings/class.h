@@ -36,6 +36,7 @@ typedef enum tl_class {
   TL_STREAM,
   TL_LISTENER,
   TL_CONNECTOR,
+  TL_FD,
   TL_ERROR,
   TL_CLASS_COUNT,
 } tl_class;

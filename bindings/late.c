@@ -314,6 +314,7 @@ void tl_late_open(lua_State *L, tl_runtime *rt) {
   lua_pop(L, 1);
   push_public(L, rt, "tide");
   lua_remove(L, -2);
+  set_loaded(L, "fd");
   set_loaded(L, "net");
   set_loaded(L, "testing");
 }

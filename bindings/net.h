@@ -14,6 +14,9 @@ tide_stream *tl_stream_new(lua_State *L, tl_runtime *rt);
 /* A closed Listener, on top. */
 tide_listener *tl_listener_new(lua_State *L, tl_runtime *rt);
 
+/* select.c: the case stream:readable(). */
+int tl_stream_readable(lua_State *L);
+
 /* host, port; or one value for a unix socket. The number of values. */
 int tl_address_push(lua_State *L, const tide_address *address);
 

@@ -1,7 +1,9 @@
-/* select.c: select over whatever can be waited for, and the two cases that are objects of their
- * own: queue:putting(value), group:ended() and tide.after(seconds). */
+/* select.c: select over whatever can be waited for, and the cases that are objects of their own:
+ * queue:putting(value), group:ended(), stream:readable(), fd:readable(), fd:writable() and
+ * tide.after(seconds). */
 #include "class.h"
 #include "error.h"
+#include "fd.h"
 #include "future.h"
 #include "group.h"
 #include "net.h"
@@ -29,64 +31,83 @@ typedef struct tl_select {
   tide_case cases[];  /* as many as there are arguments, or SPARE_ROOM */
 } tl_select;
 
-/* A case that is an object. Its user values: queue or group, value. */
+typedef enum tl_case_kind {
+  TL_CASE_PUTTING,
+  TL_CASE_ENDED,
+  TL_CASE_AFTER,
+  TL_CASE_STREAM, /* is readable */
+  TL_CASE_READABLE,
+  TL_CASE_WRITABLE,
+} tl_case_kind;
+
+/* A case that is an object. Its user values: what it is of, value. */
 typedef struct tl_case {
-  bool putting;      /* else a group's end, or a time */
-  tide_group *group; /* the first user value; NULL: it is a time */
-  double seconds;    /* from the call of select on */
-  double priority;   /* of what is put */
-  tide_queue *queue; /* the first user value */
+  tl_case_kind kind;
+  void *source;    /* the core's object, in the first user value; NULL: a time */
+  double seconds;  /* from the call of select on */
+  double priority; /* of what is put */
 } tl_case;
+
+/* Replaces the object at 1, and the value at 2 where that belongs to the case, by a case. */
+static int push_case(lua_State *L, tl_runtime *rt, tl_case self, int values) {
+  lua_settop(L, values);
+  tl_case *kept = tl_object_new(L, rt, TL_CASE, sizeof *kept, 2);
+  *kept = self;
+  lua_insert(L, 1);
+  for (int i = values; i > 0; i--) lua_setiuservalue(L, 1, i);
+  return 1;
+}
+
+static int case_of(lua_State *L, tl_class class, tl_case_kind kind) {
+  tl_runtime *rt = tl_rt(L);
+  void *source = tl_check(L, rt, 1, class);
+  return push_case(L, rt, (tl_case){.kind = kind, .source = source}, 1);
+}
 
 /* queue:putting(value[, priority]) -> case */
 int tl_queue_putting(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tide_queue *queue = tl_check(L, rt, 1, TL_QUEUE);
   double priority = tl_queue_check_item(L, queue);
-  lua_settop(L, 2);
-  tl_case *self = tl_object_new(L, rt, TL_CASE, sizeof *self, 2);
-  *self = (tl_case){.putting = true, .queue = queue, .priority = priority};
-  lua_insert(L, 1);
-  lua_setiuservalue(L, 1, 2);
-  lua_setiuservalue(L, 1, 1);
-  return 1;
+  return push_case(L, rt, (tl_case){.kind = TL_CASE_PUTTING, .source = queue, .priority = priority},
+                   2);
 }
 
 /* group:ended() -> case */
-int tl_group_ended(lua_State *L) {
-  tl_runtime *rt = tl_rt(L);
-  tide_group *group = tl_check(L, rt, 1, TL_GROUP);
-  lua_settop(L, 1);
-  tl_case *self = tl_object_new(L, rt, TL_CASE, sizeof *self, 2);
-  *self = (tl_case){.group = group};
-  lua_insert(L, 1);
-  lua_setiuservalue(L, 1, 1);
-  return 1;
-}
+int tl_group_ended(lua_State *L) { return case_of(L, TL_GROUP, TL_CASE_ENDED); }
+
+/* stream:readable() -> case */
+int tl_stream_readable(lua_State *L) { return case_of(L, TL_STREAM, TL_CASE_STREAM); }
+
+/* fd:readable() -> case */
+int tl_fd_readable(lua_State *L) { return case_of(L, TL_FD, TL_CASE_READABLE); }
+
+/* fd:writable() -> case */
+int tl_fd_writable(lua_State *L) { return case_of(L, TL_FD, TL_CASE_WRITABLE); }
 
 /* tide.after(seconds) -> case */
 static int after(lua_State *L) {
-  tl_runtime *rt = tl_rt(L);
   double seconds = luaL_checknumber(L, 1);
   luaL_argcheck(L, seconds >= 0, 1, "must not be negative or NaN");
-  tl_case *self = tl_object_new(L, rt, TL_CASE, sizeof *self, 2);
-  *self = (tl_case){.seconds = seconds};
-  return 1;
+  return push_case(L, tl_rt(L), (tl_case){.kind = TL_CASE_AFTER, .seconds = seconds}, 0);
 }
 
 static bool is_putting(lua_State *L, const tl_runtime *rt, int index) {
   const tl_case *self = tl_test(L, rt, index, TL_CASE);
-  return self != NULL && self->putting;
+  return self != NULL && self->kind == TL_CASE_PUTTING;
 }
 
 static int case_tostring(lua_State *L) {
+  static const char *const names[] = {
+      [TL_CASE_PUTTING] = "Queue.putting",  [TL_CASE_ENDED] = "TaskGroup.ended",
+      [TL_CASE_STREAM] = "Stream.readable", [TL_CASE_READABLE] = "Fd.readable",
+      [TL_CASE_WRITABLE] = "Fd.writable",
+  };
   const tl_case *self = tl_check(L, tl_rt(L), 1, TL_CASE);
-  if (self->putting)
-    lua_pushliteral(L, "case(Queue.putting)");
-  else if (self->group != NULL)
-    lua_pushliteral(L, "case(TaskGroup.ended)");
-  else
+  if (self->kind == TL_CASE_AFTER)
     lua_pushfstring(L, "case(after %f s)", self->seconds);
+  else
+    lua_pushfstring(L, "case(%s)", names[self->kind]);
   return 1;
 }
 
@@ -96,19 +117,32 @@ static int case_tostring(lua_State *L) {
 static void make_putting(lua_State *L, tide_case *out, const tl_case *self, int index) {
   lua_getiuservalue(L, index, 1);
   lua_getiuservalue(L, index, 2);
-  uint32_t slot = tl_queue_store(L, self->queue, lua_gettop(L) - 1);
-  tide_case_put(out, self->queue, slot, self->priority);
+  uint32_t slot = tl_queue_store(L, self->source, lua_gettop(L) - 1);
+  tide_case_put(out, self->source, slot, self->priority);
   lua_pop(L, 3);
 }
 
 static void make_own(lua_State *L, const tl_runtime *rt, tide_case *out, int index) {
   const tl_case *self = lua_touserdata(L, index);
-  if (self->putting)
+  switch (self->kind) {
+  case TL_CASE_PUTTING:
     make_putting(L, out, self, index);
-  else if (self->group != NULL)
-    tide_case_group(out, self->group);
-  else
+    break;
+  case TL_CASE_ENDED:
+    tide_case_group(out, self->source);
+    break;
+  case TL_CASE_AFTER:
     tide_case_at(out, tide_loop_after(rt->loop, tide_time_from_seconds(self->seconds)));
+    break;
+  case TL_CASE_STREAM:
+    tide_case_readable(out, self->source);
+    break;
+  case TL_CASE_READABLE:
+    tide_case_fd(out, self->source, TIDE_READABLE);
+    break;
+  case TL_CASE_WRITABLE:
+    tide_case_fd(out, self->source, TIDE_WRITABLE);
+  }
 }
 
 /* The class of the argument at `index`; TL_SELECT: it is no case. May leave a value on the stack.

@@ -400,6 +400,7 @@ void tl_stream_open(lua_State *L, tl_runtime *rt) {
                                      {"close_write", stream_close_write},
                                      {"close", stream_close},
                                      {"closed", stream_closed},
+                                     {"readable", tl_stream_readable},
                                      {"set_marks", stream_set_marks},
                                      {"address", stream_address},
                                      {"peer", stream_peer},

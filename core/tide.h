@@ -9,6 +9,7 @@
 #include "base/faults.h"
 #include "base/slab.h"
 #include "io/address.h"
+#include "io/borrowed.h"
 #include "io/connect.h"
 #include "io/fd.h"
 #include "io/listener.h"

@@ -5,7 +5,7 @@ local helper = require "spec.helper"
 local tide = require "tide"
 
 local reference = {
-  "tide", "cancellation", "group", "sync", "iter", "debug", "errors", "coroutine", "net", "testing",
+  "tide", "cancellation", "group", "sync", "iter", "debug", "errors", "coroutine", "net", "fd", "testing",
   "program", "c",
 }
 
@@ -134,6 +134,8 @@ local function add_objects(names)
     add_methods_of(names, "iter", tide.iter {})
     local greenlet = tide.greenlet(print)
     for _, field in ipairs { "dead", "parent" } do names["greenlet." .. field] = greenlet[field] ~= nil or nil end
+    local fd <close> = tide.fd.open(0)
+    add_methods_of(names, "fd", fd)
     if not tide.net then return end
     local stream, peer = tide.net.pair()
     add_methods_of(names, "stream", stream)

@@ -61,6 +61,12 @@ local function closed_listener()
   return listener
 end
 
+local function closed_fd()
+  local fd = tide.fd.open(0)
+  fd:close()
+  return fd
+end
+
 local function closed_server()
   local server = net.serve(nothing, "127.0.0.1", 0)
   server:close()
@@ -313,6 +319,11 @@ local forms = {
   ["stream:flush"] = reading "flush",
   ["server:close"] = { lets_be = true, calls(closed_server, "close"), calls(closed_server, "close", 1) },
   ["server:wait_closed"] = { calls(closed_server, "wait_closed") },
+  ["fd.wait"] = {
+    calls_function(tide.fd.wait, 1 << 30, "r"),
+    wrong = { calls_function(tide.fd.wait, -1, "r"), calls_function(tide.fd.wait, 0, "x") },
+  },
+  ["fd:wait"] = { calls(closed_fd, "wait", "r"), calls(closed_fd, "wait", "rw"), wrong = { calls(closed_fd, "wait", "x") } },
   ["testing.run"] = { lets_be = true, calls_function(testing.run, 1) },
   ["testing.sweep"] = { lets_be = true, calls_function(testing.sweep, 1) },
   ["testing.faults"] = { lets_be = true, calls_function(testing.faults, 1) },

@@ -9,6 +9,7 @@ static void arm(tide_fd *self, int events) {
   if (events == self->armed) return;
   self->armed = (uint8_t)events;
   tide__watcher_set(&self->watcher, self->loop, events);
+  if (self->borrowed) tide__borrowed_changed(self);
 }
 
 static tide_wait **place_of(tide_fd *self, int events) {
@@ -68,6 +69,7 @@ void tide_fd_init(tide_fd *self, tide_loop *loop, int fd) {
 }
 
 static int why_unwatched(const tide_fd *self) {
+  if (self->borrowed) return TIDE_OS(EBADF);
   int open = tide__sys_is_open(self->fd);
   return open < 0 ? TIDE_OS(-open) : TIDE_ENOMEM;
 }
@@ -143,6 +145,13 @@ void tide_fd_term(tide_fd *self) {
   self->fd = -1;
   end_closed(self->reader);
   end_closed(self->writer);
+}
+
+void tide__fd_lose(tide_fd *self) {
+  arm(self, 0);
+  self->unwatched = true;
+  if (self->reader != NULL) tide__wait_break(self->reader, TIDE_OS(EBADF));
+  if (self->writer != NULL) tide__wait_break(self->writer, TIDE_OS(EBADF));
 }
 
 /* As a case of select. */

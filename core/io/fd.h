@@ -18,8 +18,9 @@ typedef struct tide_fd {
   int fd;               /* the descriptor, not owned; -1: closed */
   uint8_t armed;        /* TIDE_READABLE | TIDE_WRITABLE, as the watcher has it */
   uint8_t resting;      /* the same: whose wait is not for the descriptor, or not waited for */
-  bool missed;          /* it became readable while nobody waited */
-  bool unwatched;       /* the system refuses to watch it */
+  bool missed : 1;      /* it became readable while nobody waited */
+  bool unwatched : 1;   /* the system refuses to watch it */
+  bool borrowed : 1;    /* borrowed.h: it may be closed by its owner meanwhile */
   tide_wait *reader;    /* who waits to read, or NULL */
   tide_wait *writer;    /* who waits to write, or NULL */
 } tide_fd;

@@ -31,6 +31,8 @@ typedef struct tide__shared {
   tide__attachment attachment; /* in the loop's list */
   tide_list sending;           /* outboxes of open streams */
   tide_list lingering;         /* outboxes of closed ones */
+  tide_list borrowed;          /* tide_borrowed_fd; first those whose watching has changed */
+  tide_defer before_poll;      /* looks whether these are open still */
   size_t lingering_count;      /* how many of those have something that must arrive */
   char *scratch;               /* TIDE__SCRATCH bytes where reads go first, or NULL */
   const tide_stream *lender;   /* what it told of those may still be looked at, or NULL */
@@ -76,6 +78,16 @@ int tide__fd_rest_park(tide_fd *self, tide_task *task, int events, tide_time spa
 /* The same as tide__fd_wait, for what nobody waits for: no task is woken by it, and there may be a
  * deadlock meanwhile. */
 int tide__fd_overhear(tide_fd *self, tide_wait *wait, int events);
+
+/* It is no descriptor any more: stops watching it; waits, and those to come, end with
+ * TIDE_OS(EBADF). */
+void tide__fd_lose(tide_fd *self);
+
+/* borrowed.c: what is watched has changed, of one with `borrowed`. */
+void tide__borrowed_changed(tide_fd *fd);
+
+/* borrowed.c: looks at those whose watching has changed; the defer is in tide__shared. */
+void tide__borrowed_check(tide_defer *defer);
 
 /* Takes a wait out of its descriptor. Harmless on one that is not in it. */
 void tide__fd_leave(tide_wait *wait);

@@ -22,6 +22,7 @@ static void term(tide__attachment *attachment, tide_loop *loop) {
   tide__linger_drop_all(shared);
   free_scratch(shared);
   tide_idle_cancel(&shared->unused);
+  tide_defer_cancel(&shared->before_poll);
   tide_free(&loop->allocator, shared, sizeof *shared);
 }
 
@@ -38,6 +39,8 @@ tide__shared *tide__shared_of(tide_loop *loop) {
   *shared = (tide__shared){.attachment.term = term, .loop = loop};
   tide_list_init(&shared->sending);
   tide_list_init(&shared->lingering);
+  tide_list_init(&shared->borrowed);
+  tide_defer_init(&shared->before_poll, tide__borrowed_check);
   tide_idle_init(&shared->unused, free_unused);
   tide_list_append(&loop->attachments, &shared->attachment.link);
   return shared;

@@ -137,6 +137,11 @@ TIDE_API void tide_group_send_all(tide_group *group);
  * Errors of all: TIDE_ECLOSED, TIDE_EBUSY, TIDE_OS(...); TIDE_ENOMEM, after which, where bytes
  * were lost, the stream cannot be read any more. With these the bytes stay buffered. */
 
+/* A case of select (sched/select.h) that happens when a read would not wait: bytes are buffered, or
+ * the end, or an error, is there to be told. What came meanwhile is buffered, and nothing taken.
+ * Errors: those of all. */
+TIDE_API void tide_case_readable(tide_case *self, tide_stream *stream);
+
 /* What slices have told of the stream's bytes is not looked at any more. Not needed for anything
  * but memory: a loop gives 64 KiB back, once nothing was read for a second, where no slice is
  * valid. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../sched/case.h"
 #include "recall.h"
 #include "stream.h"
 #include "sys.h"
@@ -198,4 +199,38 @@ int tide_stream_read_all(tide_stream *stream, tide_task *task, size_t max, tide_
     result = TIDE_OK;
   }
   return read_finish(stream, task, result);
+}
+
+/* As a case of select: the bytes that tell that there are some stay buffered. */
+
+static int readable_attempt(tide_case *self) {
+  tide_stream *stream = tide__stream_of(&self->wait);
+  if (tide_stream_closed(stream)) return TIDE_ECLOSED;
+  if (stream->reader != NULL || stream->fd.reader != NULL) return TIDE_EBUSY;
+  if (tide_stream_buffered(stream) > 0 || stream->read_error != TIDE_OK) return TIDE_OK;
+  tide_buffer_term(&stream->input, memory(stream)); /* what the last slice was in */
+  int result = fill(stream, self->wait.task, TIDE__SCRATCH);
+  int error = own(stream);
+  tide__scratch_back(stream->fd.loop, stream);
+  if (error != TIDE_OK) return error;
+  return result == TIDE_PENDING ? result : TIDE_OK; /* an error is told by the read */
+}
+
+static int readable_park(tide_case *self) {
+  tide_stream *stream = tide__stream_of(&self->wait);
+  stream->drained = false; /* once the wait has ended well */
+  return tide__fd_wait(&stream->fd, &self->wait, TIDE_READABLE);
+}
+
+static void readable_leave(tide_wait *wait) {
+  tide__fd_leave(wait);
+  tide__stream_of(wait)->drained = true;
+}
+
+static const tide_wait_ops readable_wait = {.name = "Stream.readable", .abandon = readable_leave};
+static const tide_case_ops readable_ops = {
+    .wait = &readable_wait, .attempt = readable_attempt, .park = readable_park, .again = true};
+
+void tide_case_readable(tide_case *self, tide_stream *stream) {
+  *self = (tide_case){.ops = &readable_ops, .wait.source = &stream->fd};
 }

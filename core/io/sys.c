@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -147,6 +149,22 @@ int tide__sys_peer_address(const tide_loop *loop, int fd, tide_address *address)
 }
 
 int tide__sys_is_open(int fd) { return fcntl(fd, F_GETFD) < 0 ? -errno : 0; }
+
+/* Of a descriptor that is no file, socket or pipe: only to one of epoll's something can be added,
+ * and so be missing in it. */
+static int check_not_epoll(int fd) {
+  int probe = eventfd(0, EFD_CLOEXEC);
+  if (probe < 0) return -errno;
+  bool is = epoll_ctl(fd, EPOLL_CTL_DEL, probe, NULL) < 0 && errno == ENOENT;
+  close(probe);
+  return is ? -EINVAL : 0;
+}
+
+int tide__sys_is_watchable(int fd) {
+  struct stat status;
+  if (fstat(fd, &status) < 0) return -errno;
+  return (status.st_mode & S_IFMT) == 0 ? check_not_epoll(fd) : 0;
+}
 
 int tide__sys_unlink(const tide_loop *loop, const char *path) { RETRY(int, UNLINK, unlink(path)); }
 

@@ -51,6 +51,10 @@ int tide__sys_shutdown(const tide_loop *loop, int fd, int how);
 int tide__sys_local_address(const tide_loop *loop, int fd, tide_address *address);
 int tide__sys_peer_address(const tide_loop *loop, int fd, tide_address *address);
 int tide__sys_is_open(int fd); /* 0 or -EBADF */
+
+/* 0; -EBADF; -EINVAL for one of epoll's; or why that cannot be told. */
+int tide__sys_is_watchable(int fd);
+
 int tide__sys_unlink(const tide_loop *loop, const char *path);
 
 /* Which file a path names: device and inode. -ENOTSOCK where it is no socket. */

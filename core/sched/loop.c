@@ -58,6 +58,7 @@ tide_loop *tide_loop_new(const tide_allocator *allocator) {
   tide_list_init(&loop->ready);
   tide_list_init(&loop->batch);
   tide_list_init(&loop->deferred);
+  tide_list_init(&loop->before_poll);
   tide_list_init(&loop->idle);
   tide_list_init(&loop->attachments);
   tide_group_init(&loop->background, loop, 0, false);
@@ -195,9 +196,13 @@ void tide_defer_start(tide_defer *defer, tide_loop *loop) {
 
 void tide_defer_cancel(tide_defer *defer) { tide_list_remove(&defer->link); }
 
-static void run_deferred(tide_loop *loop) {
+void tide__defer_to_poll(tide_defer *defer, tide_loop *loop) {
+  if (tide_list_empty(&defer->link)) tide_list_append(&loop->before_poll, &defer->link);
+}
+
+static void run_deferred(tide_list *list) {
   tide_list *link;
-  while ((link = tide_list_shift(&loop->deferred)) != NULL) {
+  while ((link = tide_list_shift(list)) != NULL) {
     tide_defer *defer = tide_container(link, tide_defer, link);
     defer->run(defer);
   }
@@ -397,6 +402,7 @@ static int poll_virtual(tide_loop *loop, bool block) {
 }
 
 static int poll(tide_loop *loop, bool block) {
+  if (!tide_list_empty(&loop->before_poll)) run_deferred(&loop->before_poll);
   bool idle = tide_list_empty(&loop->ready);
   if (loop->left < loop->stride) look_at_clock(loop);
   block = idle && block && !tide__port_doze(loop->port);
@@ -436,7 +442,7 @@ static void end_turning(tide_loop *loop) {
 
 static void run_turn(tide_loop *loop) {
   run_batch(loop);
-  if (!tide_list_empty(&loop->deferred)) run_deferred(loop);
+  if (!tide_list_empty(&loop->deferred)) run_deferred(&loop->deferred);
   loop->turns++;
 }
 

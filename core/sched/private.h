@@ -50,6 +50,7 @@ struct tide_loop {
   tide_list ready;         /* tasks to run in the next turn, through wait.in.link */
   tide_list batch;         /* tasks still to run in this turn */
   tide_list deferred;      /* tide_defer: what is to be done when this turn ends */
+  tide_list before_poll;   /* the same, right before the next poll: it must run nobody's code */
   tide_list idle;          /* tide_idle, from the one that was touched first */
   tide_heap timers;        /* all deadlines */
   tide_group background;   /* tasks that belong to no other group */
@@ -66,6 +67,10 @@ static inline tide__attachment *tide__attachment_find(const tide_loop *loop,
   }
   return NULL;
 }
+
+/* loop.c: the same as tide_defer_start, but right before libev is polled next: nobody's code comes
+ * between. */
+void tide__defer_to_poll(tide_defer *defer, tide_loop *loop);
 
 /* loop.c: polls, until something has come, and steps nobody. TIDE_OK, TIDE_EDEADLOCK. */
 int tide__loop_poll(tide_loop *loop);
