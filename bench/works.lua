@@ -99,6 +99,11 @@ local works = {
     size = function(k) return { 100000 * k } end,
   },
   {
+    name = "completion", title = "a completion, made, waited for and ended, beside a future", unit = "ns", at_most = 1.25,
+    limit = "core_completion future", tide = "core_completion completion",
+    size = function(k) return { 5000000 * k } end,
+  },
+  {
     name = "idle", title = "an idle connection in `net.serve`, RSS each", unit = "bytes", at_most_absolute = 2200,
     limit = "limit_echo", tide = "echo_server.lua", peer = "echo", load = "idle -c %d",
     size = function(k) return { 10000 * k } end, tenfold = { 0.1, 1 },

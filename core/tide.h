@@ -16,6 +16,7 @@
 #include "io/stream.h"
 #include "sched/barrier.h"
 #include "sched/branch.h"
+#include "sched/completion.h"
 #include "sched/condition.h"
 #include "sched/event.h"
 #include "sched/future.h"

@@ -218,7 +218,9 @@ int tide_task_spawn_after(tide_task *task, tide_group *group, tide_future *futur
 }
 
 const char *tide_task_waits_for(const tide_task *task) {
-  return task->state == TIDE_TASK_WAITING ? task->wait.ops->name : NULL;
+  if (task->state != TIDE_TASK_WAITING) return NULL;
+  const tide_wait_ops *ops = task->wait.ops;
+  return ops->name != NULL ? ops->name : ops->tell(&task->wait);
 }
 
 tide_time tide_task_waited(const tide_task *task) {

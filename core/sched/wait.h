@@ -28,6 +28,7 @@ typedef struct tide_case tide_case; /* select.h */
 
 typedef struct tide_wait_ops {
   const char *name; /* what is waited for, as a script would call it: "sleep", "Lock.acquire" */
+  const char *(*tell)(const tide_wait *wait); /* says it where that is NULL */
   /* Takes a pending wait out of its source, as if it had never been. Required. */
   void (*abandon)(tide_wait *wait);
   /* The task is interrupted with `outcome`: TIDE_ECANCELLED where its scope was cancelled. True:
