@@ -24,6 +24,7 @@
 #include "sched/interval.h"
 #include "sched/iter.h"
 #include "sched/join.h"
+#include "sched/lane.h"
 #include "sched/lock.h"
 #include "sched/loop.h"
 #include "sched/post.h"

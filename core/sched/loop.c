@@ -1,20 +1,12 @@
-/* loop.c: turns and polling; the one file that knows libev. */
+/* loop.c: polling, clocks, watchers; the one file that knows libev. Turns are in turn.c. */
 #include "loop.h"
 
 #include <ev.h>
 
-#include "../base/shuffle.h"
 #include "alarm.h"
 #include "private.h"
 
-/* While only ready tasks keep the loop busy, it is polled at the first turn's end after this many
- * nanoseconds. Reading the clock costs as much as half a step: it is read every so many steps, and
- * before each once steps have proved slow. What was slow is likely to be so again, and after an
- * idle poll anything may come: then, for so many turns, it is read at the end of each as well,
- * which costs a hundredth of what was slow. */
-static const tide_time POLL_INTERVAL = 200000;
-enum { MAX_STRIDE = 32, WARY_TURNS = 64 };
-
+static const tide_time SHARE = 200000;    /* of each lane in a turn, in a new loop */
 static const tide_time LAG_MAX = 1000000; /* of the clock, where a relative time begins */
 static const tide_time SECOND = 1000000000;
 static const tide_time LONGEST_POLL = 3600 * 1000000000ull; /* where nothing is known to come */
@@ -51,12 +43,21 @@ tide_loop *tide_loop_new(const tide_allocator *allocator) {
   tide_loop *loop = &whole->loop;
   tide_time now = tide_clock_monotonic();
   *loop = (tide_loop){
-      .ev = ev, .allocator = a, .now = now, .polled = now, .checked = now, .wary = WARY_TURNS};
+      .ev = ev,
+      .allocator = a,
+      .now = now,
+      .polled = now,
+      .checked = now,
+      .wary = TIDE__WARY_TURNS,
+      .share = SHARE,
+      .steps_end = TIDE_NEVER,
+      .tick_end = TIDE_NEVER,
+  };
   ev_set_userdata(ev, loop);
   ev_timer_init(&whole->alarm, alarm_rang, 0., 0.);
   tide_list_init(&loop->endless);
-  tide_list_init(&loop->ready);
-  tide_list_init(&loop->batch);
+  tide_list_init(&loop->active);
+  tide__lane_init(&loop->own, loop);
   tide_list_init(&loop->deferred);
   tide_list_init(&loop->before_poll);
   tide_list_init(&loop->idle);
@@ -141,9 +142,11 @@ void tide_loop_set_cancellable(tide_loop *loop, bool cancellable) {
   loop->cancellable = cancellable;
 }
 
-void tide_loop_set_seed(tide_loop *loop, uint64_t seed) { loop->seed = seed; }
+void tide_loop_set_seed(tide_loop *loop, uint64_t seed) { loop->own.seed = seed; }
 
-uint64_t tide_loop_seed(const tide_loop *loop) { return loop->seed; }
+uint64_t tide_loop_seed(const tide_loop *loop) { return loop->own.seed; }
+
+void tide_loop_set_share(tide_loop *loop, tide_time span) { loop->share = span; }
 
 /* What it does, and what it holds. */
 
@@ -161,7 +164,7 @@ bool tide_loop_turning(const tide_loop *loop) { return loop->turning; }
 void tide_loop_stop(tide_loop *loop) { loop->stopping = true; }
 
 tide_time tide_loop_deadline(const tide_loop *loop) {
-  if (!tide_list_empty(&loop->ready) || !tide_list_empty(&loop->batch)) return loop->now;
+  if (tide__ready(loop)) return loop->now;
   if (!tide_list_empty(&loop->deferred)) return loop->now;
   return loop->timers.count > 0 ? loop->timers.entries[0].key : TIDE_NEVER;
 }
@@ -177,7 +180,7 @@ tide_loop_stats tide_loop_get_stats(const tide_loop *loop) {
       .turns = loop->turns,
       .steps = tide_loop_steps(loop),
       .longest_slice = present > loop->longest ? present : loop->longest,
-      .ready = (uint32_t)(tide_list_length(&loop->ready) + tide_list_length(&loop->batch)),
+      .ready = tide__ready_count(loop),
       .timers = (uint32_t)loop->timers.count,
       .watching = loop->holds,
   };
@@ -200,7 +203,7 @@ void tide__defer_to_poll(tide_defer *defer, tide_loop *loop) {
   if (tide_list_empty(&defer->link)) tide_list_append(&loop->before_poll, &defer->link);
 }
 
-static void run_deferred(tide_list *list) {
+void tide__run_deferred(tide_list *list) {
   tide_list *link;
   while ((link = tide_list_shift(list)) != NULL) {
     tide_defer *defer = tide_container(link, tide_defer, link);
@@ -259,65 +262,7 @@ void tide__watcher_set(tide_watcher *watcher, tide_loop *loop, int events) {
   ev_io_start(loop->ev, io);
 }
 
-/* Turns. */
-
-/* Steps have been made since the clock was looked at last: the longest slice is one of them, or at
- * most all of them. */
-__attribute__((noinline)) static void look_at_clock(tide_loop *loop) {
-  tide_time now = tide_clock_monotonic();
-  tide_time span = now - loop->checked;
-  if (span > loop->longest) loop->longest = span;
-  loop->steps += loop->stride - loop->left;
-  loop->left = loop->stride = span < POLL_INTERVAL ? MAX_STRIDE : 1;
-  loop->checked = now;
-  loop->due = now - loop->polled >= POLL_INTERVAL;
-  if (span >= POLL_INTERVAL)
-    loop->wary = WARY_TURNS;
-  else if (loop->due && loop->wary == 0)
-    loop->wary = 1; /* this turn's end */
-}
-
-/* Takes a task out of the batch and makes it the running one. */
-static tide_task *begin_step(tide_loop *loop, tide_list *link) {
-  tide_task *task = tide_container(link, tide_task, wait.in.link);
-  tide_list_remove(link);
-  if (!task->started) {
-    task->started = true;
-    if (tide_task_cancelled(task)) task->outcome = TIDE_ECANCELLED;
-  }
-  task->state = TIDE_TASK_RUNNING;
-  loop->current = task;
-  if (loop->left == 0) look_at_clock(loop);
-  loop->left--;
-  return task;
-}
-
-/* What is ready now is this turn's. */
-static inline void fill_batch(tide_loop *loop) {
-  tide_list_splice(&loop->batch, &loop->ready);
-  if (loop->seed != 0) tide__list_shuffle(&loop->batch, &loop->seed);
-}
-
-static void run_batch(tide_loop *loop) {
-  fill_batch(loop);
-  while (!tide_list_empty(&loop->batch)) {
-    tide_task *task = begin_step(loop, loop->batch.next);
-    task->ops->step(task, task->outcome);
-  }
-  loop->current = NULL;
-}
-
-__attribute__((noinline)) static bool look_at_turn_end(tide_loop *loop) {
-  if (loop->due || tide_list_empty(&loop->ready)) return true;
-  if (loop->wary > 0) loop->wary--;
-  look_at_clock(loop);
-  return loop->due;
-}
-
-static inline bool poll_is_due(tide_loop *loop) {
-  if (loop->wary > 0 || loop->left == 0) return look_at_turn_end(loop);
-  return tide_list_empty(&loop->ready);
-}
+/* Polling. */
 
 /* Waits in libev for an event, at most so long. */
 static void poll_for(tide_loop *loop, tide_time span) {
@@ -354,9 +299,7 @@ static void poll_blocking(tide_loop *loop) {
 
 /* Whether the last poll found nothing. What came may have woken no task: bytes that are sent in the
  * background. */
-static bool is_quiet(const tide_loop *loop) {
-  return !loop->stirred && tide_list_empty(&loop->ready);
-}
+static bool is_quiet(const tide_loop *loop) { return !loop->stirred && !tide__ready(loop); }
 
 /* Whether that holds for as long as it must. A poll may end before its time: a signal came, or the
  * process was stopped, and then there may be something that it has not seen. */
@@ -394,21 +337,21 @@ static int poll_real(tide_loop *loop, bool block) {
 static int poll_virtual(tide_loop *loop, bool block) {
   loop->stirred = false;
   ev_run(loop->ev, EVRUN_NOWAIT);
-  if (!block || !tide_list_empty(&loop->ready)) return TIDE_OK;
+  if (!block || tide__ready(loop)) return TIDE_OK;
   if (loop->timers.count == 0) return poll_real(loop, true);
   tide_time when = loop->timers.entries[0].key;
   if (when > loop->now && stays_quiet(loop)) loop->now = when;
   return TIDE_OK;
 }
 
-static int poll(tide_loop *loop, bool block) {
-  if (!tide_list_empty(&loop->before_poll)) run_deferred(&loop->before_poll);
-  bool idle = tide_list_empty(&loop->ready);
-  if (loop->left < loop->stride) look_at_clock(loop);
+int tide__poll(tide_loop *loop, bool block) {
+  if (!tide_list_empty(&loop->before_poll)) tide__run_deferred(&loop->before_poll);
+  bool idle = !tide__ready(loop);
+  if (loop->left < loop->stride) tide__look_at_clock(loop);
   block = idle && block && !tide__port_doze(loop->port);
   int error = loop->virtual_clock ? poll_virtual(loop, block) : poll_real(loop, block);
   loop->due = false;
-  if (idle) loop->wary = WARY_TURNS;
+  if (idle) loop->wary = TIDE__WARY_TURNS;
   loop->polled = loop->checked = tide_clock_monotonic();
   if (!loop->virtual_clock) loop->now = loop->polled + loop->ahead;
   tide__timers_fire(loop, loop->now);
@@ -418,91 +361,11 @@ static int poll(tide_loop *loop, bool block) {
 }
 
 int tide__loop_poll(tide_loop *loop) {
-  tide_list ready; /* so that the poll may block */
-  tide_list_init(&ready);
-  tide_list_splice(&ready, &loop->ready);
-  int error = poll(loop, true);
-  tide_list_splice(&ready, &loop->ready);
-  tide_list_splice(&loop->ready, &ready);
+  tide_list active; /* so that the poll may block */
+  tide_list_init(&active);
+  tide_list_splice(&active, &loop->active);
+  int error = tide__poll(loop, true);
+  tide_list_splice(&active, &loop->active);
+  tide_list_splice(&loop->active, &active);
   return error;
-}
-
-/* What the host does between turns is no slice. */
-static void begin_turning(tide_loop *loop) {
-  loop->turning = true;
-  tide__port_attend(loop->port);
-  loop->checked = tide_clock_monotonic();
-}
-
-static void end_turning(tide_loop *loop) {
-  if (loop->left < loop->stride) look_at_clock(loop);
-  loop->turning = false;
-  tide__port_leave(loop->port);
-}
-
-static void run_turn(tide_loop *loop) {
-  run_batch(loop);
-  if (!tide_list_empty(&loop->deferred)) run_deferred(&loop->deferred);
-  loop->turns++;
-}
-
-int tide_loop_turn(tide_loop *loop, bool block) {
-  if (loop->turning) return TIDE_EALREADY_RUNNING;
-  begin_turning(loop);
-  run_turn(loop);
-  int error = poll_is_due(loop) ? poll(loop, block) : TIDE_OK;
-  end_turning(loop);
-  return error;
-}
-
-static inline bool run_is_over(const tide_loop *loop) { return loop->stopping || loop->over; }
-
-/* Begins the next turn where there is nothing to do between this one and it. */
-static inline bool roll_over(tide_loop *loop) {
-  if (!loop->rolling || !tide_list_empty(&loop->deferred) || run_is_over(loop)) return false;
-  if (poll_is_due(loop)) return false;
-  loop->turns++;
-  fill_batch(loop);
-  return true;
-}
-
-tide_task *tide_task_next(tide_loop *loop, const tide_task_ops *ops) {
-  if (tide_list_empty(&loop->batch) && !roll_over(loop)) return NULL;
-  const tide_task *task = tide_container(loop->batch.next, tide_task, wait.in.link);
-  return task->ops == ops ? begin_step(loop, loop->batch.next) : NULL;
-}
-
-/* The future may be gone as soon as this returns. */
-static void until_ended(tide_wait *wait, int outcome) {
-  (void)outcome;
-  ((tide_loop *)wait->source)->over = true;
-}
-
-/* The run waits for the future as others do. */
-static void await(tide_loop *loop, tide_future *future) {
-  static const tide_wait_ops ops = {
-      .name = "run", .abandon = tide__wait_unlink, .ended = until_ended};
-  loop->until = (tide_wait){.ops = &ops, .source = loop};
-  tide_list_init(&loop->until.in.link);
-  loop->over = false;
-  if (future == NULL) return;
-  loop->over = tide_future_ended(future);
-  if (!loop->over) tide_list_append(&future->waiters, &loop->until.in.link);
-}
-
-int tide_loop_run(tide_loop *loop, tide_future *until) {
-  int error = TIDE_OK;
-  if (loop->turning) return TIDE_EALREADY_RUNNING;
-  begin_turning(loop);
-  await(loop, until);
-  loop->rolling = true;
-  while (error == TIDE_OK && !run_is_over(loop)) {
-    run_turn(loop);
-    if (poll_is_due(loop)) error = poll(loop, !run_is_over(loop));
-  }
-  end_turning(loop);
-  tide_list_remove(&loop->until.in.link);
-  loop->rolling = loop->stopping = loop->over = false;
-  bool all_ended = error == TIDE_EDEADLOCK && until == NULL && loop->live == 0;
-  return all_ended ? TIDE_OK : error;
 }

@@ -21,6 +21,7 @@ typedef struct tide_group tide_group;
 typedef struct tide_future tide_future;
 typedef struct tide_defer tide_defer;
 typedef struct tide_idle tide_idle;
+typedef struct tide_lane tide_lane; /* lane.h */
 
 /* A new loop with an epoll (or other libev) backend of its own. `allocator` NULL: the C library's.
  * NULL where memory or descriptors are short. */
@@ -105,6 +106,18 @@ TIDE_API int tide_loop_turn(tide_loop *loop, bool block);
  * ended, it is not looked at again: a task may be freed in the very step that ends it. TIDE_OK,
  * TIDE_EDEADLOCK, or, inside another turn, TIDE_EALREADY_RUNNING. */
 TIDE_API int tide_loop_run(tide_loop *loop, tide_future *until);
+
+/* For hosts that go round by themselves, as games do frame by frame. Polls without blocking, steps
+ * what is ready, goes on with what became ready by it, until nothing is or `budget` nanoseconds, by
+ * the real clock, are over. The clock is read before each step, so it takes longer by one step at
+ * most; a turn that was not finished is gone on with, in order, by the next call. Tasks that only
+ * let others run (tide_task_yield) go on in the next tick where nothing else is ready. It ends with
+ * a poll, and with a budget of 0 does nothing else. `more`, if not NULL: whether tasks are ready.
+ * Virtual time does not jump in it. TIDE_OK, or, from inside a turn, TIDE_EALREADY_RUNNING. */
+TIDE_API int tide_loop_tick(tide_loop *loop, tide_time budget, bool *more);
+
+/* How long, in nanoseconds, each lane (lane.h) is stepped in a turn. 200,000 in a new loop. */
+TIDE_API void tide_loop_set_share(tide_loop *loop, tide_time span);
 
 /* Makes tide_loop_run, this one or else the next, return after the turn. */
 TIDE_API void tide_loop_stop(tide_loop *loop);

@@ -3,6 +3,7 @@
 #define TIDE_SCHED_PRIVATE_H
 
 #include "group.h"
+#include "lane.h"
 #include "loop.h"
 #include "park.h"
 #include "task.h"
@@ -21,7 +22,6 @@ struct tide_loop {
   tide_time now;            /* the clock as read after the last poll */
   tide_time ahead;          /* of the real clock, modulo 2^64: what virtual time has added */
   tide_time threshold; /* of quiet before virtual time jumps, where descriptors are waited for */
-  uint64_t seed;       /* state of the generator that shuffles batches; 0: they are not */
   bool virtual_clock;  /* time jumps to the next deadline instead of passing */
   bool stirred;        /* a descriptor had an event in this poll */
   bool turning;        /* inside tide_loop_turn or tide_loop_run */
@@ -47,8 +47,14 @@ struct tide_loop {
   tide_task *current;  /* the task inside its step, or NULL */
   tide_wait *forwards; /* waits about to hand cancellation on, through value.pointer */
   tide_wait *last_forward; /* the last of those */
-  tide_list ready;         /* tasks to run in the next turn, through wait.in.link */
-  tide_list batch;         /* tasks still to run in this turn */
+  tide_list active;        /* lanes with tasks that are ready, in the order of their turns */
+  tide_lane own;           /* of tasks whose ops name no other */
+  tide_lane *lane;         /* whose tasks are being stepped, or NULL */
+  uint32_t lanes;          /* that there are besides the loop's own */
+  bool cut;                /* the time for these steps is over */
+  tide_time share;         /* of each lane in a turn, where there are several */
+  tide_time steps_end;     /* of the present lane's share, by the real clock, or TIDE_NEVER */
+  tide_time tick_end;      /* of tide_loop_tick's budget, by the real clock, or TIDE_NEVER */
   tide_list deferred;      /* tide_defer: what is to be done when this turn ends */
   tide_list before_poll;   /* the same, right before the next poll: it must run nobody's code */
   tide_list idle;          /* tide_idle, from the one that was touched first */
@@ -68,6 +74,25 @@ static inline tide__attachment *tide__attachment_find(const tide_loop *loop,
   return NULL;
 }
 
+/* lane.c */
+void tide__lane_init(tide_lane *lane, tide_loop *loop); /* the loop's own */
+void tide__lane_activate(tide_lane *lane);              /* it has tasks */
+bool tide__lanes_ready(const tide_loop *loop);
+bool tide__lanes_only_yielded(const tide_loop *loop); /* whether all that are ready only yielded */
+uint32_t tide__ready_count(const tide_loop *loop);    /* tasks; O(their number) */
+
+/* Whether any task is ready. */
+static inline bool tide__ready(const tide_loop *loop) {
+  return !tide_list_empty(&loop->active) && tide__lanes_ready(loop);
+}
+
+/* turn.c */
+enum { TIDE__WARY_TURNS = 64 };
+void tide__look_at_clock(tide_loop *loop);
+
+/* loop.c: the end of a turn. TIDE_OK, TIDE_EDEADLOCK. */
+int tide__poll(tide_loop *loop, bool block);
+void tide__run_deferred(tide_list *list); /* all that is in it */
 /* loop.c: the same as tide_defer_start, but right before libev is polled next: nobody's code comes
  * between. */
 void tide__defer_to_poll(tide_defer *defer, tide_loop *loop);
@@ -119,6 +144,7 @@ tide_list *tide__group_waiters(const tide_task *child);
 
 /* task.c */
 void tide__task_wake(tide_task *task, int outcome);
+bool tide__task_yielded(const tide_task *task); /* it is ready since it let others run */
 void tide__task_interrupt(tide_task *task, int outcome);
 
 /* The running task's wait is in its source. Always TIDE_PENDING. */

@@ -25,7 +25,10 @@ void tide__task_wake(tide_task *task, int outcome) {
   task->outcome = outcome;
   task->state = TIDE_TASK_READY;
   task->streak = 0;
-  tide_list_append(&task->loop->ready, &task->wait.in.link);
+  tide_loop *loop = task->loop;
+  tide_lane *lane = task->ops->lane != NULL ? task->ops->lane : &loop->own;
+  tide_list_append(&lane->ready, &task->wait.in.link);
+  if (__builtin_expect(tide_list_empty(&lane->link), 0)) tide__lane_activate(lane);
 }
 
 static void join_group(tide_task *task, tide_group *group) {
@@ -117,6 +120,10 @@ void tide__wait_charge(tide_task *task, size_t bytes) {
 static void no_abandon(tide_wait *wait) { (void)wait; }
 
 static const tide_wait_ops yield_ops = {.name = "sleep", .abandon = no_abandon};
+
+bool tide__task_yielded(const tide_task *task) {
+  return task->wait.ops == &yield_ops && task->outcome == TIDE_OK;
+}
 
 int tide_task_yield(tide_task *task) {
   task->wait.ops = &yield_ops;
@@ -233,9 +240,9 @@ tide_time tide_task_waited(const tide_task *task) {
 enum { LINE = 64 };
 
 const tide_task *tide_task_fetch_ahead(const tide_loop *loop) {
-  const tide_list *next = loop->batch.next;
-  if (next == &loop->batch) return NULL;
-  if (next->next != &loop->batch) {
+  const tide_list *batch = &loop->lane->batch, *next = batch->next;
+  if (next == batch) return NULL;
+  if (next->next != batch) {
     const tide_task *second = tide_container(next->next, tide_task, wait.in.link);
     for (size_t at = 0; at < sizeof *second; at += LINE)
       __builtin_prefetch((const char *)second + at);

@@ -12,6 +12,7 @@ TIDE_BEGIN_DECLS
 /* (waits): see wait.h. */
 
 typedef struct tide_group tide_group;
+typedef struct tide_lane tide_lane; /* lane.h */
 
 typedef struct tide_task_ops {
   const char *name; /* what these tasks are, for who looks at the tree; or NULL */
@@ -20,6 +21,9 @@ typedef struct tide_task_ops {
    * after a waiting function gave TIDE_PENDING, or after tide_task_finish. It must not raise,
    * longjmp or block. */
   void (*step)(tide_task *task, int outcome);
+  /* Where these tasks take turns with others; NULL: in the loop's own lane. It is one of the loop
+   * that they are made for. */
+  tide_lane *lane;
 } tide_task_ops;
 
 typedef enum tide_task_state {

@@ -249,8 +249,7 @@ static inline void check_all_ended(const world *w) {
 /* Nothing is left in the loop. */
 static inline void check_idle(const world *w) {
   const tide_loop *loop = w->loop;
-  CHECK(tide_list_empty(&loop->ready));
-  CHECK(tide_list_empty(&loop->batch));
+  CHECK(!tide__ready(loop));
   CHECK(tide_list_empty(&loop->deferred));
   CHECK(tide_list_empty(&loop->background.scope.children));
   CHECK_EQ(loop->timers.count, 0);
