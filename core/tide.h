@@ -36,5 +36,6 @@
 #include "sched/semaphore.h"
 #include "sched/steps.h"
 #include "sched/task.h"
+#include "sched/timeout.h"
 
 #endif

@@ -9,11 +9,32 @@ void tide_future_init(tide_future *future) {
   tide_list_init(&future->waiters);
 }
 
-int tide_future_end(tide_future *future, tide_future_state state) {
-  if (tide_future_ended(future)) return TIDE_EINVALID_STATE;
+void tide__future_end(tide_future *future, tide_future_state state, int error) {
   future->state = (uint8_t)state;
+  future->error = error;
   if (!tide_list_empty(&future->waiters)) future->observed = true;
   tide__park_wake_all(&future->waiters, TIDE_OK);
+}
+
+int tide__error_of(tide_future_state state) {
+  if (state == TIDE_FUTURE_DONE) return TIDE_OK;
+  return state == TIDE_FUTURE_CANCELLED ? TIDE_ECANCELLED : TIDE_EFAILED;
+}
+
+tide_future_state tide__state_of(int error) {
+  if (error == TIDE_OK) return TIDE_FUTURE_DONE;
+  return error == TIDE_ECANCELLED ? TIDE_FUTURE_CANCELLED : TIDE_FUTURE_FAILED;
+}
+
+int tide_future_end(tide_future *future, tide_future_state state) {
+  if (tide_future_ended(future)) return TIDE_EINVALID_STATE;
+  tide__future_end(future, state, tide__error_of(state));
+  return TIDE_OK;
+}
+
+int tide_future_end_with(tide_future *future, int error) {
+  if (tide_future_ended(future)) return TIDE_EINVALID_STATE;
+  tide__future_end(future, tide__state_of(error), error);
   return TIDE_OK;
 }
 

@@ -23,7 +23,11 @@ typedef struct tide_future {
   bool observed;     /* somebody waited when it ended, or came later: a failure is seen */
   bool is_task;      /* it is the first member of a tide_task */
   uint8_t user;      /* free for the owner */
-  uint32_t parked;   /* a task's: when its wait began, in those units, modulo 2^32 */
+  union {
+    uint32_t parked; /* a task's, until it has ended: when its wait began, in those units, modulo
+                        2^32 */
+    int error;       /* once it has ended: what tide_future_error gives */
+  };
 } tide_future;
 
 TIDE_API void tide_future_init(tide_future *future);
@@ -35,6 +39,16 @@ static inline bool tide_future_ended(const tide_future *future) {
 /* Ends the future and wakes all that wait for it. TIDE_OK, or TIDE_EINVALID_STATE where it had
  * ended already. For tasks: tide_task_finish. */
 TIDE_API int tide_future_end(tide_future *future, tide_future_state state);
+
+/* The same: done for TIDE_OK, cancelled for TIDE_ECANCELLED, else failed with that error. For
+ * tasks: tide_task_finish_with. */
+TIDE_API int tide_future_end_with(tide_future *future, int error);
+
+/* How it has ended: TIDE_OK, TIDE_ECANCELLED, or the error that it failed with, TIDE_EFAILED where
+ * its owner keeps one of another sort (a Lua task's, for example). TIDE_PENDING: it has not. */
+static inline int tide_future_error(const tide_future *future) {
+  return tide_future_ended(future) ? future->error : TIDE_PENDING;
+}
 
 /* A task: requests its cancellation. Another future: ends it as cancelled. False where it had
  * ended already. */

@@ -13,6 +13,7 @@ void tide_group_init(tide_group *group, tide_loop *loop, uint32_t max, bool supe
   *group = (tide_group){.loop = loop, .max = max, .supervised = supervised};
   tide_scope_init(&group->scope, 0);
   group->scope.flags |= TIDE_SCOPE_GROUP;
+  tide_list_init(&group->link);
   tide_list_init(&group->idle);
   tide_list_init(&group->queued);
   tide_defer_init(&group->failure, cancel_at_turn_end);
@@ -101,10 +102,20 @@ int tide_group_wait_few(tide_group *group, tide_task *task, uint32_t few) {
   return group_park(group, task, few);
 }
 
+/* The loop knows the groups that have live children. */
+
+void tide__group_add(tide_group *group) {
+  if (group->live++ == 0) tide_list_append(&group->loop->groups, &group->link);
+}
+
+static void lose_child(tide_group *group) {
+  if (--group->live == 0) tide_list_remove(&group->link);
+}
+
 static void move(tide_group *from, tide_group *to, tide_task *child) {
   tide__scope_move(&child->own, &to->scope);
-  from->live--;
-  to->live++;
+  lose_child(from);
+  tide__group_add(to);
 }
 
 /* The group that all others around this one are in, if there is one, or else the background's. */
@@ -139,8 +150,6 @@ void tide_group_exit(tide_group *group) {
   tide__group_leave(group);
   tide_scope_exit(&group->scope);
 }
-
-void tide__group_add(tide_group *group) { group->live++; }
 
 void tide__group_hold(tide_group *group) { group->held++; }
 
@@ -178,11 +187,14 @@ static void one_less(tide_group *group) {
   if (group->live <= group->enough) wake_idle(group);
 }
 
-void tide__group_remove(tide_group *group, bool failed) {
-  group->live--;
-  if (failed) group->failed++;
-  if (failed && group->supervised && !group->lenient)
-    tide_defer_start(&group->failure, group->loop);
+static void child_failed(tide_group *group, int error) {
+  if (group->failed++ == 0) group->error = error;
+  if (group->supervised && !group->lenient) tide_defer_start(&group->failure, group->loop);
+}
+
+void tide__group_remove(tide_group *group, int error) {
+  lose_child(group);
+  if (error != TIDE_OK) child_failed(group, error);
   one_less(group);
 }
 

@@ -12,6 +12,7 @@ TIDE_BEGIN_DECLS
 struct tide_group {
   tide_scope scope;   /* what the children and, once entered, the body run in */
   tide_loop *loop;    /* where */
+  tide_list link;     /* in the loop's list while a child is live */
   tide_list idle;     /* waits for the last child's end, or for there to be few */
   tide_list queued;   /* children that wait for the limit to let them start */
   tide_defer failure; /* cancels the scope at the end of the turn of the first failure */
@@ -21,6 +22,7 @@ struct tide_group {
                          (tide_task_spawn_at, _after) has not come */
   uint32_t max;       /* how many may run at once; 0: no limit */
   uint32_t enough;    /* who is in `idle` is woken when no more than so many are live */
+  int error;          /* what the first child to fail has failed with, or TIDE_OK */
   bool closed;        /* takes no more children */
   bool supervised;    /* a child's failure cancels the others */
   bool lenient;       /* ... but for those that somebody else sees to: set by its owner */
@@ -42,6 +44,9 @@ TIDE_API int tide_group_wait(tide_group *group, tide_task *task);
 /* (waits) Until at most `few` children are live. Cancellable. Else as tide_group_wait, with the
  * difference that TIDE_OK says that it is so. */
 TIDE_API int tide_group_wait_few(tide_group *group, tide_task *task, uint32_t few);
+
+/* The error of the first child that failed, as tide_future_error has it; TIDE_OK: none has. */
+static inline int tide_group_error(const tide_group *group) { return group->error; }
 
 /* Moves a child of another group's, which has begun there, to this one, over the limit if need be.
  * If that group is being cancelled, the child stays cancelled. */

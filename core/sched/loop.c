@@ -61,6 +61,7 @@ tide_loop *tide_loop_new(const tide_allocator *allocator) {
   tide_list_init(&loop->deferred);
   tide_list_init(&loop->before_poll);
   tide_list_init(&loop->idle);
+  tide_list_init(&loop->groups);
   tide_list_init(&loop->attachments);
   tide_group_init(&loop->background, loop, 0, false);
   if (tide__alarm_init(&whole->exact, loop)) return loop;
@@ -80,6 +81,7 @@ static void free_attachments(tide_loop *loop) {
 
 void tide_loop_free(tide_loop *loop) {
   if (loop == NULL) return;
+  tide__tasks_drop(loop);
   free_attachments(loop);
   tide__port_close(loop->port);
   tide_allocator a = loop->allocator;

@@ -27,8 +27,10 @@ typedef struct tide_lane tide_lane; /* lane.h */
  * NULL where memory or descriptors are short. */
 TIDE_API tide_loop *tide_loop_new(const tide_allocator *allocator);
 
-/* Frees the loop. Tasks that have not ended are dropped unstepped: their memory is their owners'.
- * Descriptors must have been closed. NULL is ignored. */
+/* Frees the loop. Tasks that have not ended are taken out of their waits and end as cancelled, with
+ * no further step, those that others spawned before those; each is told by the `drop` of its ops.
+ * So they and what they wait in must be there still. Descriptors must have been closed, by `drop`
+ * at the latest. NULL is ignored. */
 TIDE_API void tide_loop_free(tide_loop *loop);
 
 TIDE_API const tide_allocator *tide_loop_allocator(const tide_loop *loop);

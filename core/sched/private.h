@@ -60,6 +60,7 @@ struct tide_loop {
   tide_list idle;          /* tide_idle, from the one that was touched first */
   tide_heap timers;        /* all deadlines */
   tide_group background;   /* tasks that belong to no other group */
+  tide_list groups;        /* those with children that have not ended */
   tide_list attachments;   /* what other layers keep for this loop; freed from the last on */
 };
 
@@ -139,6 +140,25 @@ bool tide__future_give_up(tide_future *future, const tide_wait *self);
 /* Ends a wait that had given up or is held, and would have waited on. */
 void tide__wait_release(tide_wait *wait);
 
+/* future.c */
+
+/* Ends one that has not ended yet. */
+void tide__future_end(tide_future *future, tide_future_state state, int error);
+
+/* The error that stands for a state, and the state that one leads to. */
+int tide__error_of(tide_future_state state);
+tide_future_state tide__state_of(int error);
+
+/* timeout.c: the scope, which is a timeout's, is being left: its deadline goes. */
+void tide__timeout_lose(tide_scope *scope);
+
+/* timeout.c: leaves all that is open inside the task's own scope, innermost first, with an error on
+ * its way out, or TIDE_OK. What it is behind them. */
+int tide__timeouts_unwind(tide_task *task, int error);
+
+/* drop.c: ends what tasks are left when the loop goes. */
+void tide__tasks_drop(tide_loop *loop);
+
 /* group.c: the list of who waits for the group to end that the task is a child of, or NULL. */
 tide_list *tide__group_waiters(const tide_task *child);
 
@@ -189,7 +209,7 @@ void tide__group_add(tide_group *group);
 void tide__group_hold(tide_group *group);   /* one that was added is not to begin yet */
 void tide__group_unhold(tide_group *group); /* it does, or has been cancelled */
 void tide__group_admit(tide_group *group, tide_task *task);
-void tide__group_remove(tide_group *group, bool failed);
+void tide__group_remove(tide_group *group, int error); /* TIDE_OK: the child has not failed */
 void tide__group_leave(tide_group *group); /* its scope goes; what is left in it is cancelled */
 
 #endif

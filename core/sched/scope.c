@@ -2,6 +2,7 @@
 #include "scope.h"
 
 #include "private.h"
+#include "timeout.h"
 
 void tide_scope_init(tide_scope *scope, uint32_t flags) {
   *scope = (tide_scope){.flags = flags};
@@ -94,6 +95,7 @@ static void move_task(tide_scope *scope) {
 /* What is inside goes to where it belongs now. */
 static void hand_over_content(tide_scope *scope) {
   if (scope->flags & TIDE_SCOPE_GROUP) tide__group_leave(tide_container(scope, tide_group, scope));
+  if (scope->flags & TIDE_SCOPE_TIMEOUT) tide__timeout_lose(scope);
   move_children(scope);
   if (scope->task->scope == scope)
     move_task(scope);

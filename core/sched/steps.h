@@ -33,14 +33,6 @@ typedef struct tide_steps {
   int outcome; /* of its last wait, or call that need not wait */
 } tide_steps;
 
-/* Ends the task as that outcome says: done for TIDE_OK, cancelled for TIDE_ECANCELLED, else failed.
- */
-static inline void tide_task_finish_as(tide_task *task, int outcome) {
-  tide_task_finish(task, outcome == TIDE_OK           ? TIDE_FUTURE_DONE
-                         : outcome == TIDE_ECANCELLED ? TIDE_FUTURE_CANCELLED
-                                                      : TIDE_FUTURE_FAILED);
-}
-
 TIDE_END_DECLS
 
 /* The beginning of a step's body, with what the step was given. Where the task was cancelled before
@@ -53,17 +45,17 @@ TIDE_END_DECLS
   default:                                 \
     if (tide_steps_->outcome == TIDE_OK) {
 
-/* Its end: the task has ended, as its last outcome says. */
+/* Its end: the task has ended with its last outcome (tide_task_finish_with). */
 #define TIDE_END \
   }              \
   }              \
-  tide_task_finish_as(tide_task_, tide_steps_->outcome)
+  tide_task_finish_with(tide_task_, tide_steps_->outcome)
 
-/* Ends the task here, as that outcome says. */
-#define TIDE_LEAVE(result)                     \
-  do {                                         \
-    tide_task_finish_as(tide_task_, (result)); \
-    return;                                    \
+/* Ends the task here, with that outcome. */
+#define TIDE_LEAVE(result)                       \
+  do {                                           \
+    tide_task_finish_with(tide_task_, (result)); \
+    return;                                      \
   } while (0)
 
 /* Returns from the step where the call gave TIDE_PENDING, and goes on behind it at the next one. */

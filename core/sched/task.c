@@ -45,15 +45,25 @@ int tide_task_spawn(tide_task *task, tide_group *group) {
   return TIDE_OK;
 }
 
-void tide_task_finish(tide_task *task, tide_future_state state) {
-  while (task->scope != &task->own) tide_scope_exit(task->scope);
+/* All scopes but its own are left. */
+static void finish(tide_task *task, tide_future_state state, int error) {
   tide_group *group = tide_container(task->own.parent, tide_group, scope);
   task->loop->live--;
   task->state = TIDE_TASK_ENDED;
   tide_scope_exit(&task->own);
   task->scope = &task->own;
-  tide_future_end(&task->future, state);
-  tide__group_remove(group, state == TIDE_FUTURE_FAILED);
+  tide__future_end(&task->future, state, error);
+  tide__group_remove(group, state == TIDE_FUTURE_FAILED ? error : TIDE_OK);
+}
+
+void tide_task_finish(tide_task *task, tide_future_state state) {
+  tide__timeouts_unwind(task, TIDE_OK);
+  finish(task, state, tide__error_of(state));
+}
+
+void tide_task_finish_with(tide_task *task, int error) {
+  error = tide__timeouts_unwind(task, error);
+  finish(task, tide__state_of(error), error);
 }
 
 bool tide_task_cancel(tide_task *task) {

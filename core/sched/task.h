@@ -24,6 +24,11 @@ typedef struct tide_task_ops {
   /* Where these tasks take turns with others; NULL: in the loop's own lane. It is one of the loop
    * that they are made for. */
   tide_lane *lane;
+  /* The loop is being freed (tide_loop_free), and the task has not ended: now it has, as cancelled,
+   * and will not be stepped. Gives back what it holds; may free it, and call whatever does not
+   * wait, but spawn no task. Tasks that were spawned inside of this one come first. NULL: it holds
+   * nothing that its owner would not give back. */
+  void (*drop)(tide_task *task);
 } tide_task_ops;
 
 typedef enum tide_task_state {
@@ -68,6 +73,12 @@ TIDE_API int tide_task_spawn_after(tide_task *task, tide_group *group, tide_futu
 /* From inside its step, or after tide_task_detach: the task has ended. Wakes who waits for it and
  * tells its group. The caller may free the task afterwards. */
 TIDE_API void tide_task_finish(tide_task *task, tide_future_state state);
+
+/* The same: done for TIDE_OK, cancelled for TIDE_ECANCELLED, else failed with that error, which
+ * tide_future_error gives to who awaits the task, and tide_group_error to who waits for its group
+ * where it is the first to fail there. Timeouts that the task has open (timeout.h) end as by
+ * tide_timeout_end: TIDE_ECANCELLED may become TIDE_ETIMEOUT. */
+TIDE_API void tide_task_finish_with(tide_task *task, int error);
 
 /* From the end of a step, for owners that step many tasks in one loop of their own: the next task
  * to be stepped now, with the outcome of its wait in `outcome`, if its ops are `ops`. NULL: return

@@ -81,7 +81,7 @@ struct actor {
 #define CALL_OR_END TIDE_TRY_CALL
 #define STEP        TIDE_STEP
 
-static inline void actor_end(actor *self) { tide_task_finish_as(&self->task, self->outcome); }
+static inline void actor_end(actor *self) { tide_task_finish_with(&self->task, self->outcome); }
 
 static inline bool actor_ended(const actor *self) { return self->task.state == TIDE_TASK_ENDED; }
 
