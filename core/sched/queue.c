@@ -15,12 +15,22 @@ void tide_queue_init(tide_queue *queue, tide_loop *loop, tide_queue_order order,
   tide_list_init(&queue->joiners);
 }
 
-/* Memory: one block, of the ring or the slots, and of the free list behind. */
+void tide_queue_init_pointers(tide_queue *queue, tide_loop *loop, tide_queue_order order,
+                              size_t max, void (*drop)(void *pointer)) {
+  tide_queue_init(queue, loop, order, max);
+  queue->of_pointers = true;
+  queue->drop = drop;
+}
+
+/* Memory: one block, of the ring or the slots, of the free list behind, and of the pointers. */
 
 static size_t place_size(const tide_queue *queue) {
   return sizeof *queue->free +
-         (queue->order == TIDE_PRIORITY ? sizeof *queue->slots : sizeof *queue->ring);
+         (queue->order == TIDE_PRIORITY ? sizeof *queue->slots : sizeof *queue->ring) +
+         (queue->of_pointers ? sizeof *queue->pointers : 0);
 }
+
+static void drop_pointers(tide_queue *queue);
 
 static void *block(const tide_queue *queue) {
   return queue->order == TIDE_PRIORITY ? (void *)queue->slots : (void *)queue->ring;
@@ -28,9 +38,14 @@ static void *block(const tide_queue *queue) {
 
 void tide_queue_term(tide_queue *queue) {
   const tide_allocator *a = &queue->loop->allocator;
+  drop_pointers(queue);
   tide_free(a, block(queue), queue->capacity * place_size(queue));
   tide_heap_term(&queue->heap, a);
+  bool of_pointers = queue->of_pointers;
+  void (*drop)(void *) = queue->drop;
   tide_queue_init(queue, queue->loop, queue->order, queue->max);
+  queue->of_pointers = of_pointers;
+  queue->drop = drop;
 }
 
 /* Makes `ring` the ring: from its beginning on, all that the old one held. */
@@ -48,6 +63,12 @@ static tide_slot *move_slots(tide_queue *queue, tide_slot *slots) {
     queue->heap.entries[i].node = &slots[old - queue->slots].node;
   }
   return queue->slots = slots;
+}
+
+/* They are aligned there: capacities are multiples of eight. */
+static void **move_pointers(tide_queue *queue, void **pointers) {
+  for (uint32_t i = 0; i < queue->fresh; i++) pointers[i] = queue->pointers[i];
+  return queue->pointers = pointers;
 }
 
 /* The heap has a place for every slot: items put back or admitted later need no memory. */
@@ -80,6 +101,7 @@ static bool resize(tide_queue *queue, uint32_t capacity) {
   else
     queue->free = move_ring(queue, moved) + capacity;
   for (uint32_t i = 0; i < queue->free_count; i++) queue->free[i] = free[retired + i];
+  if (queue->of_pointers) move_pointers(queue, (void **)(void *)(queue->free + capacity));
   tide_free(a, old, size);
   queue->capacity = capacity;
   queue->limit = queue->retired = 0;
@@ -221,7 +243,9 @@ static uint32_t queue_take(tide_queue *queue) {
 
 /* An item is dropped: nobody will say that it is done, unless somebody has. */
 static void discard(tide_queue *queue, uint32_t slot) {
+  void *pointer = queue->of_pointers ? queue->pointers[slot] : NULL;
   take_back(queue, slot);
+  if (queue->drop != NULL) queue->drop(pointer);
   if (queue->unfinished > 0) tide_queue_task_done(queue);
 }
 
@@ -297,15 +321,27 @@ int tide_queue_put(tide_queue *queue, tide_task *task, uint32_t slot, double pri
   return tide__wait_skip(task);
 }
 
+/* A pointer, until now at its putter's, is the queue's. */
+static void take_over(const tide_queue *queue, uint32_t slot) {
+  void **pointer = queue->pointers[slot];
+  queue->pointers[slot] = *pointer;
+  *pointer = NULL;
+}
+
+/* What the putter, which waited, has put. */
+static void admit(tide_queue *queue, const tide_wait *putter) {
+  uint32_t slot = (uint32_t)putter->value.number;
+  if (queue->of_pointers) take_over(queue, slot);
+  queue->unfinished++;
+  insert(queue, slot);
+  tide__park_wake(&queue->putters, TIDE_OK);
+}
+
 int tide_queue_try_get(tide_queue *queue, uint32_t *slot) {
   if (queue->count == 0) return queue->closed ? TIDE_ECLOSED : TIDE_EQUEUE_EMPTY;
   *slot = queue_take(queue);
   tide_wait *putter = tide__park_first(&queue->putters);
-  if (putter != NULL && !tide_queue_full(queue)) {
-    queue->unfinished++;
-    insert(queue, (uint32_t)putter->value.number);
-    tide__park_wake(&queue->putters, TIDE_OK);
-  }
+  if (putter != NULL && !tide_queue_full(queue)) admit(queue, putter);
   return TIDE_OK;
 }
 
@@ -337,12 +373,73 @@ bool tide_queue_drop(tide_queue *queue, uint32_t *slot) {
   return true;
 }
 
+/* Pointers. */
+
+static void drop_pointers(tide_queue *queue) {
+  uint32_t slot;
+  while (queue->of_pointers && tide_queue_drop(queue, &slot)) continue;
+}
+
+/* The slot goes as soon as the put has come to nothing: the pointer is at its putter's. */
+static void leave_put(tide_wait *wait) {
+  tide__wait_unlink(wait);
+  take_back(wait->source, (uint32_t)wait->value.number);
+}
+
+static const tide_wait_ops put_pointer_ops = {.name = "Queue.put", .abandon = leave_put};
+
+static void free_slots_of_putters(tide_queue *queue) {
+  for (tide_list *link = queue->putters.next; link != &queue->putters; link = link->next) {
+    const tide_wait *putter = tide_container(link, tide_wait, in.link);
+    if (putter->ops == &put_pointer_ops) take_back(queue, (uint32_t)putter->value.number);
+  }
+}
+
+/* Takes a slot, in which the pointer's place is noted. */
+static int claim_for(tide_queue *queue, void **pointer, double priority, uint32_t *slot) {
+  int error = tide_queue_reserve(queue, slot);
+  if (error != TIDE_OK) return error;
+  claim(queue, *slot, priority);
+  queue->pointers[*slot] = (void *)pointer;
+  return TIDE_OK;
+}
+
+int tide_queue_try_put_pointer(tide_queue *queue, void **pointer, double priority) {
+  uint32_t slot;
+  if (queue->closed) return TIDE_ECLOSED;
+  if (blocked(queue)) return TIDE_EQUEUE_FULL;
+  int error = claim_for(queue, pointer, priority, &slot);
+  if (error != TIDE_OK) return error;
+  take_over(queue, slot);
+  deliver(queue, slot);
+  return TIDE_OK;
+}
+
+int tide_queue_put_pointer(tide_queue *queue, tide_task *task, void **pointer, double priority) {
+  uint32_t slot = 0;
+  if (!tide__wait_enter(task, &put_pointer_ops, queue)) return TIDE_PENDING;
+  int result = tide_queue_try_put_pointer(queue, pointer, priority);
+  bool full = result == TIDE_EQUEUE_FULL;
+  if (full) result = claim_for(queue, pointer, priority, &slot);
+  if (!full || result != TIDE_OK) return tide__wait_over(task, result);
+  task->wait.value.number = slot;
+  return tide__wait_park(task, &queue->putters);
+}
+
+void *tide_queue_get_pointer(tide_queue *queue, uint32_t slot) {
+  void *pointer = queue->pointers[slot];
+  tide_queue_free(queue, slot);
+  return pointer;
+}
+
 void tide_queue_close(tide_queue *queue, bool immediate) {
   queue->closed = true;
+  free_slots_of_putters(queue);
   tide__park_wake_all(&queue->putters, TIDE_ECLOSED);
   if (immediate) {
     queue->discarding = true;
     tide__park_wake_all(&queue->joiners, TIDE_OK);
+    drop_pointers(queue);
   }
   tide__park_wake_all(&queue->getters, TIDE_ECLOSED); /* there are some only if it is empty */
 }
@@ -372,6 +469,7 @@ static int attempt_put(tide_case *self) {
   tide_queue *queue = self->wait.source;
   if (queue->closed) return TIDE_ECLOSED;
   if (blocked(queue)) return TIDE_PENDING;
+  if (queue->of_pointers) take_over(queue, (uint32_t)self->wait.value.number);
   deliver(queue, (uint32_t)self->wait.value.number);
   return TIDE_OK;
 }
@@ -387,4 +485,12 @@ static const tide_case_ops put_case = {.wait = &put_ops, .attempt = attempt_put,
 void tide_case_put(tide_case *self, tide_queue *queue, uint32_t slot, double priority) {
   claim(queue, slot, priority);
   *self = (tide_case){.ops = &put_case, .wait.source = queue, .wait.value.number = slot};
+}
+
+int tide_case_put_pointer(tide_case *self, tide_queue *queue, void **pointer, double priority) {
+  uint32_t slot;
+  int error = claim_for(queue, pointer, priority, &slot);
+  if (error != TIDE_OK) return error;
+  *self = (tide_case){.ops = &put_case, .wait.source = queue, .wait.value.number = slot};
+  return TIDE_OK;
 }

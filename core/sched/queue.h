@@ -3,7 +3,10 @@
  * The queue hands out slot numbers from 0 and orders them; what is in a slot, its owner keeps (in
  * an array, say). A slot is taken by a put and stays taken until tide_queue_free. Memory for
  * more than 1,024 is given back when all have come back or, in time, when few are taken: then those
- * with great numbers are not handed out any more, until none of them is taken. */
+ * with great numbers are not handed out any more, until none of them is taken.
+ *
+ * A queue of pointers keeps what is in its slots itself: they are put by functions of their own,
+ * further below. */
 #ifndef TIDE_QUEUE_H
 #define TIDE_QUEUE_H
 
@@ -28,6 +31,7 @@ typedef struct tide_queue {
   size_t max;             /* how many items may be in it; 0: no limit */
   size_t count;           /* items in it */
   size_t unfinished;      /* items put and not yet told done */
+  bool of_pointers;       /* tide_queue_init_pointers */
   bool closed;            /* takes no more items */
   bool discarding;        /* closed with `immediate`: items that come back are dropped */
   bool shrunk;            /* it has given back memory, and its owner was not told yet */
@@ -42,14 +46,24 @@ typedef struct tide_queue {
   uint32_t *free;         /* slots given back; in one block with: */
   uint32_t *ring;         /* FIFO: a ring, capacity a power of two; LIFO: a stack */
   tide_slot *slots;       /* TIDE_PRIORITY, in place of the ring */
-  tide_heap heap;         /* TIDE_PRIORITY only */
-  tide_list getters;      /* waiting for an item; then the queue is empty */
-  tide_list putters;      /* waiting for room; then it is full; value.number: the slot */
-  tide_list joiners;      /* waiting for unfinished to be 0 */
+  void **pointers;        /* of a queue of pointers: what is in each slot; of a putter that waits:
+                             where it has it */
+  void (*drop)(void *pointer); /* what becomes of those that nobody gets; NULL: nothing */
+  tide_heap heap;              /* TIDE_PRIORITY only */
+  tide_list getters;           /* waiting for an item; then the queue is empty */
+  tide_list putters;           /* waiting for room; then it is full; value.number: the slot */
+  tide_list joiners;           /* waiting for unfinished to be 0 */
 } tide_queue;
 
 TIDE_API void tide_queue_init(tide_queue *queue, tide_loop *loop, tide_queue_order order,
                               size_t max);
+
+/* A queue of pointers, each of which one party owns at any time: who puts it until it has been put,
+ * the queue until it was got. `drop` (NULL: there is nothing to do) is called for those that nobody
+ * will get: those in the queue when its memory is freed, or when it is closed with `immediate`, and
+ * those that come back later from tasks that were killed. It must not wait, nor touch the queue. */
+TIDE_API void tide_queue_init_pointers(tide_queue *queue, tide_loop *loop, tide_queue_order order,
+                                       size_t max, void (*drop)(void *pointer));
 
 /* Frees its memory; the queue is as new. Nobody may wait in it. */
 TIDE_API void tide_queue_term(tide_queue *queue);
@@ -89,6 +103,20 @@ static inline uint32_t tide_queue_taken(const tide_queue *queue) {
  * done. */
 TIDE_API bool tide_queue_give_back(tide_queue *queue, uint32_t slot);
 
+/* (waits) Puts what is at `pointer`: when the queue has it, there is NULL; until then, and where
+ * that fails or is cancelled, or the task is killed, it is there as it was. So it shows who owns
+ * it. `pointer` is in the task's struct: it outlives the wait. TIDE_OK, TIDE_ECLOSED, TIDE_ENOMEM.
+ */
+TIDE_API int tide_queue_put_pointer(tide_queue *queue, tide_task *task, void **pointer,
+                                    double priority);
+
+/* The same without waiting; TIDE_EQUEUE_FULL. */
+TIDE_API int tide_queue_try_put_pointer(tide_queue *queue, void **pointer, double priority);
+
+/* What is in a slot that a get has delivered (tide_queue_get, a case of select, an iterator), the
+ * caller's from now on. Frees the slot. */
+TIDE_API void *tide_queue_get_pointer(tide_queue *queue, uint32_t slot);
+
 /* An item got earlier is done. TIDE_EINVALID_STATE where none is left. */
 TIDE_API int tide_queue_task_done(tide_queue *queue);
 
@@ -115,6 +143,12 @@ TIDE_API void tide_case_get(tide_case *self, tide_queue *queue);
 /* A case of select: that the slot just reserved was put. The slot is taken at once; where another
  * case happened, or none, the owner clears and frees it. */
 TIDE_API void tide_case_put(tide_case *self, tide_queue *queue, uint32_t slot, double priority);
+
+/* The same for a queue of pointers, with what is at `pointer` as in tide_queue_put_pointer. Takes a
+ * slot at once: wait.value.number; where another case happened, or none, it is to be given back by
+ * tide_queue_free. TIDE_OK, or TIDE_ENOMEM with no case. */
+TIDE_API int tide_case_put_pointer(tide_case *self, tide_queue *queue, void **pointer,
+                                   double priority);
 
 TIDE_END_DECLS
 
