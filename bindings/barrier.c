@@ -1,5 +1,6 @@
 /* barrier.c: Barrier. */
 #include "class.h"
+#include "make.h"
 #include "parts.h"
 #include "runtime.h"
 #include "task.h"
@@ -68,11 +69,15 @@ static int barrier_tostring(lua_State *L) {
   return 1;
 }
 
+tide_barrier *tl_barrier_push(lua_State *L, tl_runtime *rt, size_t parties) {
+  tide_barrier *barrier = tl_object_new(L, rt, TL_BARRIER, sizeof *barrier, 0);
+  tide_barrier_init(barrier, parties);
+  return barrier;
+}
+
 /* tide.Barrier(parties) */
 static int new_barrier(lua_State *L) {
-  tl_runtime *rt = tl_rt(L);
-  size_t parties = tl_check_size(L, 1, 1);
-  tide_barrier_init(tl_object_new(L, rt, TL_BARRIER, sizeof(tide_barrier), 0), parties);
+  tl_barrier_push(L, tl_rt(L), tl_check_size(L, 1, 1));
   return 1;
 }
 

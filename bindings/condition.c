@@ -2,6 +2,7 @@
 #include "class.h"
 #include "error.h"
 #include "lock.h"
+#include "make.h"
 #include "parts.h"
 #include "runtime.h"
 #include "task.h"
@@ -110,19 +111,24 @@ static int condition_tostring(lua_State *L) {
 }
 
 /* tide.Condition([lock]) */
+tide_condition *tl_condition_push(lua_State *L, tl_runtime *rt, int lock) {
+  lock = lua_absindex(L, lock);
+  tide_condition *condition = tl_object_new(L, rt, TL_CONDITION, sizeof *condition, 1);
+  tide_condition_init(condition, lua_touserdata(L, lock));
+  lua_pushvalue(L, lock);
+  lua_setiuservalue(L, -2, 1);
+  return condition;
+}
+
 static int new_condition(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   lua_settop(L, 1);
   if (lua_isnil(L, 1)) {
-    tide_lock *own = tl_object_new(L, rt, TL_LOCK, sizeof(tide_lock), 0);
-    tide_lock_init(own);
+    tl_lock_push(L, rt);
     lua_replace(L, 1);
   }
-  tide_lock *lock = tl_check(L, rt, 1, TL_LOCK);
-  tide_condition *condition = tl_object_new(L, rt, TL_CONDITION, sizeof *condition, 1);
-  tide_condition_init(condition, lock);
-  lua_pushvalue(L, 1);
-  lua_setiuservalue(L, -2, 1);
+  tl_check(L, rt, 1, TL_LOCK);
+  tl_condition_push(L, rt, 1);
   return 1;
 }
 

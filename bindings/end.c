@@ -54,7 +54,8 @@ static void end_task(tl_task *task, tide_future_state state, bool reusable) {
   if (co != NULL && TL_UNLIKELY(lua_gethook(co) != NULL)) tl_hook_reset(rt, co);
   if (co != NULL && TL_UNLIKELY(task->traced)) tl_traceback_clear(box, rt, co);
   bool again = reusable && !task->seen; /* the coroutine */
-  bool supervised = tide_container(task->task.own.parent, tide_group, scope)->supervised;
+  const tide_group *group = tide_container(task->task.own.parent, tide_group, scope);
+  bool supervised = group->supervised && tl_group_is_ours(group); /* C's is told no error */
   if (co == rt->pool.spare) {
     if (!again) rt->pool.spare = NULL;
   } else if (co != NULL && again) {

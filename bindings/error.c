@@ -137,6 +137,35 @@ bool tl_error_was_asked(lua_State *L, const tl_runtime *rt, int index, const tid
   return (scope->flags & TIDE_SCOPE_RECALLED) && tl_error_is_cancel(L, rt, index);
 }
 
+/* The number of errors of that kind. Where several have one kind, the first of the table. */
+static int number_of_kind(const char *kind) {
+  static const struct {
+    const char *kind;
+    int number;
+  } numbers[] = {
+#define KIND(name, number, kind, message) {kind, -(number)},
+      TIDE_ERRORS(KIND)
+#undef KIND
+  };
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+    if (strcmp(numbers[i].kind, kind) == 0) return numbers[i].number;
+  return TIDE_EFAILED;
+}
+
+int tl_error_number(lua_State *L, const tl_runtime *rt, int index) {
+  if (lua_type(L, index) == LUA_TSTRING)
+    return strcmp(lua_tostring(L, index), "not enough memory") == 0 ? TIDE_ENOMEM : TIDE_EFAILED;
+  if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return TIDE_EFAILED;
+  if (lua_topointer(L, -1) != rt->classes.metatables[TL_ERROR]) return TIDE_EFAILED;
+  lua_pushliteral(L, "errno");
+  lua_rawget(L, index);
+  lua_pushliteral(L, "kind");
+  if (lua_rawget(L, index) != LUA_TSTRING) return TIDE_EFAILED;
+  const char *kind = lua_tostring(L, -1);
+  if (strcmp(kind, "os") == 0 && lua_isinteger(L, -2)) return TIDE_OS((int)lua_tointeger(L, -2));
+  return number_of_kind(kind);
+}
+
 /* Lua's message names neither the limit nor a way around it. */
 void tl_error_explain(lua_State *L) {
   static const char bare[] = "C stack overflow";

@@ -1,5 +1,6 @@
 /* event.c: Event. */
 #include "class.h"
+#include "make.h"
 #include "parts.h"
 #include "runtime.h"
 #include "task.h"
@@ -53,9 +54,14 @@ static int event_tostring(lua_State *L) {
   return 1;
 }
 
+tide_event *tl_event_push(lua_State *L, tl_runtime *rt) {
+  tide_event *event = tl_object_new(L, rt, TL_EVENT, sizeof *event, 0);
+  tide_event_init(event);
+  return event;
+}
+
 static int new_event(lua_State *L) {
-  tl_runtime *rt = tl_rt(L);
-  tide_event_init(tl_object_new(L, rt, TL_EVENT, sizeof(tide_event), 0));
+  tl_event_push(L, tl_rt(L));
   return 1;
 }
 

@@ -2,6 +2,7 @@
 #include "future.h"
 #include "class.h"
 #include "error.h"
+#include "make.h"
 #include "parts.h"
 #include "reason.h"
 #include "report.h"
@@ -32,10 +33,17 @@ tide_future *tl_check_future(lua_State *L, const tl_runtime *rt, int index) {
   return future;
 }
 
+bool tl_kept_push(lua_State *L, const tide_future *future, int index) {
+  bool none = lua_getiuservalue(L, index, 1) == LUA_TNIL && !(future->user & TL_BARE);
+  if (!none) return !(future->user & TL_BARE);
+  lua_pushliteral(L, "it failed in C, without an error of Lua's");
+  lua_replace(L, -2);
+  return false;
+}
+
 /* What a failed future keeps: field 1 the error, 2 the traceback. */
 static void push_record(lua_State *L, const tide_future *future, int index, int field) {
-  lua_getiuservalue(L, index, 1);
-  if (future->user & TL_BARE) {
+  if (!tl_kept_push(L, future, index)) {
     if (field == 1) return;
     lua_pushnil(L);
   } else {
@@ -237,12 +245,16 @@ static int future_tostring(lua_State *L) {
   return 1;
 }
 
-/* tide.Future() -> Future */
-static int new_future(lua_State *L) {
-  tl_runtime *rt = tl_rt(L);
+tide_future *tl_future_push(lua_State *L, tl_runtime *rt) {
   tl_future *future = tl_object_new(L, rt, TL_FUTURE, sizeof *future, 1);
   tide_future_init(&future->future);
   future->rt = rt;
+  return &future->future;
+}
+
+/* tide.Future() -> Future */
+static int new_future(lua_State *L) {
+  tl_future_push(L, tl_rt(L));
   return 1;
 }
 

@@ -29,6 +29,8 @@ typedef struct tl_future {
 tide_future *tl_check_future(lua_State *L, const tl_runtime *rt, int index);
 /* Of an ended one; raises its error, which has been told then. */
 int tl_result_push(lua_State *L, tl_runtime *rt, tide_future *future, int index);
+/* Pushes what a failed one keeps. True: that is a record; else the error itself. */
+bool tl_kept_push(lua_State *L, const tide_future *future, int index);
 void tl_failure_push(lua_State *L, const tide_future *future, int index); /* the error */
 /* The traceback, or nil; its type. */
 int tl_failure_trace_push(lua_State *L, const tide_future *future, int index);

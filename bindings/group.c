@@ -32,8 +32,10 @@ typedef struct tl_group {
 
 static tl_group *check_group(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_GROUP); }
 
+bool tl_group_is_ours(const tide_group *group) { return (group->scope.flags & TL_SCOPE_OURS) != 0; }
+
 const char *tl_group_name(const tide_group *group) {
-  if (!(group->scope.flags & TL_SCOPE_OURS)) return NULL;
+  if (!tl_group_is_ours(group)) return NULL;
   return tide_container(group, const tl_group, group)->name;
 }
 

@@ -9,6 +9,7 @@
 typedef struct tl_runtime tl_runtime;
 typedef struct tl_task tl_task;
 
+bool tl_group_is_ours(const tide_group *group);     /* a script's */
 const char *tl_group_name(const tide_group *group); /* NULL where it is not one of ours */
 tide_group *tl_group_for_spawn(lua_State *L, tl_runtime *rt, int index); /* or raises */
 /* Pushes "TaskGroup 'name' opened at ...", of the group at this address. */

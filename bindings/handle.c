@@ -5,19 +5,26 @@
 #include "class.h"
 #include "error.h"
 #include "future.h"
+#include "group.h"
 #include "interrupt.h"
+#include "lent.h"
 #include "parts.h"
 #include "report.h"
 #include "run.h"
 #include "runtime.h"
 #include "slots.h"
+#include "task.h"
+#include "text.h"
+#include "tide_lua.h"
 #include "traceback.h"
 #include "value.h"
 
 typedef struct tl_handle {
-  tide_task task; /* first */
-  tl_runtime *rt; /* whose */
-  int slot;       /* in TL_LIVE; 0 once it has ended */
+  tide_task task;        /* first */
+  tl_runtime *rt;        /* whose */
+  int slot;              /* in TL_LIVE; 0 once it has ended */
+  tide_lua_done_fn done; /* a host's, who is told of the end of the task; or NULL */
+  void *context;         /* for it */
 } tl_handle;
 
 static void free_slot(tl_runtime *rt, int slot) {
@@ -42,9 +49,70 @@ static void take_notice(lua_State *L) {
   lua_pop(L, 1);
 }
 
+/* Hosts that are told how a task has ended: once, whatever happens. */
+
+static void tell_host(lua_State *L, tl_handle *handle, int error, int count) {
+  tide_lua_done_fn done = handle->done;
+  handle->done = NULL;
+  done(L, error, count, handle->context);
+}
+
+/* In protected mode: the same without what the task has left. */
+static int tell_host_briefly(lua_State *L) {
+  tl_handle *handle = lua_touserdata(L, 1);
+  int error = (int)lua_tointeger(L, 2);
+  lua_settop(L, 0);
+  tell_host(L, handle, error, 0);
+  return 0;
+}
+
+static void report_host(lua_State *L) {
+  fprintf(stderr, "tide: a callback of the host's failed: %s\n", tl_text_of(L));
+  lua_pop(L, 1);
+}
+
+static void tell_host_protected(lua_State *L, tl_handle *handle, int error) {
+  lua_pushcfunction(L, tell_host_briefly);
+  lua_pushlightuserdata(L, handle);
+  lua_pushinteger(L, error);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) report_host(L);
+}
+
+void tl_handle_close(lua_State *L, void *object) {
+  tl_handle *handle = object;
+  if (handle->done != NULL) tell_host_protected(L, handle, TIDE_ECLOSED);
+}
+
+/* What the task at 2 has ended with, on top: how many values, and *error. */
+static int push_end(lua_State *L, tl_runtime *rt, tide_future *future, int *error) {
+  *error = TIDE_OK;
+  if (future->state == TIDE_FUTURE_DONE) return tl_result_push(L, rt, future, 2);
+  if (future->state == TIDE_FUTURE_FAILED) {
+    tl_failure_push(L, future, 2);
+    *error = tl_error_number(L, rt, 3);
+  } else {
+    tl_error_push(L, rt, *error = TIDE_ECANCELLED, NULL);
+    lua_getiuservalue(L, 2, 1);
+    lua_setfield(L, 3, "reason");
+  }
+  lua_settop(L, 3);
+  return 1;
+}
+
+/* The handle is at 1. */
+static int call_host(lua_State *L, tl_handle *handle) {
+  int error;
+  lua_getiuservalue(L, 1, 2);
+  int count = push_end(L, handle->rt, lua_touserdata(L, 2), &error);
+  tell_host(L, handle, error, count);
+  return 0;
+}
+
 /* In protected mode: calls what the handle at 1 keeps: {n=, function, arguments...}. */
 static int call(lua_State *L) {
+  tl_handle *handle = lua_touserdata(L, 1);
   take_notice(L);
+  if (handle->done != NULL) return call_host(L, handle);
   lua_getiuservalue(L, 1, 1);
   lua_getfield(L, -1, "n");
   int count = (int)lua_tointeger(L, -1);
@@ -81,6 +149,8 @@ static void run_callback(tl_handle *handle) {
 static void step(tide_task *task, int outcome) {
   tl_handle *handle = tide_container(task, tl_handle, task);
   if (outcome == TIDE_OK) run_callback(handle);
+  if (handle->done != NULL) /* there was no memory, or it was not to run */
+    tell_host_protected(handle->rt->L, handle, outcome == TIDE_OK ? TIDE_ENOMEM : outcome);
   if (handle->slot != 0) end_handle(handle);
 }
 
@@ -137,6 +207,57 @@ static int call_at(lua_State *L) {
   tide_time when = tl_check_time(L, 1);
   tl_check_callable(L, 2);
   return call_at_time(L, when);
+}
+
+/* For hosts. */
+
+void tide_lua_spawn(lua_State *L, int nargs, tide_group *group) {
+  tl_runtime *rt = tl_lent_runtime(L);
+  int function = lua_gettop(L) - nargs, own = 0;
+  tl_check_callable(L, function);
+  luaL_checkstack(L, nargs + LUA_MINSTACK, NULL);
+  if (group == NULL) {
+    group = tl_run_home(&rt->run, rt->loop);
+  } else if (tl_group_is_ours(group)) {
+    tl_lent_push(L, rt, group);
+    lua_insert(L, function);
+    tl_group_for_spawn(L, rt, function);
+    own = function;
+  }
+  bool child = own != 0 && group->supervised;
+  tl_task_spawn(L, rt, group, child ? own : 0, own != 0 ? own + 1 : function);
+  lua_replace(L, function);
+  lua_settop(L, function);
+}
+
+/* In protected mode: a handle for the host that is to be told of the Task at 1. */
+static int watch(lua_State *L) {
+  tl_runtime *rt = tl_runtime_find(L);
+  const tl_handle *told = lua_touserdata(L, 2);
+  lua_settop(L, 1);
+  tl_handle *handle = new_handle(L, rt, 2);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 2);
+  tide_group *watchers = tl_run_watchers(&rt->run, rt->loop);
+  int error = tide_task_spawn_after(&handle->task, watchers, lua_touserdata(L, 1));
+  started(L, rt, handle, error);
+  handle->done = told->done;
+  handle->context = told->context;
+  return 0;
+}
+
+/* A task that nobody would tell of is not to begin. */
+void tide_lua_spawn_cb(lua_State *L, int nargs, tide_lua_done_fn done, void *context) {
+  tl_handle told = {.done = done, .context = context};
+  tide_lua_spawn(L, nargs, NULL);
+  lua_pushcfunction(L, watch);
+  lua_pushvalue(L, -2);
+  lua_pushlightuserdata(L, &told);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+    tide_task_cancel(lua_touserdata(L, -2));
+    lua_error(L);
+  }
+  lua_pop(L, 1);
 }
 
 /* handle:cancel() -> boolean: whether it had not run yet */

@@ -4,6 +4,7 @@
  */
 #include "class.h"
 #include "error.h"
+#include "lent.h"
 #include "owned.h"
 #include "parts.h"
 #include "runtime.h"
@@ -155,8 +156,7 @@ static tl_iter *new_object(lua_State *L, tl_runtime *rt, size_t size, tide_lua_i
 
 /* In protected mode: an object over the iterator at 1, whose items the function at 2 pushes. */
 static int wrap(lua_State *L) {
-  tl_runtime *rt = tl_runtime_find(L);
-  if (rt == NULL) return luaL_error(L, "tide is not loaded in this Lua state");
+  tl_runtime *rt = tl_lent_runtime(L);
   const tide_lua_item_fn *push = lua_touserdata(L, 2);
   new_object(L, rt, sizeof(tl_iter), *push)->iter = lua_touserdata(L, 1);
   return 1;

@@ -2,6 +2,7 @@
 #include "lock.h"
 #include "class.h"
 #include "error.h"
+#include "make.h"
 #include "parts.h"
 #include "runtime.h"
 #include "self.h"
@@ -116,17 +117,19 @@ static int lock_tostring(lua_State *L) {
   return 1;
 }
 
-static int new_lock(lua_State *L) {
-  tl_runtime *rt = tl_rt(L);
+tide_lock *tl_lock_push(lua_State *L, tl_runtime *rt) {
   tide_lock *lock = tl_object_new(L, rt, TL_LOCK, sizeof *lock, 0);
   tide_lock_init(lock);
+  return lock;
+}
+
+static int new_lock(lua_State *L) {
+  tl_lock_push(L, tl_rt(L));
   return 1;
 }
 
 static int new_rlock(lua_State *L) {
-  tl_runtime *rt = tl_rt(L);
-  tide_lock *lock = tl_object_new(L, rt, TL_LOCK, sizeof *lock, 0);
-  tide_rlock_init(lock);
+  tide_rlock_init(tl_lock_push(L, tl_rt(L)));
   return 1;
 }
 

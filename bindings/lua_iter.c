@@ -4,11 +4,10 @@
  * C has a struct, Lua an anchor that points to it: a userdata in the registry, whose user values
  * are the Iter and the last task. Either may go first. What a task has brought and nobody has taken
  * (who waited for it was killed) stays there for the next step. */
-#include <string.h>
-
 #include "class.h"
 #include "error.h"
 #include "future.h"
+#include "lent.h"
 #include "owned.h"
 #include "parts.h"
 #include "report.h"
@@ -99,36 +98,6 @@ static bool is_end(lua_iter *self) {
   return end;
 }
 
-/* The number of errors of that kind. Where several have one kind, the first of the table. */
-static int number_of_kind(const char *kind) {
-  static const struct {
-    const char *kind;
-    int number;
-  } numbers[] = {
-#define KIND(name, number, kind, message) {kind, -(number)},
-      TIDE_ERRORS(KIND)
-#undef KIND
-  };
-  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-    if (strcmp(numbers[i].kind, kind) == 0) return numbers[i].number;
-  return TIDE_EFAILED;
-}
-
-/* The number of the error at `index`; it may push values. */
-static int number_of(lua_State *L, const tl_runtime *rt, int index) {
-  if (lua_type(L, index) == LUA_TSTRING)
-    return strcmp(lua_tostring(L, index), "not enough memory") == 0 ? TIDE_ENOMEM : TIDE_EFAILED;
-  if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return TIDE_EFAILED;
-  if (lua_topointer(L, -1) != rt->classes.metatables[TL_ERROR]) return TIDE_EFAILED;
-  lua_pushliteral(L, "errno");
-  lua_rawget(L, index);
-  lua_pushliteral(L, "kind");
-  if (lua_rawget(L, index) != LUA_TSTRING) return TIDE_EFAILED;
-  const char *kind = lua_tostring(L, -1);
-  if (strcmp(kind, "os") == 0 && lua_isinteger(L, -2)) return TIDE_OS((int)lua_tointeger(L, -2));
-  return number_of_kind(kind);
-}
-
 /* Pushes the error of a worker that failed: C is told. */
 static void push_failure(lua_State *L, const lua_iter *self) {
   tl_told(&self->worker->task.future);
@@ -146,7 +115,7 @@ typedef struct classification {
 static int classify(lua_State *L) {
   classification *answer = lua_touserdata(L, 1);
   push_failure(L, answer->self);
-  answer->number = number_of(L, answer->self->rt, 2);
+  answer->number = tl_error_number(L, answer->self->rt, 2);
   return 0;
 }
 
@@ -258,8 +227,7 @@ static void lua_iter_release(tl_runtime *rt, void *object) {
 /* For hosts. */
 
 tide_iter *tide_lua_to_iter(lua_State *L, int index) {
-  tl_runtime *rt = tl_runtime_find(L);
-  if (rt == NULL) luaL_error(L, "tide is not loaded in this Lua state");
+  tl_runtime *rt = tl_lent_runtime(L);
   const tide_allocator *allocator = tide_loop_allocator(tl_loop(L, rt));
   index = lua_absindex(L, index);
   tl_lua_anchor *anchor = tl_owned_new(L, rt, TL_LUA_ITER, sizeof *anchor, WORKER);

@@ -4,6 +4,7 @@
 
 #include "class.h"
 #include "error.h"
+#include "make.h"
 #include "options.h"
 #include "owned.h"
 #include "parts.h"
@@ -308,13 +309,17 @@ static void queue_release(tl_runtime *rt, void *object) {
   queue->closed = queue->discarding = true; /* for finalizers that still have it */
 }
 
-static int make(lua_State *L, tide_queue_order order) {
-  tl_runtime *rt = tl_rt(L);
-  size_t max = lua_isnoneornil(L, 1) ? 0 : tl_check_size(L, 1, 0);
+tide_queue *tl_queue_push(lua_State *L, tl_runtime *rt, tide_queue_order order, size_t max) {
   tide_queue *queue = tl_owned_new(L, rt, TL_QUEUE, sizeof *queue, 1);
   tide_queue_init(queue, rt->loop, order, max);
   lua_newtable(L);
   lua_setiuservalue(L, -2, 1);
+  return queue;
+}
+
+static int make(lua_State *L, tide_queue_order order) {
+  size_t max = lua_isnoneornil(L, 1) ? 0 : tl_check_size(L, 1, 0);
+  tl_queue_push(L, tl_rt(L), order, max);
   return 1;
 }
 

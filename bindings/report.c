@@ -109,8 +109,7 @@ void tl_record_push(lua_State *L, const tl_runtime *rt, int error) {
 
 /* Pushes the record of the Task or Future at 1. */
 static void push_record(lua_State *L, const tl_runtime *rt, tide_future *future) {
-  lua_getiuservalue(L, 1, 1);
-  if (!(future->user & TL_BARE)) return;
+  if (tl_kept_push(L, future, 1)) return;
   tl_record_push(L, rt, -1);
   lua_remove(L, -2);
   lua_pushvalue(L, -1);

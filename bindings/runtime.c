@@ -4,6 +4,7 @@
 #include "class.h"
 #include "error.h"
 #include "late.h"
+#include "lent.h"
 #include "owned.h"
 #include "pool.h"
 #include "report.h"
@@ -53,6 +54,7 @@ void tl_runtime_end(lua_State *L, tl_runtime *rt) {
   tl_run_end(&rt->run);
   tl_reports_end(&rt->reports);
   tl_pool_end(&rt->pool);
+  tl_lent_end(L, rt);
   tl_owned_release_all(L, rt);
   tl_classes_end(&rt->classes);
   tide_loop_send_all(rt->loop); /* of streams that were collected, or that nobody closed */
@@ -96,6 +98,7 @@ static void new_tables(lua_State *L, tl_runtime *rt) {
   new_table(L, rt, TL_GREENLETS, "v");
   new_table(L, rt, TL_KEPT, NULL);
   new_table(L, rt, TL_HOOKS, NULL);
+  new_table(L, rt, TL_LENT, "v");
   new_table(L, rt, TL_PIECES, NULL);
 }
 

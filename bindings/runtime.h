@@ -45,6 +45,7 @@ typedef enum tl_table {
                 "debug", "loops", "iter", "serve", "connection_failed", "later"; the metatable
                 "unseen" and the record "flood" of reports; "deadlock_message", the text about the
                 last one; and metatables of the Lua part's classes -> their names */
+  TL_LENT,   /* address of an object that C has a pointer to -> the object (weak) */
   TL_PIECES, /* of the Lua part: their names -> what they have returned; see late.c */
   TL_TABLE_COUNT,
 } tl_table;

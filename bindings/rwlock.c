@@ -2,6 +2,7 @@
 #include "rwlock.h"
 #include "class.h"
 #include "error.h"
+#include "make.h"
 #include "parts.h"
 #include "runtime.h"
 #include "task.h"
@@ -112,9 +113,14 @@ static int rwlock_tostring(lua_State *L) {
   return 1;
 }
 
+tide_rwlock *tl_rwlock_push(lua_State *L, tl_runtime *rt) {
+  tide_rwlock *lock = tl_object_new(L, rt, TL_RWLOCK, sizeof *lock, 0);
+  tide_rwlock_init(lock);
+  return lock;
+}
+
 static int new_rwlock(lua_State *L) {
-  tl_runtime *rt = tl_rt(L);
-  tide_rwlock_init(tl_object_new(L, rt, TL_RWLOCK, sizeof(tide_rwlock), 0));
+  tl_rwlock_push(L, tl_rt(L));
   return 1;
 }
 

@@ -3,6 +3,7 @@
 
 #include "class.h"
 #include "error.h"
+#include "make.h"
 #include "parts.h"
 #include "runtime.h"
 #include "task.h"
@@ -150,11 +151,15 @@ static int semaphore_tostring(lua_State *L) {
   return 1;
 }
 
+tide_semaphore *tl_semaphore_push(lua_State *L, tl_runtime *rt, size_t permits, size_t bound) {
+  tide_semaphore *semaphore = tl_object_new(L, rt, TL_SEMAPHORE, sizeof *semaphore, 0);
+  tide_semaphore_init(semaphore, permits, bound);
+  return semaphore;
+}
+
 static int make(lua_State *L, bool bounded) {
-  tl_runtime *rt = tl_rt(L);
   size_t permits = lua_isnoneornil(L, 1) ? 1 : tl_check_size(L, 1, 0);
-  tide_semaphore_init(tl_object_new(L, rt, TL_SEMAPHORE, sizeof(tide_semaphore), 0), permits,
-                      bounded ? permits : (size_t)LUA_MAXINTEGER);
+  tl_semaphore_push(L, tl_rt(L), permits, bounded ? permits : (size_t)LUA_MAXINTEGER);
   return 1;
 }
 

@@ -164,4 +164,6 @@ tl_task *tl_live_task_push(lua_State *L, const tl_runtime *rt, int *slot) {
 void tl_slots_detach(lua_State *L, const tl_runtime *rt) {
   for (int slot = 0; tl_live_push(L, rt, &slot); lua_pop(L, 1))
     tide_task_detach(lua_touserdata(L, -1));
+  for (int slot = 0; tl_live_push(L, rt, &slot); lua_pop(L, 1))
+    if (tl_task_of(lua_touserdata(L, -1)) == NULL) tl_handle_close(L, lua_touserdata(L, -1));
 }

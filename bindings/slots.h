@@ -37,10 +37,13 @@ bool tl_live_push(lua_State *L, const tl_runtime *rt, int *slot);
 /* The same for tasks that have not ended; NULL past the last. */
 tl_task *tl_live_task_push(lua_State *L, const tl_runtime *rt, int *slot);
 
-/* Takes all tasks and callbacks out of what they wait for: what they were given goes back. */
+/* At the end of the state: takes all tasks and callbacks out of what they wait for: what they were
+ * given goes back. */
 void tl_slots_detach(lua_State *L, const tl_runtime *rt);
 
 /* handle.c: the callback is in that slot now. */
 void tl_handle_move(void *handle, int slot);
+/* ... will never run: the state is being closed. */
+void tl_handle_close(lua_State *L, void *handle);
 
 #endif

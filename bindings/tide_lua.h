@@ -65,6 +65,101 @@ TIDE_API void tide_lua_on_exit(lua_State *L, tide_lua_exit_fn fn, void *context)
  * wait. For who ends the process there and then: nothing of it may run afterwards. */
 TIDE_API void tide_lua_unwind_main(lua_State *L);
 
+/* Tasks of Lua's that a host starts.
+ *
+ * What is said of functions here and below: [-o, +p, x] is what they pop and push, and what they
+ * raise, as in Lua's manual: `-` nothing, `m` memory errors, `e` others too: then in protected
+ * mode. All are for the loop's thread; where nothing else is said, they may be called anywhere in
+ * it: outside of turns, in a C function that a task calls, in a hook. They raise where tide is not
+ * loaded in the state, and `closed` where that is being closed. */
+
+/* Spawns a task that calls the function below the topmost `nargs` values with these. Pushes the
+ * Task. `group`: one of the host's own, or a script's TaskGroup (tide_lua_to_group); NULL: the one
+ * that tide.spawn would take. A failure that nobody awaits is reported as any; in a supervised
+ * group it cancels the others. It is first stepped in a turn to come. Raises `closed` where the
+ * group takes nobody. [-(nargs + 1), +1, e] */
+TIDE_API void tide_lua_spawn(lua_State *L, int nargs, tide_group *group);
+
+/* Told how a task has ended, between two steps, with what it left on top of L: `error` is TIDE_OK
+ * and `count` the number of its results; or an error, and `count` 1, the error value. `count` is 0
+ * where there was no memory for that (TIDE_ENOMEM), and where the state is being closed
+ * (TIDE_ECLOSED; nothing of tide's may be called then). It need not tidy the stack, and must not
+ * wait; what it raises is reported. L is the state's, and need not be the thread in which the task
+ * was spawned. */
+typedef void (*tide_lua_done_fn)(lua_State *L, int error, int count, void *context);
+
+/* The same, and pushes nothing: `done` is called, exactly once, when the task has ended, or the
+ * state. That counts as awaiting it: a failure is not reported. Where this raises, it is not
+ * called.
+ * [-(nargs + 1), +0, e] */
+TIDE_API void tide_lua_spawn_cb(lua_State *L, int nargs, tide_lua_done_fn done, void *context);
+
+/* Cancels the Task, Future, TaskGroup or Scope at `index`, as its method `cancel` does; `reason` is
+ * copied, or NULL. False where it has ended. [-0, +0, e] */
+TIDE_API bool tide_lua_cancel(lua_State *L, int index, const char *reason);
+
+/* Objects that C and Lua share.
+ *
+ * They are Lua's, whoever made them: a pointer that one of these functions gave is good for as long
+ * as the object is reachable in Lua, so who keeps it keeps a reference too (luaL_ref). It is freed
+ * by the collector, or by lua_close; C never frees or terminates it. All functions of the core's
+ * that do not begin or end an object may be called on it.
+ *
+ * When the state is closed, tasks of C's that wait in such an object, on a loop that goes on, are
+ * told TIDE_ECLOSED at their next step, and touch it no more; they must not call on it again.
+ *
+ * Something of a host's that does not fit: an iterator (below), or a userdata of its own with
+ * functions that wait. */
+
+/* The core's part of the object at `index`; raises a bad argument for another one. [-0, +0, e] */
+TIDE_API tide_task *tide_lua_to_task(lua_State *L, int index);
+TIDE_API tide_future *tide_lua_to_future(lua_State *L, int index); /* a Task's too */
+TIDE_API tide_lock *tide_lua_to_lock(lua_State *L, int index);
+TIDE_API tide_rwlock *tide_lua_to_rwlock(lua_State *L, int index);
+TIDE_API tide_semaphore *tide_lua_to_semaphore(lua_State *L, int index);
+TIDE_API tide_event *tide_lua_to_event(lua_State *L, int index);
+TIDE_API tide_condition *tide_lua_to_condition(lua_State *L, int index);
+TIDE_API tide_barrier *tide_lua_to_barrier(lua_State *L, int index);
+TIDE_API tide_queue *tide_lua_to_queue(lua_State *L, int index);
+TIDE_API tide_group *tide_lua_to_group(lua_State *L, int index); /* to look at, cancel, spawn in */
+TIDE_API tide_scope *tide_lua_to_scope(lua_State *L, int index); /* to look at, cancel */
+TIDE_API tide_stream *tide_lua_to_stream(lua_State *L, int index);
+TIDE_API tide_listener *tide_lua_to_listener(lua_State *L, int index);
+
+/* Makes one and pushes it, as its constructor in Lua does; gives the core's part. [-0, +1, m] */
+TIDE_API tide_future *tide_lua_push_future(lua_State *L);
+TIDE_API tide_lock *tide_lua_push_lock(lua_State *L);
+TIDE_API tide_rwlock *tide_lua_push_rwlock(lua_State *L);
+TIDE_API tide_semaphore *tide_lua_push_semaphore(lua_State *L, size_t permits, size_t bound);
+TIDE_API tide_event *tide_lua_push_event(lua_State *L);
+TIDE_API tide_condition *tide_lua_push_condition(lua_State *L, int lock); /* of the Lock there */
+TIDE_API tide_barrier *tide_lua_push_barrier(lua_State *L, size_t parties);
+TIDE_API tide_queue *tide_lua_push_queue(lua_State *L, tide_queue_order order, size_t max);
+TIDE_API tide_listener *tide_lua_push_listener(lua_State *L); /* closed: for tide_listener_open */
+
+/* The same of a stream over a descriptor, which it takes over as tide_stream_init does; not where
+ * this raises. [-0, +1, m] */
+TIDE_API tide_stream *tide_lua_push_stream(lua_State *L, int fd);
+
+/* Pushes the object that C got that pointer of from this state, or nil. [-0, +1, -] */
+TIDE_API void tide_lua_push_lent(lua_State *L, const void *object);
+
+/* Ends a Future (no Task) of Lua's with the topmost `count` values for results, or the topmost one
+ * for an error. Whether it took: false where it was cancelled. Raises `invalid_state` where it has
+ * ended. By tide_future_end it gets no value: nil, or an error that says so.
+ * [-count, +0, e], [-1, +0, e] */
+TIDE_API bool tide_lua_set_result(lua_State *L, const tide_future *future, int count);
+TIDE_API bool tide_lua_set_error(lua_State *L, const tide_future *future);
+
+/* A Queue of Lua's, in C: the core's functions (sched/queue.h) deal with slots, whose values are
+ * here. Takes a slot for the value on top, which is not nil, for tide_queue_put or _try_put. [-1,
+ * +0, e] */
+TIDE_API uint32_t tide_lua_queue_store(lua_State *L, tide_queue *queue);
+
+/* Pushes the value of a slot, which is free then: of one that tide_queue_get or _try_get gave; or
+ * that was not put, as the queue was full or closed, or the wait cancelled. [-0, +1, -] */
+TIDE_API void tide_lua_queue_take(lua_State *L, tide_queue *queue, uint32_t slot);
+
 /* Iterators (sched/iter.h), from C to Lua and from Lua to C. */
 
 /* Pushes the values of an item that `iter` has just given, and gives their number: one at least,

@@ -39,3 +39,15 @@ void tide__park_wake_all(tide_list *waiters, int outcome) {
   tide_list_splice(&all, waiters);
   while (tide__park_wake(&all, outcome) != NULL) continue;
 }
+
+static void nowhere(tide_wait *wait) { (void)wait; }
+
+void tide_waits_break(tide_list *waiters, int outcome) {
+  static const tide_wait_ops broken = {.name = "what was closed", .abandon = nowhere};
+  tide_list *link;
+  while ((link = tide_list_shift(waiters)) != NULL) {
+    tide_wait *wait = tide_container(link, tide_wait, in.link);
+    if (wait->task != NULL) wait->ops = &broken;
+    tide__wait_end(wait, outcome);
+  }
+}

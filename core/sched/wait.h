@@ -70,6 +70,10 @@ struct tide_wait {
   } value; /* what the source gave, or what it needs to know; said with each source */
 };
 
+/* For who is about to free a lock, an event, a future: all waits in that list of its own end with
+ * the outcome, an error, and no task that waited touches it any more. */
+TIDE_API void tide_waits_break(tide_list *waiters, int outcome);
+
 TIDE_END_DECLS
 
 #endif
