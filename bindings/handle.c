@@ -146,15 +146,13 @@ static void run_callback(tl_handle *handle) {
   lua_pop(L, 1);
 }
 
-static void step(tide_task *task, int outcome) {
+void tl_handle_step(tide_task *task, int outcome) {
   tl_handle *handle = tide_container(task, tl_handle, task);
   if (outcome == TIDE_OK) run_callback(handle);
   if (handle->done != NULL) /* there was no memory, or it was not to run */
     tell_host_protected(handle->rt->L, handle, outcome == TIDE_OK ? TIDE_ENOMEM : outcome);
   if (handle->slot != 0) end_handle(handle);
 }
-
-static const tide_task_ops handle_ops = {.name = "callback", .step = step};
 
 /* Makes a handle for the function at `index` and all above it, and leaves it on top. */
 static tl_handle *new_handle(lua_State *L, tl_runtime *rt, int index) {
@@ -163,7 +161,7 @@ static tl_handle *new_handle(lua_State *L, tl_runtime *rt, int index) {
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, 1);
   handle->rt = rt;
-  tide_task_init(&handle->task, rt->loop, &handle_ops);
+  tide_task_init(&handle->task, rt->loop, &rt->ops.callback);
   handle->slot = tl_slot_find(L, rt);
   lua_pushvalue(L, -1);
   tl_slot_take(L, rt);

@@ -64,10 +64,10 @@ static int set_hook(lua_State *L) {
   return 0;
 }
 
-/* In protected mode, with RAW on the stack. Returns the module. */
+/* In protected mode, with RAW on the stack, and the host's loop or NULL. Returns the module. */
 static int open_all(lua_State *L) {
   static const luaL_Reg functions[] = {{"set_hook", set_hook}, {NULL, NULL}};
-  tl_runtime *rt = tl_runtime_open(L);
+  tl_runtime *rt = tl_runtime_open(L, lua_touserdata(L, 2));
   lua_newtable(L);
   lua_pushvalue(L, RAW);
   lua_setfield(L, -2, "raw");
@@ -114,7 +114,8 @@ static void undo(lua_State *L) {
   lua_settop(L, top);
 }
 
-int luaopen_tide(lua_State *L) {
+/* In a C function's own frame. */
+static int open_on(lua_State *L, tide_loop *loop) {
   luaL_checkversion(L);
   const tl_runtime *rt = tl_runtime_find(L);
   if (rt != NULL && rt->opened) return luaL_error(L, "tide is loaded already in this Lua state");
@@ -125,9 +126,25 @@ int luaopen_tide(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_pushcfunction(L, open_all);
   lua_pushvalue(L, RAW);
-  if (lua_pcall(L, 1, 1, 0) == LUA_OK) return 1;
+  lua_pushlightuserdata(L, loop);
+  if (lua_pcall(L, 2, 1, 0) == LUA_OK) return 1;
   undo(L);
   return lua_error(L);
+}
+
+int luaopen_tide(lua_State *L) { return open_on(L, NULL); }
+
+static int open_on_loop(lua_State *L) { return open_on(L, lua_touserdata(L, 1)); }
+
+void tide_lua_open(lua_State *L, tide_loop *loop) {
+  luaL_checkstack(L, 3, "tide");
+  lua_pushcfunction(L, open_on_loop);
+  lua_pushlightuserdata(L, loop);
+  lua_call(L, 1, 1);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, "tide");
+  lua_pop(L, 1);
 }
 
 /* require "tide.net" where tide is not loaded yet: all of it is, and the part is in package.loaded

@@ -22,9 +22,22 @@ void tl_run_init(tl_run *run, tide_loop *loop) {
   tide_group_init(&run->onlookers, loop, 0, false);
 }
 
+/* A task of C's own ends where it is, if it was begun. */
+static void end_own(tide_task *task) {
+  tide_task_detach(task);
+  if (task->own.parent != NULL) tide_task_finish(task, TIDE_FUTURE_CANCELLED);
+}
+
 void tl_run_end(tl_run *run) {
-  tide_task_detach(&run->drainer.task);
-  tide_task_detach(&run->leaver.task);
+  end_own(&run->drainer.task);
+  end_own(&run->leaver.task);
+}
+
+void tl_run_leave_loop(tl_run *run) {
+  tide_group_exit(&run->group);
+  tide_group_exit(&run->outside);
+  tide_group_exit(&run->watchers);
+  tide_group_exit(&run->onlookers);
 }
 
 tide_group *tl_run_home_of(tl_run *run, tide_loop *loop) {
@@ -116,9 +129,7 @@ static const tide_task_ops leaver_ops = {.name = "tide.exit", .step = leaver_ste
  * one has cancelled, and may be the last to be stepped. */
 static void dismiss_leaver(tl_run *run) {
   tide_task *task = &run->leaver.task;
-  if (task->state != TIDE_TASK_READY && task->state != TIDE_TASK_WAITING) return;
-  tide_task_detach(task);
-  tide_task_finish(task, TIDE_FUTURE_DONE);
+  if (task->state == TIDE_TASK_READY || task->state == TIDE_TASK_WAITING) end_own(task);
 }
 
 void tl_run_leave(lua_State *L, tl_runtime *rt, int status) {

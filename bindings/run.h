@@ -41,8 +41,11 @@ void tl_run_init(tl_run *run, tide_loop *loop);
 
 tide_group *tl_run_home_of(tl_run *run, tide_loop *loop);
 
-/* Its own tasks are taken out of what they wait for. */
+/* Its own tasks are taken out of what they wait for, and end. */
 void tl_run_end(tl_run *run);
+
+/* Its groups leave the loop; all their tasks have ended. */
+void tl_run_leave_loop(tl_run *run);
 
 /* The group of a task or callback that is made here: the run's, or that of what runs at the moment
  * where this was made outside of the run. O(depth) while there is anything of that kind. */

@@ -47,20 +47,31 @@ static void new_table(lua_State *L, tl_runtime *rt, tl_table table, const char *
   rt->tables[table] = tl_anchor(L, rt->tables[table]);
 }
 
-/* The loop turns once more, to send what is left, and none of the state's may be stepped then. */
+/* Nothing of the state's is in the loop any more. One of its own turns once more, to send what is
+ * left; another sends it as it goes on. */
+static void leave_loop(tl_runtime *rt) {
+  tide_loop *loop = rt->loop;
+  if (rt->shared)
+    tide_lane_term(&rt->lane);
+  else
+    tide_loop_send_all(loop); /* of streams that were collected, or that nobody closed */
+  tl_slots_term(&rt->slots, loop);
+  if (!rt->shared) tide_loop_free(loop);
+  rt->loop = NULL;
+}
+
 void tl_runtime_end(lua_State *L, tl_runtime *rt) {
   if (rt->loop == NULL) return;
   tl_slots_detach(L, rt);
   tl_run_end(&rt->run);
+  tl_lent_end(L, rt);
+  tl_slots_finish(L, rt);
+  tl_owned_release_all(L, rt);
+  tl_run_leave_loop(&rt->run);
   tl_reports_end(&rt->reports);
   tl_pool_end(&rt->pool);
-  tl_lent_end(L, rt);
-  tl_owned_release_all(L, rt);
   tl_classes_end(&rt->classes);
-  tide_loop_send_all(rt->loop); /* of streams that were collected, or that nobody closed */
-  tl_slots_term(&rt->slots, rt->loop);
-  tide_loop_free(rt->loop);
-  rt->loop = NULL;
+  leave_loop(rt);
 }
 
 /* The state is closed. */
@@ -102,7 +113,16 @@ static void new_tables(lua_State *L, tl_runtime *rt) {
   new_table(L, rt, TL_PIECES, NULL);
 }
 
-tl_runtime *tl_runtime_open(lua_State *L) {
+/* The loop, and a lane in it where there may be others. */
+static void enter_loop(lua_State *L, tl_runtime *rt, tide_loop *loop) {
+  rt->shared = loop != NULL;
+  rt->loop = rt->shared ? loop : tide_loop_new(hosts_allocator(L));
+  if (rt->loop == NULL) luaL_error(L, "tide: cannot create an event loop");
+  if (rt->shared) tide_lane_init(&rt->lane, loop);
+  tl_ops_init(&rt->ops, rt->shared ? &rt->lane : NULL);
+}
+
+tl_runtime *tl_runtime_open(lua_State *L, tide_loop *loop) {
   tl_runtime *rt = find_or_make(L);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   rt->main = rt->L = lua_tothread(L, -1);
@@ -112,8 +132,7 @@ tl_runtime *tl_runtime_open(lua_State *L) {
   tl_pool_open(L, rt);
   tl_shelf_open(L, &rt->scopes);
   tl_shelf_open(L, &rt->selects);
-  rt->loop = tide_loop_new(hosts_allocator(L));
-  if (rt->loop == NULL) luaL_error(L, "tide: cannot create an event loop");
+  enter_loop(L, rt, loop);
   tl_slots_init(&rt->slots);
   tl_reports_init(&rt->reports);
   tl_run_init(&rt->run, rt->loop);

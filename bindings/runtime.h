@@ -52,7 +52,10 @@ typedef enum tl_table {
 
 /* One per Lua state; a userdata in the registry. */
 typedef struct tl_runtime {
-  tide_loop *loop;        /* owned */
+  tide_loop *loop;        /* where it runs */
+  bool shared;            /* it is a host's, who frees it; else it is owned */
+  tide_lane lane;         /* of its tasks, where the loop is shared */
+  tl_ops ops;             /* of its tasks */
   lua_State *main;        /* the state's main thread */
   lua_State *L;           /* on whose stack the loop calls Lua: run's caller, or main */
   tl_task *current;       /* the Lua task inside its step, or NULL */
@@ -80,7 +83,8 @@ static inline tl_runtime *tl_rt(lua_State *L) {
   return (tl_runtime *)lua_touserdata(L, lua_upvalueindex(1));
 }
 
-tl_runtime *tl_runtime_open(lua_State *L); /* creates it and anchors it; [-0, +0, m e] */
+/* Creates it and anchors it, in that loop or, where it is NULL, in one of its own; [-0, +0, m e] */
+tl_runtime *tl_runtime_open(lua_State *L, tide_loop *loop);
 /* No task runs any more, no object is usable. Harmless the second time; raises nothing. */
 void tl_runtime_end(lua_State *L, tl_runtime *rt);
 tl_runtime *tl_runtime_find(lua_State *L); /* from the registry, or NULL */

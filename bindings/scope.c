@@ -56,6 +56,14 @@ tide_time tl_scope_deadline(const tide_scope *scope) {
   return tide_container(scope, const tl_scope, scope)->deadline.when;
 }
 
+void tl_scopes_disarm(const tl_runtime *rt, const tide_scope *top) {
+  for (tide_scope *scope = (tide_scope *)top; (scope = tide_scope_next(top, scope)) != NULL;) {
+    if (!(scope->flags & TL_SCOPE_OURS) || (scope->flags & TIDE_SCOPE_GROUP)) continue;
+    tl_scope *self = tide_container(scope, tl_scope, scope);
+    if (self->rt == rt) tide_deadline_stop(&self->deadline);
+  }
+}
+
 static void open_scope(lua_State *L, tl_scope *scope, tl_task *task, tide_time when) {
   tide_scope_enter(&scope->scope, &task->task);
   int error = when == TIDE_NEVER ? TIDE_OK : tide_deadline_set(&scope->deadline, when);

@@ -21,6 +21,8 @@ void tl_check_opener(lua_State *L, const tl_runtime *rt, const tide_scope *scope
 bool tl_scope_misused(lua_State *L, tl_runtime *rt, int index, const tide_scope *outer);
 /* Pushes "a timeout opened at ..."; false: the scope is not one of ours. */
 bool tl_scope_describe(lua_State *L, const tide_scope *scope);
+/* At the end of the state: no deadline of a scope inside `top` is in the loop any more. */
+void tl_scopes_disarm(const tl_runtime *rt, const tide_scope *top);
 tide_time tl_scope_deadline(const tide_scope *scope); /* TIDE_NEVER where it is not one of ours */
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "pool.h"
 #include "runtime.h"
+#include "scope.h"
 #include "slots.h"
 #include "task.h"
 
@@ -166,4 +167,24 @@ void tl_slots_detach(lua_State *L, const tl_runtime *rt) {
     tide_task_detach(lua_touserdata(L, -1));
   for (int slot = 0; tl_live_push(L, rt, &slot); lua_pop(L, 1))
     if (tl_task_of(lua_touserdata(L, -1)) == NULL) tl_handle_close(L, lua_touserdata(L, -1));
+}
+
+/* Whether it is in no other Lua task's group. */
+static bool is_outermost(const tide_task *task) {
+  const tide_scope *around = task->own.parent;
+  return around != NULL && (around->task == NULL || tl_task_of(around->task) == NULL);
+}
+
+void tl_slots_finish(lua_State *L, const tl_runtime *rt) {
+  for (int slot = 0; tl_live_push(L, rt, &slot); lua_pop(L, 1)) {
+    const tide_task *task = lua_touserdata(L, -1);
+    if (is_outermost(task)) tl_scopes_disarm(rt, &task->own);
+  }
+  for (int slot = 0; tl_live_push(L, rt, &slot); lua_pop(L, 1)) {
+    tide_task *task = lua_touserdata(L, -1);
+    if (task->own.parent == NULL) continue;       /* it has ended */
+    while (!tide_list_empty(&task->own.children)) /* also what suspended coroutines have open */
+      tide_scope_exit(tide_container(task->own.children.next, tide_scope, link));
+    tide_task_finish(task, TIDE_FUTURE_CANCELLED);
+  }
 }

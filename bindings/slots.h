@@ -41,6 +41,9 @@ tl_task *tl_live_task_push(lua_State *L, const tl_runtime *rt, int *slot);
  * given goes back. */
 void tl_slots_detach(lua_State *L, const tl_runtime *rt);
 
+/* Behind that: they have all ended, and nothing of theirs is left in the loop. */
+void tl_slots_finish(lua_State *L, const tl_runtime *rt);
+
 /* handle.c: the callback is in that slot now. */
 void tl_handle_move(void *handle, int slot);
 /* ... will never run: the state is being closed. */

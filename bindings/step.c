@@ -123,22 +123,20 @@ TL_INLINE void fetch_ahead(const tide_loop *loop, const tide_task_ops *ops) {
   for (int at = 0; at < COROUTINE_SIZE; at += LINE) __builtin_prefetch(co + at);
 }
 
-static void step(tide_task *task, int outcome);
-static const tide_task_ops task_ops = {.name = "task", .step = step};
-
 /* Steps the task and those after it. A yield leaves by longjmp, after which every return is
  * mispredicted: the fewer there are per step the better. */
 static void step(tide_task *task, int outcome) {
   tide_loop *loop = task->loop;
   tl_runtime *rt = tide_container(task, tl_task, task)->rt;
+  const tide_task_ops *ops = &rt->ops.task;
   tl_nesting *nesting = rt->nesting; /* of who runs the loop */
   rt->nesting = NULL;
   (void)outcome;
   do {
-    fetch_ahead(loop, &task_ops);
+    fetch_ahead(loop, ops);
     step_one(task);
     if (TL_UNLIKELY(rt->reports.loops_wait)) tide_defer_start(&rt->reports.at_end, loop);
-  } while ((task = tide_task_next(loop, &task_ops)) != NULL);
+  } while ((task = tide_task_next(loop, ops)) != NULL);
   rt->nesting = nesting;
 }
 
@@ -159,15 +157,19 @@ static void step_watched(tide_task *core, int outcome) {
   rt->nesting = nesting;
 }
 
-static const tide_task_ops watched_ops = {.name = "task", .step = step_watched};
+void tl_ops_init(tl_ops *ops, tide_lane *lane) {
+  ops->task = (tide_task_ops){.name = "task", .step = step, .lane = lane};
+  ops->watched = (tide_task_ops){.name = "task", .step = step_watched, .lane = lane};
+  ops->callback = (tide_task_ops){.name = "callback", .step = tl_handle_step, .lane = lane};
+}
 
 tl_task *tl_task_of(tide_task *task) {
-  bool ours = task->ops == &task_ops || task->ops == &watched_ops;
+  bool ours = task->ops->step == step || task->ops->step == step_watched;
   return ours ? tide_container(task, tl_task, task) : NULL;
 }
 
 void tl_task_watch(tl_task *task, bool watched) {
-  task->task.ops = watched ? &watched_ops : &task_ops;
+  task->task.ops = watched ? &task->rt->ops.watched : &task->rt->ops.task;
 }
 
 /* The start. */
@@ -204,7 +206,7 @@ tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int grou
   task->owned = 0;
   task->completes = false;
   task->behind = TL_NOTHING;
-  tide_task_init(&task->task, rt->loop, &task_ops);
+  tide_task_init(&task->task, rt->loop, &rt->ops.task);
   if (group_index != 0) task->task.future.user = TL_CHILD;
   if (TL_UNLIKELY(rt->has_locals || rt->debug.on)) note_spawn(L, rt);
   task->slot = tl_slot_find(L, rt); /* after all that may collect, and so run finalizers */

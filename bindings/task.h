@@ -39,11 +39,23 @@ typedef struct tl_step {
   uint8_t how;    /* TL_PACKED, TL_BARE ...: what the body has left that just ended */
 } tl_step;
 
+/* What the loop is to do with the tasks of this state: one for each state, so that the tasks of
+ * several take turns in a loop. */
+typedef struct tl_ops {
+  tide_task_ops task;     /* Lua tasks */
+  tide_task_ops watched;  /* the same, in debug mode */
+  tide_task_ops callback; /* of handle.c */
+} tl_ops;
+
 /* step.c */
+void tl_ops_init(tl_ops *ops, tide_lane *lane); /* `lane` NULL: the loop's own */
 tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int group_index,
                        int function_index);      /* fn and all above it; [-0, +1, m e]: the Task */
 tl_task *tl_task_of(tide_task *task);            /* NULL: it is not a Lua task */
 void tl_task_watch(tl_task *task, bool watched); /* whether debug.c is told of its steps */
+
+/* handle.c: the step of a callback */
+void tl_handle_step(tide_task *task, int outcome);
 
 /* kill.c: ends a task that is not running, at once. */
 void tl_task_kill(lua_State *L, tl_task *task);

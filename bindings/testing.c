@@ -10,21 +10,33 @@
 #include "task.h"
 #include "value.h"
 
+/* Who runs first is each state's own matter, where several share a loop. */
+static uint64_t seed_of(const tl_runtime *rt) {
+  return rt->shared ? tide_lane_seed(&rt->lane) : tide_loop_seed(rt->loop);
+}
+
+static void set_seed(tl_runtime *rt, uint64_t seed) {
+  if (rt->shared)
+    tide_lane_set_seed(&rt->lane, seed);
+  else
+    tide_loop_set_seed(rt->loop, seed);
+}
+
 /* conditions() -> virtual, seed, threshold: how time passes and who runs first, at present */
 static int conditions(lua_State *L) {
   const tl_runtime *rt = tl_rt(L);
   const tide_loop *loop = tl_loop(L, rt);
   lua_pushboolean(L, tide_loop_clock_is_virtual(loop));
-  lua_pushinteger(L, (lua_Integer)tide_loop_seed(loop));
+  lua_pushinteger(L, (lua_Integer)seed_of(rt));
   lua_pushnumber(L, tide_time_to_seconds(tide_loop_autojump_threshold(loop)));
   return 3;
 }
 
 /* set_conditions(virtual, seed, threshold) */
 static int set_conditions(lua_State *L) {
-  const tl_runtime *rt = tl_rt(L);
+  tl_runtime *rt = tl_rt(L);
   tide_loop *loop = tl_loop(L, rt);
-  tide_loop_set_seed(loop, (uint64_t)luaL_checkinteger(L, 2));
+  set_seed(rt, (uint64_t)luaL_checkinteger(L, 2));
   tide_loop_set_autojump_threshold(loop, tl_check_time(L, 3));
   if (!rt->run.running) tide_loop_update_now(loop);
   if (lua_toboolean(L, 1))

@@ -14,6 +14,15 @@ TIDE_BEGIN_DECLS
  * protected mode. After an error all is as before, and it may be called again. */
 TIDE_API int luaopen_tide(lua_State *L);
 
+/* The same in a loop that is the host's: pushes the module's table, which require finds then. The
+ * state's tasks run while the host turns the loop, or while one of its states is in tide.run.
+ * Several states may be in one loop: each has tasks, failure handlers and a seed of its own, and
+ * they take turns by time (sched/lane.h); the clock, a virtual one too, is the loop's. lua_close
+ * takes all that is the state's out of the loop, at any time but from a step of one of its tasks:
+ * who awaits one of these is told that it was cancelled, and what its streams have still to send
+ * the loop sends. The loop is freed after its states. NULL: as luaopen_tide. [-0, +1, e] */
+TIDE_API void tide_lua_open(lua_State *L, tide_loop *loop);
+
 /* The same, as `require "tide.net"` does: pushes that part's table. For hosts that fill
  * package.preload; after luaopen_tide, require finds it. */
 TIDE_API int luaopen_tide_net(lua_State *L);
@@ -24,8 +33,8 @@ TIDE_API int luaopen_tide_net(lua_State *L);
  * Raises `not enough memory`: call it in protected mode. */
 TIDE_API void tide_lua_set_allocator(lua_State *L, const tide_allocator *allocator);
 
-/* The loop of this state, or NULL before luaopen_tide. It belongs to the state and is freed by
- * lua_close. */
+/* The loop of this state, or NULL before luaopen_tide. Unless the host gave
+ * it, it belongs to the state and is freed by lua_close. */
 TIDE_API tide_loop *tide_lua_loop(lua_State *L);
 
 /* Cancels the task that tide.run is running, with a string as the reason (copied), as task:cancel()
