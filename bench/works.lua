@@ -104,6 +104,16 @@ local works = {
     size = function(k) return { 5000000 * k } end,
   },
   {
+    name = "job1", title = "a job in a pool of 2 threads and back, one at a time", unit = "ns", at_most = 1.3, tenfold = false,
+    limit = "limit_job", tide = "core_job", cpus = "0,1",
+    size = function(k) return { 1, 100000 * k } end,
+  },
+  {
+    name = "job64", title = "the same, 64 at a time, per job", unit = "ns", at_most = 1.3, tenfold = false,
+    limit = "limit_job", tide = "core_job", cpus = "0,1",
+    size = function(k) return { 64, 500000 * k } end,
+  },
+  {
     name = "idle", title = "an idle connection in `net.serve`, RSS each", unit = "bytes", at_most_absolute = 2200,
     limit = "limit_echo", tide = "echo_server.lua", peer = "echo", load = "idle -c %d",
     size = function(k) return { 10000 * k } end, tenfold = { 0.1, 1 },

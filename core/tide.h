@@ -13,6 +13,7 @@
 #include "io/connect.h"
 #include "io/fd.h"
 #include "io/listener.h"
+#include "io/pool.h"
 #include "io/stream.h"
 #include "sched/barrier.h"
 #include "sched/branch.h"

@@ -189,6 +189,23 @@ size_t tide__sys_untaken(int fd) {
   return bytes > 0 ? (size_t)bytes : 0;
 }
 
+enum { STACK_SIZE = 1 << 20 };
+
+int tide__sys_thread(const tide_loop *loop, pthread_t *thread, void *(*work)(void *),
+                     void *argument) {
+  pthread_attr_t attributes;
+  sigset_t all, before;
+  if (fails(loop, TIDE_CALL_THREAD)) return -errno;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, STACK_SIZE);
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before); /* the new one inherits it */
+  int error = pthread_create(thread, &attributes, work, argument);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&attributes);
+  return -error;
+}
+
 /* EINTR is not for repeating here: the descriptor is gone, and may be another's by now. */
 void tide__sys_close(int fd) { close(fd); }
 

@@ -6,6 +6,7 @@
 #define TIDE_SYS_H
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -66,6 +67,10 @@ int tide__sys_family(int fd);
 /* Bytes that were written and that the other end has not taken, as far as the system tells: those
  * not acknowledged over TCP, those not read (or a little more) from a unix socket or a pipe. */
 size_t tide__sys_untaken(int fd);
+
+/* A thread with a stack of 1 MiB, and all signals held back. */
+int tide__sys_thread(const tide_loop *loop, pthread_t *thread, void *(*work)(void *),
+                     void *argument);
 
 void tide__sys_close(int fd);
 

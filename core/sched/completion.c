@@ -28,6 +28,8 @@ static bool move_on(tide_completion *self, uint8_t from, uint8_t to) {
 
 bool tide_completion_ended(const tide_completion *self) { return state_of(self) & ENDED; }
 
+bool tide__completion_is_wanted(const tide_completion *self) { return state_of(self) & WAITER; }
+
 static void free_if_last(tide_completion *self, uint8_t left) {
   if ((left & HALVES) == 0 && self->ops->free != NULL) self->ops->free(self);
 }
@@ -60,7 +62,8 @@ void tide_completion_drop(tide_completion *self) {
 
 static const char *name_of(const tide_wait *wait) {
   const tide_completion *self = wait->source;
-  return self->ops->name != NULL ? self->ops->name : "completion";
+  if (self->ops->name != NULL) return self->ops->name;
+  return self->ops->tell != NULL ? self->ops->tell(self) : "completion";
 }
 
 static void leave(tide_wait *wait) {
@@ -157,6 +160,7 @@ int tide_completion_end(tide_completion *self, int result) {
  * are left as they are. */
 static void come_in(tide_post *post, bool wakes) {
   tide_completion *self = tide_container(post, tide_completion, post);
+  if (self->ops->came != NULL) self->ops->came(self);
   uint8_t state = state_of(self), left = state & WAITER;
   tide__port_give_back(self->port);
   __atomic_store_n(&self->state, (state & GIVEN_UP) | ENDED | left, __ATOMIC_RELEASE);
@@ -167,20 +171,17 @@ static void come_in(tide_post *post, bool wakes) {
 static void run(tide_post *post) { come_in(post, true); }
 static void dropped(tide_post *post) { come_in(post, false); }
 
-/* Once it is on its way it may be gone, and the port with it. */
+/* Once it is on its way it may be gone. */
 static int send(tide_completion *self, int answer) {
-  tide_port *port = tide_port_ref(self->port);
+  tide_port *port = self->port;
   int sent = tide_port_post(port, &self->post);
-  if (sent != TIDE_OK) {
-    tide__port_give_back(port);
-    give_half(self, CALLER);
-    answer = sent;
-  }
-  tide_port_unref(port);
-  return answer;
+  if (sent == TIDE_OK) return answer;
+  tide__port_give_back(port);
+  give_half(self, CALLER);
+  return sent;
 }
 
-int tide_completion_post(tide_completion *self, int result) {
+int tide__completion_post(tide_completion *self, int result) {
   if (move_on(self, PENDING, POSTED | HALVES)) {
     self->result = result;
     return send(self, TIDE_OK);
@@ -191,6 +192,14 @@ int tide_completion_post(tide_completion *self, int result) {
     state = state_of(self);
   }
   return state & (POSTED | ENDED) ? TIDE_EINVALID_STATE : TIDE_ECANCELLED;
+}
+
+/* With it the port may go, which is in use to the end. */
+int tide_completion_post(tide_completion *self, int result) {
+  tide_port *port = tide_port_ref(self->port);
+  int answer = tide__completion_post(self, result);
+  tide_port_unref(port);
+  return answer;
 }
 
 void tide_completion_init(tide_completion *self, tide_loop *loop, const tide_completion_ops *ops) {

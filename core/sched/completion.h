@@ -33,11 +33,17 @@ typedef enum tide_taken_back {
 } tide_taken_back;
 
 typedef struct tide_completion_ops {
-  const char *name; /* what is waited for, as a script would call it; NULL: "completion" */
+  const char *name; /* what is waited for, as a script would call it */
+  const char *(*tell)(
+      const tide_completion *self); /* says it where that is NULL; NULL: "completion"
+                                     */
   /* The waiter has gone, or wants to: takes the registration back. At most once where it says
    * TIDE_TOO_LATE, else each time that is tried. In the loop's thread; must not raise or block; may
    * itself complete it (then the answer is not looked at). NULL: it is always too late. */
   tide_taken_back (*cancel)(tide_completion *self);
+  /* A post of the caller's has arrived, in time or not: before anybody hears of it. In the loop's
+   * thread, and only while there is a loop. NULL: nothing is to be done. */
+  void (*came)(tide_completion *self);
   /* Both halves are gone. In the loop's thread; in the caller's, where the loop went before. NULL:
    * who made it knows when the caller has completed it. */
   void (*free)(tide_completion *self);

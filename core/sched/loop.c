@@ -341,6 +341,10 @@ static int poll_virtual(tide_loop *loop, bool block) {
   ev_run(loop->ev, EVRUN_NOWAIT);
   if (!block || tide__ready(loop)) return TIDE_OK;
   if (loop->timers.count == 0) return poll_real(loop, true);
+  if (loop->outside > 0) {
+    poll_for(loop, LONGEST_POLL);
+    return TIDE_OK;
+  }
   tide_time when = loop->timers.entries[0].key;
   if (when > loop->now && stays_quiet(loop)) loop->now = when;
   return TIDE_OK;

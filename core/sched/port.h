@@ -34,6 +34,9 @@ void tide__port_look(tide_port *port);
 /* It will not look until it is turned again: its descriptor says where it should be. */
 void tide__port_leave(tide_port *port);
 
+/* While the loop is being freed: waits until something is posted, and drops it. */
+void tide__port_await(tide_port *port);
+
 /* A reference for one that is made and given back in the loop's thread, and costs next to nothing
  * there. It may be given back in any thread once posts are refused. */
 tide_port *tide__port_lend(tide_loop *loop);

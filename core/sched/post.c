@@ -2,6 +2,7 @@
 #include "post.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -191,6 +192,19 @@ static void drop_all(tide_port *port) {
   take_all(port);
   while ((post = next_taken(port)) != NULL)
     if (post->dropped != NULL) post->dropped(post);
+}
+
+void tide__port_await(tide_port *port) {
+  struct pollfd bells[] = {{.fd = port->alarm, .events = POLLIN},
+                           {.fd = port->fd, .events = POLLIN}};
+  tide__port_doze(port);
+  while (!tide__port_waits(port)) {
+    uint64_t times;
+    poll(bells, port->fd >= 0 ? 2 : 1, -1);
+    for (int i = 0; i < 2; i++)
+      if (bells[i].revents & POLLIN) (void)!read(bells[i].fd, &times, sizeof times);
+  }
+  drop_all(port);
 }
 
 /* From the moment that posts are refused, what was lent is given back by any thread. */

@@ -39,6 +39,7 @@ struct tide_loop {
   uint64_t steps;      /* made before the last look */
   tide_time polled;    /* when the last poll ended, by the real clock */
   uint32_t holds;      /* what outside can wake a task: tide_loop_hold */
+  uint32_t outside;    /* of those, work for which virtual time stands still */
   bool cancellable;    /* and whoever sleeps without end may be cancelled */
   tide_list endless;   /* waits of those who do */
   uint64_t last_id;    /* of a task */
@@ -116,6 +117,13 @@ void tide__timers_fire(tide_loop *loop, tide_time until);
 /* Whether a deadline that is being set has passed already; those before it, which the loop has not
  * come to yet, are then fired first. */
 bool tide__time_has_come(tide_loop *loop, tide_time when);
+
+/* completion.c: whether the waiter has its half still. */
+struct tide_completion;
+bool tide__completion_is_wanted(const struct tide_completion *completion);
+
+/* As tide_completion_post, for who has a reference to its port. */
+int tide__completion_post(struct tide_completion *completion, int result);
 
 /* scope.c */
 void tide__scope_attach(tide_scope *scope, tide_scope *parent);

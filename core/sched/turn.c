@@ -179,6 +179,14 @@ static void await(tide_loop *loop, tide_future *future) {
   if (!loop->over) tide_list_append(&future->waiters, &loop->until.in.link);
 }
 
+/* What was posted is as good as tasks that are ready: not each post needs a poll. */
+static bool takes_posts(tide_loop *loop) {
+  if (!tide__port_waits(loop->port)) return false;
+  if (tide_clock_monotonic() - loop->polled >= POLL_INTERVAL) return false;
+  tide__port_look(loop->port);
+  return true;
+}
+
 int tide_loop_run(tide_loop *loop, tide_future *until) {
   int error = TIDE_OK;
   if (loop->turning) return TIDE_EALREADY_RUNNING;
@@ -187,7 +195,7 @@ int tide_loop_run(tide_loop *loop, tide_future *until) {
   loop->rolling = true;
   while (error == TIDE_OK && !run_is_over(loop)) {
     run_turn(loop);
-    if (poll_is_due(loop)) error = tide__poll(loop, !run_is_over(loop));
+    if (poll_is_due(loop) && !takes_posts(loop)) error = tide__poll(loop, !run_is_over(loop));
   }
   end_turning(loop);
   tide_list_remove(&loop->until.in.link);

@@ -1,0 +1,332 @@
+/* pool.c: threads that take jobs from a queue; what of a loop's is out. */
+#include "pool.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "../sched/port.h"
+#include "private.h"
+#include "sys.h"
+
+enum { OWN_SIZE = 4 }; /* threads of a loop's own pool */
+
+/* A thread, or the place for one: it is its pool's, and stays as long. */
+typedef struct tide__worker {
+  struct tide__worker *next;            /* among the pool's */
+  tide_pool *pool;                      /* whose it is */
+  pthread_t thread;                     /* where it was started, and until it is joined */
+  enum { VACANT, AT_WORK, OVER } state; /* OVER: it is to be joined */
+  tide_port *port;                      /* to the loop of its last job, until it is idle, or NULL */
+  tide_job *job;                        /* what it is doing, or NULL */
+  bool let_go;                          /* nobody waits for that */
+} tide__worker;
+
+struct tide_pool {
+  pthread_mutex_t lock;  /* of all that is here */
+  pthread_cond_t wanted; /* there is a job, or a thread is to end */
+  tide_list queue;       /* jobs that nobody has begun, in order */
+  unsigned queued;       /* how many */
+  unsigned size;         /* of threads, at most */
+  unsigned threads;      /* there are */
+  unsigned idle;         /* of those wait for a job */
+  unsigned references;   /* one for each thread, one of the owner's */
+  bool closing;          /* tide_pool_free was called */
+  tide__worker *workers; /* all there have been */
+};
+
+/* What is out of one loop. */
+typedef struct jobs {
+  tide__attachment attachment; /* in the loop's list */
+  tide_list out;               /* jobs */
+  tide_pool *own;              /* the loop's pool, or NULL */
+} jobs;
+
+/* Threads. */
+
+static void unref_and_unlock(tide_pool *pool) {
+  bool last = --pool->references == 0;
+  pthread_mutex_unlock(&pool->lock);
+  if (!last) return;
+  for (tide__worker *worker = pool->workers, *next; worker != NULL; worker = next) {
+    next = worker->next;
+    free(worker);
+  }
+  pthread_cond_destroy(&pool->wanted);
+  pthread_mutex_destroy(&pool->lock);
+  free(pool);
+}
+
+/* One reference serves all jobs of a loop that are done in a row. */
+static void use_port(tide__worker *self, tide_port *port) {
+  if (port == self->port) return;
+  if (port != NULL) tide_port_ref(port);
+  if (self->port != NULL) tide_port_unref(self->port);
+  self->port = port;
+}
+
+/* The next job for this thread; NULL: it is to end. */
+static tide_job *take_job(tide__worker *self) {
+  tide_pool *pool = self->pool;
+  while (pool->queued == 0 && !pool->closing && pool->threads <= pool->size) {
+    use_port(self, NULL);
+    pool->idle++;
+    pthread_cond_wait(&pool->wanted, &pool->lock);
+    pool->idle--;
+  }
+  if (pool->queued == 0 || pool->threads > pool->size) return NULL;
+  pool->queued--;
+  return tide_container(tide_list_shift(&pool->queue), tide_job, link);
+}
+
+/* Once its end is posted the job may be gone. */
+static void do_job(tide__worker *self, tide_job *job) {
+  job->worker = self;
+  self->job = job;
+  self->let_go = false;
+  pthread_mutex_unlock(&self->pool->lock);
+  job->work(job);
+  use_port(self, job->completion.port);
+  tide__completion_post(&job->completion, TIDE_OK);
+  pthread_mutex_lock(&self->pool->lock);
+  self->job = NULL;
+}
+
+static void *work(void *argument) {
+  tide__worker *self = argument;
+  tide_pool *pool = self->pool;
+  pthread_mutex_lock(&pool->lock);
+  for (tide_job *job; (job = take_job(self)) != NULL;) do_job(self, job);
+  use_port(self, NULL);
+  self->state = OVER;
+  pool->threads--;
+  unref_and_unlock(pool);
+  return NULL;
+}
+
+/* A place for a thread, or NULL where memory is short. */
+static tide__worker *vacant_worker(tide_pool *pool) {
+  tide__worker *worker = pool->workers;
+  while (worker != NULL && worker->state == AT_WORK) worker = worker->next;
+  if (worker == NULL) {
+    worker = malloc(sizeof *worker);
+    if (worker == NULL) return NULL;
+    *worker = (tide__worker){.next = pool->workers, .pool = pool};
+    pool->workers = worker;
+  }
+  if (worker->state == OVER) pthread_join(worker->thread, NULL);
+  worker->state = VACANT;
+  return worker;
+}
+
+/* One thread more. */
+static int start_thread(tide_pool *pool, const tide_loop *loop) {
+  tide__worker *worker = vacant_worker(pool);
+  if (worker == NULL) return TIDE_ENOMEM;
+  int error = tide__sys_thread(loop, &worker->thread, work, worker);
+  if (error < 0) return TIDE_OS(-error);
+  worker->state = AT_WORK;
+  pool->threads++;
+  pool->references++;
+  return TIDE_OK;
+}
+
+/* Pools. */
+
+tide_pool *tide_pool_new(unsigned size) {
+  tide_pool *pool = malloc(sizeof *pool);
+  if (pool == NULL) return NULL;
+  *pool = (tide_pool){.size = size > 0 ? size : 1, .references = 1};
+  pthread_mutex_init(&pool->lock, NULL);
+  pthread_cond_init(&pool->wanted, NULL);
+  tide_list_init(&pool->queue);
+  return pool;
+}
+
+void tide_pool_set_size(tide_pool *pool, unsigned size) {
+  pthread_mutex_lock(&pool->lock);
+  pool->size = size > 0 ? size : 1;
+  pthread_cond_broadcast(&pool->wanted);
+  pthread_mutex_unlock(&pool->lock);
+}
+
+unsigned tide_pool_threads(tide_pool *pool) {
+  pthread_mutex_lock(&pool->lock);
+  unsigned threads = pool->threads;
+  pthread_mutex_unlock(&pool->lock);
+  return threads;
+}
+
+/* Joins that thread, whatever it still has to do, or leaves it to itself. */
+static void end_worker(tide_pool *pool, tide__worker *worker) {
+  if (worker->state == VACANT) return;
+  if (worker->job != NULL && worker->let_go) {
+    pthread_detach(worker->thread);
+    return;
+  }
+  pthread_mutex_unlock(&pool->lock);
+  pthread_join(worker->thread, NULL);
+  pthread_mutex_lock(&pool->lock);
+}
+
+void tide_pool_free(tide_pool *pool) {
+  if (pool == NULL) return;
+  pthread_mutex_lock(&pool->lock);
+  pool->closing = true;
+  pthread_cond_broadcast(&pool->wanted);
+  for (tide__worker *worker = pool->workers; worker != NULL; worker = worker->next)
+    end_worker(pool, worker);
+  unref_and_unlock(pool);
+}
+
+/* What a loop has out. */
+
+static void stop_holding(tide_job *job) {
+  if (!job->holds) return;
+  job->holds = false;
+  job->loop->outside--;
+  tide_loop_release(job->loop);
+}
+
+static void is_back(tide_job *job) {
+  tide_list_remove(&job->out);
+  stop_holding(job);
+}
+
+static void term(tide__attachment *attachment, tide_loop *loop);
+
+static jobs *jobs_of(tide_loop *loop) {
+  tide__attachment *found = tide__attachment_find(loop, term);
+  if (found != NULL) return tide_container(found, jobs, attachment);
+  jobs *self = tide_alloc(&loop->allocator, sizeof *self);
+  if (self == NULL) return NULL;
+  *self = (jobs){.attachment.term = term};
+  tide_list_init(&self->out);
+  tide_list_append(&loop->attachments, &self->attachment.link);
+  return self;
+}
+
+/* Those whose end the loop does not wait for are on their own. */
+static void drop_all(jobs *self) {
+  tide_list all;
+  tide_list_init(&all);
+  tide_list_splice(&all, &self->out);
+  for (tide_list *link; (link = tide_list_shift(&all)) != NULL;) {
+    tide_job *job = tide_container(link, tide_job, out);
+    if (job->ops->abandoned == NULL) tide_list_append(&self->out, link);
+    if (tide__completion_is_wanted(&job->completion)) tide_completion_drop(&job->completion);
+  }
+}
+
+static void term(tide__attachment *attachment, tide_loop *loop) {
+  jobs *self = tide_container(attachment, jobs, attachment);
+  drop_all(self);
+  while (!tide_list_empty(&self->out)) tide__port_await(loop->port);
+  tide_pool_free(self->own);
+  tide_free(&loop->allocator, self, sizeof *self);
+}
+
+tide_pool *tide_loop_pool(tide_loop *loop) {
+  jobs *self = jobs_of(loop);
+  if (self == NULL) return NULL;
+  if (self->own == NULL) self->own = tide_pool_new(OWN_SIZE);
+  return self->own;
+}
+
+/* Jobs. */
+
+static tide_job *job_of(const tide_completion *completion) {
+  return tide_container(completion, tide_job, completion);
+}
+
+static const char *job_name(const tide_completion *completion) {
+  const tide_job *job = job_of(completion);
+  return job->ops->name != NULL ? job->ops->name : "job";
+}
+
+/* Whether nobody had begun it; then it is in no queue any more. Else whoever does it knows that it
+ * may be let go. */
+static bool withdraw(tide_job *job) {
+  tide_pool *pool = job->pool;
+  pthread_mutex_lock(&pool->lock);
+  bool begun = job->worker != NULL;
+  if (!begun) {
+    tide_list_remove(&job->link);
+    pool->queued--;
+  } else if (job->worker->job == job) {
+    job->worker->let_go = job->ops->abandoned != NULL;
+  }
+  pthread_mutex_unlock(&pool->lock);
+  return !begun;
+}
+
+static tide_taken_back job_cancel(tide_completion *completion) {
+  tide_job *job = job_of(completion);
+  if (withdraw(job)) {
+    is_back(job);
+    return TIDE_TAKEN_BACK;
+  }
+  if (job->ops->interrupt != NULL) job->ops->interrupt(job);
+  if (job->ops->abandoned == NULL) return TIDE_KEPT;
+  stop_holding(job);
+  return TIDE_TOO_LATE;
+}
+
+static void job_ended(tide_completion *completion) { is_back(job_of(completion)); }
+
+static void job_free(tide_completion *completion) {
+  tide_job *job = job_of(completion);
+  if (job->ops->abandoned != NULL) job->ops->abandoned(job);
+}
+
+static const tide_completion_ops completion_ops = {
+    .tell = job_name, .cancel = job_cancel, .came = job_ended, .free = job_free};
+
+void tide_job_init(tide_job *job, tide_loop *loop, void (*to_do)(tide_job *job),
+                   const tide_job_ops *ops) {
+  static const tide_job_ops none = {.name = NULL};
+  *job = (tide_job){.work = to_do, .ops = ops != NULL ? ops : &none, .loop = loop};
+  tide_list_init(&job->link);
+  tide_list_init(&job->out);
+}
+
+/* Puts it into the queue, and sees that somebody comes for it. */
+static int enqueue(tide_pool *pool, tide_job *job) {
+  if (pool->closing) return TIDE_ECLOSED;
+  if (pool->idle <= pool->queued && pool->threads < pool->size) {
+    int error = start_thread(pool, job->loop);
+    if (error != TIDE_OK && pool->threads == 0) return error;
+  }
+  tide_list_append(&pool->queue, &job->link);
+  pool->queued++;
+  return TIDE_OK;
+}
+
+int tide_job_submit(tide_job *job, tide_pool *pool) {
+  if (tide_job_is_out(job)) return TIDE_EINVALID_STATE;
+  jobs *all = jobs_of(job->loop);
+  if (all == NULL) return TIDE_ENOMEM;
+  job->pool = pool;
+  job->worker = NULL;
+  tide_completion_init(&job->completion, job->loop, &completion_ops);
+  pthread_mutex_lock(&pool->lock);
+  int error = enqueue(pool, job);
+  bool wake = error == TIDE_OK && pool->idle > 0;
+  if (error == TIDE_OK) { /* before it may come back */
+    tide_list_append(&all->out, &job->out);
+    job->holds = true;
+    job->loop->outside++;
+    tide_loop_hold(job->loop);
+  }
+  pthread_mutex_unlock(&pool->lock);
+  if (wake) pthread_cond_signal(&pool->wanted);
+  if (error != TIDE_OK) tide_completion_end(&job->completion, error);
+  return error;
+}
+
+int tide_job_wait(tide_job *job, tide_task *task) {
+  return tide_completion_wait(&job->completion, task);
+}
+
+void tide_job_drop(tide_job *job) { tide_completion_drop(&job->completion); }
+
+void tide_case_job(tide_case *self, tide_job *job) { tide_case_completion(self, &job->completion); }
