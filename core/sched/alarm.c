@@ -29,7 +29,6 @@ bool tide__alarm_init(tide__alarm *alarm, tide_loop *loop) {
 
 void tide__alarm_term(tide__alarm *alarm, tide_loop *loop) {
   tide__watcher_set(&alarm->watcher, loop, 0);
-  close(alarm->fd);
 }
 
 void tide__alarm_set(tide__alarm *alarm, tide_time when) {

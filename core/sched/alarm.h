@@ -15,7 +15,7 @@ typedef struct tide__alarm {
 /* Makes the loop's port as well. False where memory or descriptors are short. */
 bool tide__alarm_init(tide__alarm *alarm, tide_loop *loop);
 
-/* The port has been closed. */
+/* The port is not closed yet, and will close the descriptor. */
 void tide__alarm_term(tide__alarm *alarm, tide_loop *loop);
 
 /* A poll ends at `when`, by the real clock, or before: one call serves all polls up to then. */

@@ -83,10 +83,10 @@ void tide_loop_free(tide_loop *loop) {
   if (loop == NULL) return;
   tide__tasks_drop(loop);
   free_attachments(loop);
+  tide__alarm_term(&((loop_with_alarm *)loop)->exact, loop);
   tide__port_close(loop->port);
   tide_allocator a = loop->allocator;
   tide_heap_term(&loop->timers, &a);
-  tide__alarm_term(&((loop_with_alarm *)loop)->exact, loop);
   ev_loop_destroy(loop->ev);
   tide_free(&a, loop, sizeof(loop_with_alarm));
 }

@@ -1,14 +1,14 @@
 /* port.h: the end of posting that is the loop's own. Internal to core.
  *
- * Every loop has a port, which is its inbox. Until the first post, or the first tide_port_new, it
+ * Every loop has a port, which is its inbox. Until the first post it
  * has no descriptor: the first post rings the loop's alarm, which is one already. */
 #ifndef TIDE_PORT_H
 #define TIDE_PORT_H
 
 #include "post.h"
 
-/* A port with one reference, the loop's, that rings this timer of the system's. NULL where memory
- * is short. */
+/* A port with one reference, the loop's, that rings this timer of the system's, and closes it in
+ * the end. NULL where memory is short. */
 tide_port *tide__port_make(tide_loop *loop, int alarm);
 
 /* The loop is being freed: what is there, and what that posts, is dropped; gives up the loop's

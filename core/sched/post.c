@@ -12,10 +12,11 @@
 #include "private.h"
 
 struct tide_port {
-  tide_post *inbox;     /* atomic: what was posted, the last first; or `refusal` */
-  int fd;               /* atomic: the descriptor that wakes the loop; -1: not yet */
-  int alarm;            /* the loop's, which does until then */
-  int attentive;        /* atomic: the loop looks before it waits, and need not be woken */
+  tide_post *inbox; /* atomic: what was posted, the last first; or `refusal` */
+  int fd;           /* atomic: the descriptor that wakes the loop; -1: not yet */
+  int alarm;        /* the loop's, which does until then; the port's to close: who posts may still
+                       have it ring when the loop has gone */
+  int attentive;    /* atomic: the loop looks before it waits, and need not be woken */
   uint32_t references;  /* atomic */
   uint32_t lent;        /* references of the loop's thread that are not in there yet */
   tide_loop *loop;      /* where; the following are its thread's */
@@ -115,17 +116,16 @@ static void awake(tide_watcher *watcher, int events) {
   (void)!read(port->fd, &times, sizeof times);
 }
 
-/* Gets the descriptor that others wake the loop by. False where there is none to be had. */
-static bool open_descriptor(tide_port *port) {
+/* Gets the descriptor that others wake the loop by, where there is one to be had. */
+static void open_descriptor(tide_port *port) {
   tide_loop *loop = port->loop;
-  if (port->fd >= 0) return true;
-  if (loop->faults != NULL && tide_faults_strike(loop->faults, TIDE_CALL_EVENTFD)) return false;
+  if (port->fd >= 0) return;
+  if (loop->faults != NULL && tide_faults_strike(loop->faults, TIDE_CALL_EVENTFD)) return;
   int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  if (fd < 0) return false;
+  if (fd < 0) return;
   tide_watcher_init(&port->watcher, fd, awake);
   tide__watcher_set(&port->watcher, loop, TIDE_READABLE);
   __atomic_store_n(&port->fd, fd, __ATOMIC_RELEASE);
-  return true;
 }
 
 /* Who posts pushes, then reads whether the loop is attentive; the loop says that it is not, then
@@ -159,9 +159,7 @@ tide_port *tide__port_make(tide_loop *loop, int alarm) {
   return port;
 }
 
-tide_port *tide_port_new(tide_loop *loop) {
-  return open_descriptor(loop->port) ? tide_port_ref(loop->port) : NULL;
-}
+tide_port *tide_port_new(tide_loop *loop) { return tide_port_ref(loop->port); }
 
 tide_port *tide_port_ref(tide_port *port) {
   __atomic_fetch_add(&port->references, 1, __ATOMIC_RELAXED);
@@ -171,6 +169,7 @@ tide_port *tide_port_ref(tide_port *port) {
 void tide_port_unref(tide_port *port) {
   if (__atomic_sub_fetch(&port->references, 1, __ATOMIC_ACQ_REL) > 0) return;
   if (port->fd >= 0) close(port->fd);
+  close(port->alarm);
   free(port);
 }
 

@@ -36,7 +36,7 @@ TIDE_API void tide_post_init(tide_post *post, void (*run)(tide_post *post));
 TIDE_API int tide_loop_post(tide_loop *loop, tide_post *post);
 
 /* The way to a loop for threads that may outlive it. In the loop's thread; counted: the caller has
- * one reference. Holds a descriptor. NULL where descriptors are short. */
+ * one reference. Keeps up to two descriptors when the loop has gone. Never NULL. */
 TIDE_API tide_port *tide_port_new(tide_loop *loop);
 
 /* The same as tide_loop_post; TIDE_ECLOSED where the loop has been freed: then neither function is
