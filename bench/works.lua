@@ -133,6 +133,12 @@ echo(1000, 64, "1,000 x 64 B", 0.87)
 echo(50, 16384, "50 x 16 KiB", 0.87)
 echo(1000, 16384, "1,000 x 16 KiB", 0.87)
 
+works[#works + 1] = {
+  name = "relay", title = "relay in C by `tide_stream_copy`, 50 x 16 KiB", unit = "trips_per_s", at_least = 0.95,
+  limit = "limit_echo", tide = "core_relay", load = "echo -c %d -s %d -t %s",
+  size = function(k) return { 50, 16384, max(k, 0.5) } end, tenfold = false,
+}
+
 -- `%s` in a command is the folder of the peers' programs, `%b` the build folder. `version` prints one line where the peer is installed.
 -- `lacks` are the works a peer has no means of its own for.
 local peers = {

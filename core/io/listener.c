@@ -152,6 +152,13 @@ int tide_listener_accept(tide_listener *listener, tide_task *task, int *fd) {
   return tide__recall_leave(&listener->acceptor, task, try_accept(listener, task, fd));
 }
 
+int tide_listener_accept_stream(tide_listener *listener, tide_task *task, tide_stream *stream) {
+  int fd;
+  int result = tide_listener_accept(listener, task, &fd);
+  if (result == TIDE_OK) tide_stream_init(stream, listener->fd.loop, fd);
+  return result;
+}
+
 /* As a case of select. What is parked in the descriptor is a wait of the listener's own, which
  * accepts, and then ends the case's. wait.value: what was accepted, or, until then, what the
  * attempt gave. */

@@ -4,6 +4,7 @@
 
 #include "address.h"
 #include "fd.h"
+#include "stream.h"
 
 TIDE_BEGIN_DECLS
 
@@ -34,6 +35,11 @@ TIDE_API int tide_listener_open(tide_listener *listener, tide_loop *loop,
  * there are no descriptors left it waits and tries again ten times a second. TIDE_ECLOSED,
  * TIDE_EBUSY, TIDE_ENOMEM, TIDE_OS(...). */
 TIDE_API int tide_listener_accept(tide_listener *listener, tide_task *task, int *fd);
+
+/* (waits) The same, with the connection as a stream, the caller's to close. It is untouched where
+ * that fails. */
+TIDE_API int tide_listener_accept_stream(tide_listener *listener, tide_task *task,
+                                         tide_stream *stream);
 
 /* Closes the socket, and removes the file of a unix one; the waiting task, also one in a select,
  * gets TIDE_ECLOSED. Then `listener` may be freed: that task will not touch it. Harmless when

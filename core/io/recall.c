@@ -12,5 +12,9 @@ int tide__recall_enter(tide_fd *fd, tide_task **claim, tide_task *task, const ti
 void tide__recall_close(tide_task **claim) {
   tide_task *task = *claim;
   *claim = NULL;
-  if (task != NULL && task->state == TIDE_TASK_READY) task->outcome = TIDE_ECLOSED;
+  if (task == NULL) return;
+  if (task->state == TIDE_TASK_WAITING) tide__task_interrupt(task, TIDE_ECLOSED); /* elsewhere */
+  if (task->state != TIDE_TASK_READY || task->outcome != TIDE_OK) return;
+  if (task->wait.ops->reject != NULL) task->wait.ops->reject(&task->wait, TIDE_OK);
+  task->outcome = TIDE_ECLOSED;
 }

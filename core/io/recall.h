@@ -17,7 +17,7 @@ static inline int tide__recall_leave(tide_task **claim, tide_task *task, int res
 }
 
 /* The object is closed, and nobody waits in `fd` any more: a task that was woken to call again is
- * told so in place of that. */
+ * told so in place of that, as is one that holds the place while it waits for something else. */
 void tide__recall_close(tide_task **claim);
 
 #endif

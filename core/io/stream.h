@@ -177,6 +177,21 @@ TIDE_API int tide_stream_read_all(tide_stream *stream, tide_task *task, size_t m
 TIDE_API int tide_stream_write(tide_stream *stream, tide_task *task, const struct iovec *parts,
                                size_t count);
 
+/* (waits) Copies from one stream to another what comes, until `*copied`, which begins at 0 and is
+ * added to, is `max`: TIDE_OK; or until `from` ends: TIDE_EEOF. `copied` is in the task's struct:
+ * it outlives the waits, as do both streams, unless they are closed.
+ *
+ * Counted is what `to` has accepted, as by tide_stream_write. What it has not is in `from` still:
+ * so whenever the call ends, cancelled, killed, or with an error of either stream, nothing is lost
+ * or doubled, and a further one goes on from there. (Where `to` fails in the middle of a piece,
+ * its peer may have got a part of it: such a stream cannot be written any more.)
+ *
+ * `from` has this reader for the whole time; at `to` each piece is a write of its own, among which
+ * others take their turns. The end is not handed on: tide_stream_close_write does that, and what
+ * goes the other way goes on. They may be one stream. Errors: those of reading and of writing. */
+TIDE_API int tide_stream_copy(tide_stream *from, tide_stream *to, tide_task *task, uint64_t max,
+                              uint64_t *copied);
+
 /* (waits) Until the system has taken all that was written. Takes its turn among the writers. */
 TIDE_API int tide_stream_flush(tide_stream *stream, tide_task *task);
 

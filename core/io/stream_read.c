@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../sched/case.h"
+#include "halves.h"
 #include "recall.h"
 #include "stream.h"
 #include "sys.h"
@@ -34,7 +35,7 @@ static const tide_allocator *memory(const tide_stream *stream) {
 }
 
 /* Leaves the scratch to others. Where memory is short the bytes are lost: so is the stream. */
-static int own(tide_stream *stream) {
+int tide__read_own(tide_stream *stream) {
   tide_buffer *input = &stream->input;
   if (!tide_buffer_borrowed(input)) return TIDE_OK;
   bool some = tide_buffer_size(input) > 0;
@@ -83,29 +84,41 @@ static int fill(tide_stream *stream, tide_task *task, size_t want) {
   return TIDE_OK;
 }
 
+/* Whatever the task waited for last, in the same call. */
+static void wait_to_read(tide_stream *stream, tide_task *task) {
+  task->wait.ops = &read_ops;
+  task->wait.source = &stream->fd;
+}
+
 static int read_park(tide_stream *stream, tide_task *task) {
-  int error = own(stream);
+  int error = tide__read_own(stream);
   if (error != TIDE_OK) return error;
   stream->drained = false; /* once the wait has ended well */
+  wait_to_read(stream, task);
   return tide__fd_park(&stream->fd, task, TIDE_READABLE);
 }
 
 /* Gets more bytes, or says what is to be returned. */
-static int more(tide_stream *stream, tide_task *task, size_t want) {
+int tide__read_more(tide_stream *stream, tide_task *task, size_t want) {
   if (task->streak == UINT8_MAX) { /* enough for one turn */
-    int error = own(stream);
+    int error = tide__read_own(stream);
+    wait_to_read(stream, task);
     return error != TIDE_OK ? error : tide__wait_skip(task);
   }
   int result = fill(stream, task, want);
   return result == TIDE_PENDING ? read_park(stream, task) : result;
 }
 
-static int read_enter(tide_stream *stream, tide_task *task, tide_slice *out) {
-  *out = (tide_slice){.data = "", .length = 0};
+int tide__read_enter(tide_stream *stream, tide_task *task) {
   int result = tide__recall_enter(&stream->fd, &stream->reader, task, &read_ops);
   if (result == TIDE_OK && tide_buffer_size(&stream->input) == 0)
     tide_buffer_term(&stream->input, memory(stream)); /* what the last slice was in */
   return result;
+}
+
+static int read_enter(tide_stream *stream, tide_task *task, tide_slice *out) {
+  *out = (tide_slice){.data = "", .length = 0};
+  return tide__read_enter(stream, task);
 }
 
 static tide_slice read_take(tide_stream *stream, size_t length) {
@@ -116,9 +129,9 @@ static tide_slice read_take(tide_stream *stream, size_t length) {
   return slice;
 }
 
-static int read_finish(tide_stream *stream, tide_task *task, int result) {
+int tide__read_finish(tide_stream *stream, tide_task *task, int result) {
   if (result == TIDE_PENDING) tide__scratch_back(stream->fd.loop, NULL);
-  int error = own(stream);
+  int error = tide__read_own(stream);
   if (error != TIDE_OK && result != TIDE_OK) result = error; /* else the next call tells */
   return tide__recall_leave(&stream->reader, task, result);
 }
@@ -130,9 +143,9 @@ int tide_stream_read(tide_stream *stream, tide_task *task, size_t max, tide_slic
   if (result != TIDE_OK || max == 0) return result;
   /* who asks for little will ask again: read ahead */
   size_t want = max < TIDE__READ_ROOM ? TIDE__SCRATCH : max;
-  if (tide_stream_buffered(stream) == 0) result = more(stream, task, want);
+  if (tide_stream_buffered(stream) == 0) result = tide__read_more(stream, task, want);
   if (result == TIDE_OK) *out = read_take(stream, within(max, 0, tide_stream_buffered(stream)));
-  return read_finish(stream, task, result);
+  return tide__read_finish(stream, task, result);
 }
 
 int tide_stream_read_exactly(tide_stream *stream, tide_task *task, size_t count, tide_slice *out) {
@@ -140,11 +153,11 @@ int tide_stream_read_exactly(tide_stream *stream, tide_task *task, size_t count,
   if (result != TIDE_OK) return result;
   while (result == TIDE_OK && tide_stream_buffered(stream) < count) {
     size_t missing = count - tide_stream_buffered(stream);
-    result = more(stream, task, missing < TIDE__READ_ROOM ? TIDE__SCRATCH : missing);
+    result = tide__read_more(stream, task, missing < TIDE__READ_ROOM ? TIDE__SCRATCH : missing);
   }
   if (result == TIDE_OK) *out = read_take(stream, count);
   if (result == TIDE_EEOF) *out = read_take(stream, tide_stream_buffered(stream));
-  return read_finish(stream, task, result);
+  return tide__read_finish(stream, task, result);
 }
 
 /* A number that tells separators apart: for up to seven bytes the bytes, else a hash of them. */
@@ -182,23 +195,25 @@ int tide_stream_read_until(tide_stream *stream, tide_task *task, tide_slice sepa
   if (separator.length == 0) return TIDE_OS(EINVAL);
   size_t at;
   while ((at = find(stream, separator)) == NOWHERE && result == TIDE_OK)
-    result = tide_stream_buffered(stream) >= max ? TIDE_ELIMIT : more(stream, task, TIDE__SCRATCH);
+    result = tide_stream_buffered(stream) >= max ? TIDE_ELIMIT
+                                                 : tide__read_more(stream, task, TIDE__SCRATCH);
   if (at != NOWHERE) result = at + separator.length > max ? TIDE_ELIMIT : TIDE_OK;
   if (result == TIDE_OK) *out = read_take(stream, at + separator.length);
   if (result == TIDE_EEOF) *out = read_take(stream, tide_stream_buffered(stream));
-  return read_finish(stream, task, result);
+  return tide__read_finish(stream, task, result);
 }
 
 int tide_stream_read_all(tide_stream *stream, tide_task *task, size_t max, tide_slice *out) {
   int result = read_enter(stream, task, out);
   if (result != TIDE_OK) return result;
   while (result == TIDE_OK)
-    result = tide_stream_buffered(stream) > max ? TIDE_ELIMIT : more(stream, task, TIDE__SCRATCH);
+    result = tide_stream_buffered(stream) > max ? TIDE_ELIMIT
+                                                : tide__read_more(stream, task, TIDE__SCRATCH);
   if (result == TIDE_EEOF) {
     *out = read_take(stream, tide_stream_buffered(stream));
     result = TIDE_OK;
   }
-  return read_finish(stream, task, result);
+  return tide__read_finish(stream, task, result);
 }
 
 /* As a case of select: the bytes that tell that there are some stay buffered. */
@@ -210,7 +225,7 @@ static int readable_attempt(tide_case *self) {
   if (tide_stream_buffered(stream) > 0 || stream->read_error != TIDE_OK) return TIDE_OK;
   tide_buffer_term(&stream->input, memory(stream)); /* what the last slice was in */
   int result = fill(stream, self->wait.task, TIDE__SCRATCH);
-  int error = own(stream);
+  int error = tide__read_own(stream);
   tide__scratch_back(stream->fd.loop, stream);
   if (error != TIDE_OK) return error;
   return result == TIDE_PENDING ? result : TIDE_OK; /* an error is told by the read */

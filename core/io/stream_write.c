@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "halves.h"
 #include "outbox.h"
 #include "recall.h"
 #include "stream.h"
@@ -34,7 +35,11 @@ static void pass_on(tide_stream *stream) {
   tide__wait_end(next, TIDE_OK);
 }
 
-static void write_leave(tide_wait *wait) {
+void tide__write_pass_on(tide_stream *stream, const tide_task *task) {
+  if (stream->writer == task) pass_on(stream);
+}
+
+void tide__write_leave(tide_wait *wait) {
   tide_stream *stream = tide__stream_of(wait);
   if (stream->writer != wait->task) {
     step_out(stream, wait);
@@ -49,9 +54,9 @@ static void write_forget(tide_wait *wait, int outcome) {
 }
 
 static const tide_wait_ops write_ops = {
-    .name = "Stream.write", .abandon = write_leave, .reject = write_forget};
+    .name = "Stream.write", .abandon = tide__write_leave, .reject = write_forget};
 static const tide_wait_ops flush_ops = {
-    .name = "Stream.flush", .abandon = write_leave, .reject = write_forget};
+    .name = "Stream.flush", .abandon = tide__write_leave, .reject = write_forget};
 
 /* TIDE_OK: the task has the turn, until finish; else this is to be returned. */
 static int write_enter(tide_stream *stream, tide_task *task, const tide_wait_ops *ops) {
@@ -173,11 +178,21 @@ static int write_now_or_wait(tide_stream *stream, tide_task *task, const struct 
   return accept_all(stream, task, parts, count);
 }
 
-int tide_stream_write(tide_stream *stream, tide_task *task, const struct iovec *parts,
-                      size_t count) {
-  int result = write_enter(stream, task, &write_ops);
+bool tide__write_waits(const tide_stream *stream, const tide_task *task) {
+  bool turn = stream->writer == NULL || stream->writer == task;
+  return !turn || task->streak == UINT8_MAX || tide_stream_unsent(stream) > stream->high_mark;
+}
+
+int tide__write(tide_stream *stream, tide_task *task, const tide_wait_ops *ops,
+                const struct iovec *parts, size_t count) {
+  int result = write_enter(stream, task, ops);
   if (result != TIDE_OK) return result;
   return write_finish(stream, write_now_or_wait(stream, task, parts, count));
+}
+
+int tide_stream_write(tide_stream *stream, tide_task *task, const struct iovec *parts,
+                      size_t count) {
+  return tide__write(stream, task, &write_ops, parts, count);
 }
 
 int tide_stream_flush(tide_stream *stream, tide_task *task) {

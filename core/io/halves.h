@@ -1,0 +1,35 @@
+/* halves.h: what the two halves of a stream give to functions made of both. Internal to core. */
+#ifndef TIDE_HALVES_H
+#define TIDE_HALVES_H
+
+#include "stream.h"
+
+/* stream_read.c */
+
+/* Begins a reading call: TIDE_OK, or what is to be returned. */
+int tide__read_enter(tide_stream *stream, tide_task *task);
+
+/* Gets more bytes into the buffer, some of `want`, or says what is to be returned: TIDE_PENDING
+ * where the task is parked. */
+int tide__read_more(tide_stream *stream, tide_task *task, size_t want);
+
+/* Puts what is buffered where it stays. TIDE_OK, or TIDE_ENOMEM: it is lost, and so is the stream.
+ */
+int tide__read_own(tide_stream *stream);
+
+/* Says that `result` is returned, or else what is to be. */
+int tide__read_finish(tide_stream *stream, tide_task *task, int result);
+
+/* stream_write.c */
+
+/* Whether a write by the task would wait. */
+bool tide__write_waits(const tide_stream *stream, const tide_task *task);
+
+/* tide_stream_write, in a wait of these ops, which call tide__write_leave, and where the task will
+ * not go on, tide__write_pass_on. */
+int tide__write(tide_stream *stream, tide_task *task, const tide_wait_ops *ops,
+                const struct iovec *parts, size_t count);
+void tide__write_leave(tide_wait *wait);
+void tide__write_pass_on(tide_stream *stream, const tide_task *task); /* if it has the turn */
+
+#endif
