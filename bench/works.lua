@@ -89,6 +89,16 @@ local works = {
     size = function(k) return { 100, 1000000 * k } end,
   },
   {
+    name = "async_ready", title = "an async C function that is completed at once, more than a plain one", unit = "ns",
+    at_most_absolute = 100, limit = "hosted_async plain", tide = "hosted_async ready", tenfold = false,
+    size = function(k) return { 1000000 * k } end,
+  },
+  {
+    name = "async_callback", title = "an async C function by a callback, beside raw yield and resume", unit = "ns", at_most = 1.5,
+    limit = "limit_switch 1", tide = "hosted_async callback", tenfold = false,
+    size = function(k) return { 1000000 * k } end,
+  },
+  {
     name = "post", title = "a post that resumes a task of another thread's loop", unit = "ns", at_most = 1.2, tenfold = false,
     limit = "limit_post", tide = "core_post", cpus = "0,1",
     size = function(k) return { 100000 * k } end,

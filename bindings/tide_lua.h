@@ -107,6 +107,81 @@ TIDE_API void tide_lua_spawn_cb(lua_State *L, int nargs, tide_lua_done_fn done, 
  * copied, or NULL. False where it has ended. [-0, +0, e] */
 TIDE_API bool tide_lua_cancel(lua_State *L, int index, const char *reason);
 
+/* A call of a Lua function, which may wait, by a task of C's. */
+typedef struct tide_lua_call {
+  tide_task *task; /* of Lua's, in which it runs; NULL: none */
+  int reference;   /* to that, in the registry; LUA_NOREF where there is none */
+} tide_lua_call;
+
+/* (waits: sched/wait.h) Calls the function below the topmost `nargs` values with these, in a Lua
+ * task of its own, until that has ended; then, where this gave TIDE_OK, or the outcome is TIDE_OK,
+ * tide_lua_call_end is to be called. Who is cancelled cancels that task, and waits until it has
+ * ended. With another outcome, or where `task` is killed: tide_lua_call_drop. Raises nothing:
+ * TIDE_ENOMEM, TIDE_ECLOSED, TIDE_EFAILED (it is no function): then nothing is to be dropped.
+ * [-(nargs + 1), +0, -] */
+TIDE_API int tide_lua_call_async(lua_State *L, int nargs, tide_lua_call *call, tide_task *task);
+
+/* Pushes what the function returned, `*count` values; or the error it raised, one value, and gives
+ * its number: that of its kind, TIDE_OS(errno), or TIDE_EFAILED. Raises nothing. [-0, +*count, -]
+ */
+TIDE_API int tide_lua_call_end(lua_State *L, tide_lua_call *call, int *count);
+
+/* The call's results are not wanted: it is cancelled. Harmless when repeated. Not after lua_close.
+ * [-0, +0, -] */
+TIDE_API void tide_lua_call_drop(lua_State *L, tide_lua_call *call);
+
+/* C functions that wait, for whatever calls back: a library's request, a device, another thread.
+ *
+ *     typedef struct enemy_wait { tide_completion completion; int id, enemy; } enemy_wait;
+ *
+ *     static int l_wait_for_enemy(lua_State *L) {
+ *       double range = luaL_checknumber(L, 1);
+ *       enemy_wait *w = tide_lua_begin(L, sizeof *w, &ops);
+ *       w->id = host_when_enemy_comes(range, on_enemy, w);
+ *       return tide_lua_wait(L, &w->completion);
+ *     }
+ *     static void on_enemy(void *context, int enemy) {
+ *       enemy_wait *w = context;
+ *       w->enemy = enemy;
+ *       tide_completion_end(&w->completion, TIDE_OK);
+ *     }
+ *
+ * The record has two owners, the waiting task and who calls back: sched/completion.h says who is to
+ * call what. It is freed when neither needs it any more, so a callback that comes too late finds
+ * it, and is what frees it. Its memory is the C library's. */
+
+typedef struct tide_lua_ops {
+  const char *name; /* what is waited for, as a script would call it; NULL: "completion" */
+  /* As of tide_completion_ops: takes the registration back, where it can. NULL: it cannot. */
+  tide_taken_back (*cancel)(tide_completion *self);
+  /* Pushes what the function returns, and gives how many; may raise (tide_lua_raise). In the task,
+   * once, where the record was completed with TIDE_OK. Must not wait. NULL: it returns nothing. */
+  int (*push)(lua_State *L, tide_completion *self);
+  /* Gives back what else the record holds; the record goes behind it. In the loop's thread, or in
+   * the caller's, where the loop went before. NULL: nothing. */
+  void (*free)(tide_completion *self);
+} tide_lua_ops;
+
+/* For a C function that a task has called, first thing after it has looked at its arguments: a
+ * record of so many bytes, zeros but for its first member, a tide_completion that has begun. From
+ * here on nothing may raise until tide_lua_wait or tide_lua_fail, one of which must follow. `ops`
+ * stays. Raises where the task cannot wait here, or memory is short. [-0, +0, e] */
+TIDE_API void *tide_lua_begin(lua_State *L, size_t size, const tide_lua_ops *ops);
+
+/* `return tide_lua_wait(L, &w->completion)`: suspends the task until the record was completed;
+ * then the function returns what ops->push gives, or raises the error it was completed with. The
+ * record may be gone as soon as this is called. Completed before already, it does not suspend. */
+TIDE_API int tide_lua_wait(lua_State *L, tide_completion *completion);
+
+/* `return tide_lua_fail(L, &w->completion, TIDE_OS(errno), NULL)`: nobody is going to call back:
+ * frees the record, and raises the error; `message` NULL: that of the error. */
+TIDE_API int tide_lua_fail(lua_State *L, tide_completion *completion, int error,
+                           const char *message);
+
+/* Raises an error object of tide's, of that number's kind. `message` is copied; NULL: that of
+ * the error. [-0, +0, v] */
+TIDE_API int tide_lua_raise(lua_State *L, int error, const char *message);
+
 /* Objects that C and Lua share.
  *
  * They are Lua's, whoever made them: a pointer that one of these functions gave is good for as long

@@ -67,7 +67,7 @@ static inline void host_close(host *self) {
 /* Runs Lua code, outside of tasks; an error fails the check with its message. */
 static inline void host_do(host *self, const char *code) {
   if (luaL_dostring(self->L, code) == LUA_OK) return;
-  check_text(__FILE__, __LINE__, "an error", lua_tostring(self->L, -1), "");
+  check_text(__FILE__, __LINE__, "an error", luaL_tolstring(self->L, -1, NULL), "");
 }
 
 /* The same as host_open, and functions for what is written in Lua. */
