@@ -124,6 +124,11 @@ local works = {
     size = function(k) return { 64, 500000 * k } end,
   },
   {
+    name = "channel", title = "`tide_channel` of 1,024 between two threads, per message", unit = "ns", at_most = 1.5, tenfold = false,
+    limit = "limit_channel", tide = "core_channel", cpus = "0,1",
+    size = function(k) return { 1000000 * k } end,
+  },
+  {
     name = "idle", title = "an idle connection in `net.serve`, RSS each", unit = "bytes", at_most_absolute = 2200,
     limit = "limit_echo", tide = "echo_server.lua", peer = "echo", load = "idle -c %d",
     size = function(k) return { 10000 * k } end, tenfold = { 0.1, 1 },

@@ -17,6 +17,7 @@
 #include "io/stream.h"
 #include "sched/barrier.h"
 #include "sched/branch.h"
+#include "sched/channel.h"
 #include "sched/completion.h"
 #include "sched/condition.h"
 #include "sched/event.h"
