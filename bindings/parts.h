@@ -15,6 +15,7 @@ void tl_error_open(lua_State *L, tl_runtime *rt);
 void tl_event_open(lua_State *L, tl_runtime *rt);
 void tl_exit_open(lua_State *L, tl_runtime *rt);
 void tl_fd_open(lua_State *L, tl_runtime *rt);
+void tl_frame_open(lua_State *L, tl_runtime *rt);
 void tl_future_open(lua_State *L, tl_runtime *rt);
 void tl_generator_open(lua_State *L, tl_runtime *rt);
 void tl_greenlet_open(lua_State *L, tl_runtime *rt);

@@ -166,6 +166,9 @@ static void check_idle(lua_State *L, const tl_runtime *rt) {
         "this is a task already, as all of a script is that the program tide runs: call the "
         "function as it is");
   if (rt->run.running || tide_loop_turning(tl_loop(L, rt))) tl_raise(L, rt, TIDE_EALREADY_RUNNING);
+  if (tide_loop_is_guest(rt->loop))
+    tl_raise_message(L, rt, TIDE_EINVALID_STATE,
+                     "the loop is a guest in the host's, which turns it: spawn tasks instead");
   luaL_checkstack(L, LUA_MINSTACK, NULL);
 }
 

@@ -21,6 +21,7 @@
 #include "sched/completion.h"
 #include "sched/condition.h"
 #include "sched/event.h"
+#include "sched/frame.h"
 #include "sched/future.h"
 #include "sched/group.h"
 #include "sched/interval.h"

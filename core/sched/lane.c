@@ -21,6 +21,7 @@ void tide_lane_term(tide_lane *lane) {
 }
 
 __attribute__((noinline)) void tide__lane_activate(tide_lane *lane) {
+  if (lane->loop->hosted) tide__host_wake(lane->loop);
   tide_list_append(&lane->loop->active, &lane->link);
 }
 

@@ -24,26 +24,29 @@ typedef struct loop_with_alarm {
   tide_loop loop;    /* first: this is what the others see */
   ev_timer alarm;    /* the next deadline, while the poll blocks */
   tide__alarm exact; /* the same, where that is soon */
+  ev_prepare turn;   /* of a guest: called before the host's loop polls */
+  bool kept;         /* of a guest: there is something for which the host's loop is to go on */
 } loop_with_alarm;
+
+static loop_with_alarm *whole_of(tide_loop *loop) { return (loop_with_alarm *)loop; }
 
 static void alarm_rang(struct ev_loop *ev, ev_timer *alarm, int events) {
   (void)events;
   ev_timer_stop(ev, alarm);
 }
 
-tide_loop *tide_loop_new(const tide_allocator *allocator) {
-  tide_allocator a = allocator != NULL ? *allocator : tide_allocator_default();
+/* A loop over libev's, or NULL. */
+static tide_loop *new_over(struct ev_loop *ev, bool guest, tide_allocator a) {
   loop_with_alarm *whole = tide_alloc(&a, sizeof *whole);
   if (whole == NULL) return NULL;
-  struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
-  if (ev == NULL) {
-    tide_free(&a, whole, sizeof *whole);
-    return NULL;
-  }
   tide_loop *loop = &whole->loop;
+  whole->kept = false;
   tide_time now = tide_clock_monotonic();
   *loop = (tide_loop){
       .ev = ev,
+      .guest = guest,
+      .hosted = guest,
+      .polled_by = -1,
       .allocator = a,
       .now = now,
       .polled = now,
@@ -53,22 +56,122 @@ tide_loop *tide_loop_new(const tide_allocator *allocator) {
       .steps_end = TIDE_NEVER,
       .tick_end = TIDE_NEVER,
   };
-  ev_set_userdata(ev, loop);
   ev_timer_init(&whole->alarm, alarm_rang, 0., 0.);
   tide_list_init(&loop->endless);
   tide_list_init(&loop->active);
   tide__lane_init(&loop->own, loop);
   tide_list_init(&loop->deferred);
   tide_list_init(&loop->before_poll);
+  tide_list_init(&loop->frames);
   tide_list_init(&loop->idle);
   tide_list_init(&loop->groups);
   tide_list_init(&loop->attachments);
   tide_group_init(&loop->background, loop, 0, false);
   if (tide__alarm_init(&whole->exact, loop)) return loop;
-  ev_loop_destroy(ev);
   tide_free(&a, whole, sizeof *whole);
   return NULL;
 }
+
+tide_loop *tide_loop_new(const tide_allocator *allocator) {
+  tide_allocator a = allocator != NULL ? *allocator : tide_allocator_default();
+  struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
+  if (ev == NULL) return NULL;
+  tide_loop *loop = new_over(ev, false, a);
+  if (loop == NULL) ev_loop_destroy(ev);
+  return loop;
+}
+
+/* A guest in a loop of the host's. None of its watchers keeps the host's loop going, but what it
+ * has to do: so libev's count of references has one for that, and none for them. */
+
+static void guest_keep(tide_loop *loop) {
+  loop_with_alarm *whole = whole_of(loop);
+  if (!whole->kept) ev_ref(loop->ev);
+  whole->kept = true;
+}
+
+static void guest_let_go(tide_loop *loop) {
+  loop_with_alarm *whole = whole_of(loop);
+  if (whole->kept) ev_unref(loop->ev);
+  whole->kept = false;
+}
+
+/* A timer that ends the host's poll has ended it; libev has stopped it. */
+static void guest_woke(struct ev_loop *ev, ev_timer *alarm, int events) {
+  (void)alarm;
+  (void)events;
+  ev_ref(ev);
+}
+
+static void stop_guest_alarm(loop_with_alarm *whole) {
+  if (!ev_is_active(&whole->alarm)) return;
+  ev_ref(whole->loop.ev);
+  ev_timer_stop(whole->loop.ev, &whole->alarm);
+}
+
+static void start_guest_alarm(loop_with_alarm *whole, double seconds) {
+  ev_timer_set(&whole->alarm, seconds, 0.);
+  ev_timer_start(whole->loop.ev, &whole->alarm);
+  ev_unref(whole->loop.ev);
+}
+
+static tide_time next_turn(const tide_loop *loop);
+static tide_time by_real_clock(const tide_loop *loop, tide_time when);
+static void set_exact_alarm(tide_loop *loop, tide_time when);
+
+/* The host's poll is to end when there is something to do. */
+static void plan_next_turn(loop_with_alarm *whole) {
+  tide_loop *loop = &whole->loop;
+  bool busy = tide__ready(loop) || !tide_list_empty(&loop->deferred);
+  tide_time next = next_turn(loop);
+  stop_guest_alarm(whole);
+  if (busy) {
+    start_guest_alarm(whole, 0.);
+  } else if (next < TIDE_NEVER) {
+    tide_time when = by_real_clock(loop, next), now = loop->checked;
+    if (when > now) set_exact_alarm(loop, when);
+    start_guest_alarm(whole, when > now ? tide_time_to_seconds(when - now) + ALARM_SLACK : 0.);
+  }
+  if (busy || loop->timers.count > 0 || loop->holds > 0)
+    guest_keep(loop);
+  else
+    guest_let_go(loop);
+}
+
+/* The host's loop is going to poll. Not where the host runs it inside a step. */
+static void guest_turn(struct ev_loop *ev, ev_prepare *turn, int events) {
+  loop_with_alarm *whole = turn->data;
+  tide_loop *loop = &whole->loop;
+  (void)ev;
+  (void)events;
+  if (loop->turning) return;
+  tide_loop_update_now(loop);
+  tide__timers_fire(loop, loop->now);
+  tide_loop_tick(loop, loop->share, NULL);
+  plan_next_turn(whole);
+}
+
+static void leave_host(loop_with_alarm *whole) {
+  struct ev_loop *ev = whole->loop.ev;
+  stop_guest_alarm(whole);
+  ev_ref(ev);
+  ev_prepare_stop(ev, &whole->turn);
+  guest_let_go(&whole->loop);
+}
+
+tide_loop *tide_loop_new_on(struct ev_loop *ev, const tide_allocator *allocator) {
+  tide_loop *loop = new_over(ev, true, allocator != NULL ? *allocator : tide_allocator_default());
+  if (loop == NULL) return NULL;
+  loop_with_alarm *whole = whole_of(loop);
+  ev_set_cb(&whole->alarm, guest_woke);
+  ev_prepare_init(&whole->turn, guest_turn);
+  whole->turn.data = whole;
+  ev_prepare_start(ev, &whole->turn);
+  ev_unref(ev);
+  return loop;
+}
+
+bool tide_loop_is_guest(const tide_loop *loop) { return loop->guest; }
 
 static void free_attachments(tide_loop *loop) {
   while (!tide_list_empty(&loop->attachments)) {
@@ -83,11 +186,14 @@ void tide_loop_free(tide_loop *loop) {
   if (loop == NULL) return;
   tide__tasks_drop(loop);
   free_attachments(loop);
-  tide__alarm_term(&((loop_with_alarm *)loop)->exact, loop);
+  tide__alarm_term(&whole_of(loop)->exact, loop);
   tide__port_close(loop->port);
   tide_allocator a = loop->allocator;
   tide_heap_term(&loop->timers, &a);
-  ev_loop_destroy(loop->ev);
+  if (loop->guest)
+    leave_host(whole_of(loop));
+  else
+    ev_loop_destroy(loop->ev);
   tide_free(&a, loop, sizeof(loop_with_alarm));
 }
 
@@ -118,6 +224,7 @@ tide_time tide_loop_after(tide_loop *loop, tide_time span) {
 }
 
 void tide_loop_set_virtual_clock(tide_loop *loop) {
+  loop->manual_clock = false;
   if (loop->virtual_clock) return;
   loop->virtual_clock = true;
   loop->now += SECOND - 1 - (loop->now + SECOND - 1) % SECOND;
@@ -125,7 +232,18 @@ void tide_loop_set_virtual_clock(tide_loop *loop) {
 
 void tide_loop_set_real_clock(tide_loop *loop) {
   if (loop->virtual_clock) loop->ahead = loop->now - tide_clock_monotonic();
-  loop->virtual_clock = false;
+  loop->virtual_clock = loop->manual_clock = false;
+}
+
+void tide_loop_set_manual_clock(tide_loop *loop) {
+  loop->virtual_clock = loop->manual_clock = true;
+}
+
+int tide_loop_advance(tide_loop *loop, tide_time span) {
+  if (!loop->manual_clock) return TIDE_EINVALID_STATE;
+  loop->now = tide_time_add(loop->now, span);
+  tide__timers_fire(loop, loop->now);
+  return TIDE_OK;
 }
 
 bool tide_loop_clock_is_virtual(const tide_loop *loop) { return loop->virtual_clock; }
@@ -134,7 +252,10 @@ void tide_loop_set_autojump_threshold(tide_loop *loop, tide_time span) { loop->t
 
 tide_time tide_loop_autojump_threshold(const tide_loop *loop) { return loop->threshold; }
 
-void tide_loop_hold(tide_loop *loop) { loop->holds++; }
+void tide_loop_hold(tide_loop *loop) {
+  loop->holds++;
+  if (loop->hosted) tide__host_wake(loop);
+}
 
 void tide_loop_release(tide_loop *loop) { loop->holds--; }
 
@@ -216,8 +337,9 @@ void tide__run_deferred(tide_list *list) {
 /* Watchers. */
 
 typedef struct interest {
-  ev_io io;   /* its data: the function to be called */
-  bool holds; /* it is counted in loop->holds */
+  ev_io io;        /* its data: the function to be called */
+  tide_loop *loop; /* where it watches */
+  bool holds;      /* it is counted in loop->holds */
 } interest;
 
 _Static_assert(sizeof(interest) <= sizeof(tide_watcher), "tide_watcher is too small for libev's");
@@ -232,9 +354,12 @@ static void set_hold(interest *self, tide_loop *loop, bool holds) {
 }
 
 static void watcher_ready(struct ev_loop *ev, ev_io *io, int events) {
-  tide_loop *loop = ev_userdata(ev);
+  tide_loop *loop = ((interest *)(void *)io)->loop;
   loop->stirred = true;
-  if (events & EV_ERROR) set_hold((interest *)(void *)io, loop, false); /* libev has stopped it */
+  if (events & EV_ERROR) { /* libev has stopped it */
+    if (loop->guest) ev_ref(ev);
+    set_hold((interest *)(void *)io, loop, false);
+  }
   void (*ready)(tide_watcher *, int);
   *(void **)(void *)&ready = io->data;
   ready((tide_watcher *)(void *)io, (events & EV_READ ? TIDE_READABLE : 0) |
@@ -258,17 +383,21 @@ void tide__watcher_set(tide_watcher *watcher, tide_loop *loop, int events) {
   ev_io *io = (ev_io *)(void *)watcher;
   int mask = (events & TIDE_READABLE ? EV_READ : 0) | (events & TIDE_WRITABLE ? EV_WRITE : 0);
   if (ev_is_active(io) && (io->events & (EV_READ | EV_WRITE)) == mask) return;
+  if (loop->guest && ev_is_active(io)) ev_ref(loop->ev);
   ev_io_stop(loop->ev, io);
   if (mask == 0) return;
+  ((interest *)(void *)io)->loop = loop;
   ev_io_modify(io, mask); /* ev_io_set costs a system call even where nothing changes */
   ev_io_start(loop->ev, io);
+  if (loop->hosted) tide__host_wake(loop);
+  if (loop->guest) ev_unref(loop->ev); /* what it is waited for with holds the loop */
 }
 
 /* Polling. */
 
 /* Waits in libev for an event, at most so long. */
 static void poll_for(tide_loop *loop, tide_time span) {
-  ev_timer *alarm = &((loop_with_alarm *)loop)->alarm;
+  ev_timer *alarm = &whole_of(loop)->alarm;
   ev_timer_set(alarm, tide_time_to_seconds(span) + ALARM_SLACK, 0.);
   ev_timer_start(loop->ev, alarm);
   ev_run(loop->ev, EVRUN_ONCE);
@@ -279,7 +408,7 @@ static void poll_for(tide_loop *loop, tide_time span) {
 static void set_exact_alarm(tide_loop *loop, tide_time when) {
   tide_time soonest = loop->checked + (loop->checked - loop->polled) * PATIENCE;
   if (when - loop->checked < SHORT_POLL)
-    tide__alarm_set(&((loop_with_alarm *)loop)->exact, when > soonest ? when : soonest);
+    tide__alarm_set(&whole_of(loop)->exact, when > soonest ? when : soonest);
 }
 
 /* When `when`, by the loop's clock, is by the real one. */
@@ -288,12 +417,19 @@ static tide_time by_real_clock(const tide_loop *loop, tide_time when) {
   return loop->ahead > TIDE_NEVER / 2 ? tide_time_add(when, behind) : when - loop->ahead;
 }
 
+/* When the loop has to be turned next, by the real clock, if nothing comes before. */
+static tide_time next_turn(const tide_loop *loop) {
+  tide_time next = loop->timers.count > 0 ? loop->timers.entries[0].key : TIDE_NEVER;
+  if (loop->virtual_clock) return loop->manual_clock ? TIDE_NEVER : next;
+  if (tide__idle_due(loop) < next) next = tide__idle_due(loop);
+  return next;
+}
+
 /* The same until the next deadline. Where there is none the alarm is set all the same: libev waits
  * only where it has a watcher, and what is outside need not have one. libev counts from the end of
  * the last poll. */
 static void poll_blocking(tide_loop *loop) {
-  tide_time next = loop->timers.count > 0 ? loop->timers.entries[0].key : TIDE_NEVER;
-  if (!loop->virtual_clock && tide__idle_due(loop) < next) next = tide__idle_due(loop);
+  tide_time next = next_turn(loop);
   tide_time when = next < TIDE_NEVER ? by_real_clock(loop, next) : loop->polled + LONGEST_POLL;
   if (when > loop->checked) set_exact_alarm(loop, when);
   poll_for(loop, when > loop->polled ? when - loop->polled : 0);
@@ -325,10 +461,16 @@ static bool can_be_woken(const tide_loop *loop) {
   return endless && loop->cancellable && loop->rolling && !loop->virtual_clock;
 }
 
+/* Looks what has come. A guest's descriptors are looked at by the host's loop. */
+static void poll_once(tide_loop *loop) {
+  if (!loop->guest) ev_run(loop->ev, EVRUN_NOWAIT);
+}
+
 static int poll_real(tide_loop *loop, bool block) {
+  bool passes = loop->timers.count > 0 && !loop->manual_clock;
   if (!block)
-    ev_run(loop->ev, EVRUN_NOWAIT);
-  else if (loop->timers.count > 0 || can_be_woken(loop))
+    poll_once(loop);
+  else if (passes || can_be_woken(loop))
     poll_blocking(loop);
   else
     return TIDE_EDEADLOCK;
@@ -338,9 +480,9 @@ static int poll_real(tide_loop *loop, bool block) {
 /* Virtual time: descriptors first, then the clock jumps. */
 static int poll_virtual(tide_loop *loop, bool block) {
   loop->stirred = false;
-  ev_run(loop->ev, EVRUN_NOWAIT);
+  poll_once(loop);
   if (!block || tide__ready(loop)) return TIDE_OK;
-  if (loop->timers.count == 0) return poll_real(loop, true);
+  if (loop->timers.count == 0 || loop->manual_clock) return poll_real(loop, true);
   if (loop->outside > 0) {
     poll_for(loop, LONGEST_POLL);
     return TIDE_OK;
@@ -367,6 +509,7 @@ int tide__poll(tide_loop *loop, bool block) {
 }
 
 int tide__loop_poll(tide_loop *loop) {
+  if (loop->guest) return TIDE_EINVALID_STATE;
   tide_list active; /* so that the poll may block */
   tide_list_init(&active);
   tide_list_splice(&active, &loop->active);
@@ -374,4 +517,50 @@ int tide__loop_poll(tide_loop *loop) {
   tide_list_splice(&active, &loop->active);
   tide_list_splice(&loop->active, &active);
   return error;
+}
+
+/* Beside a loop of another kind: libev's own descriptor is readable where it has something. */
+
+static void no_sweep(struct ev_loop *ev, ev_embed *embed, int events) {
+  (void)ev;
+  (void)embed;
+  (void)events;
+}
+
+/* libev tells it to who embeds the loop in another one. */
+static int find_descriptor(tide_loop *loop) {
+  struct ev_loop *other = ev_loop_new(EVBACKEND_SELECT | EVFLAG_NOENV);
+  ev_embed embed;
+  if (other == NULL) return TIDE_ENOMEM;
+  ev_embed_init(&embed, no_sweep, loop->ev);
+  ev_embed_start(other, &embed);
+  int fd = embed.io.fd;
+  ev_embed_stop(other, &embed);
+  ev_loop_destroy(other);
+  return fd;
+}
+
+int tide_loop_fd(tide_loop *loop) {
+  if (loop->guest || !(ev_backend(loop->ev) & ev_embeddable_backends())) return TIDE_EINVALID_STATE;
+  if (loop->polled_by < 0) loop->polled_by = find_descriptor(loop);
+  loop->hosted = loop->polled_by >= 0;
+  if (loop->hosted && !loop->turning) {
+    ev_run(loop->ev, EVRUN_NOWAIT); /* the kernel hears of the alarm */
+    tide__host_wake(loop);
+  }
+  return loop->polled_by;
+}
+
+void tide__host_wake(tide_loop *loop) {
+  if (loop->guest)
+    guest_keep(loop);
+  else if (!loop->turning)
+    tide__alarm_set(&whole_of(loop)->exact, 1);
+}
+
+void tide__show_next_turn(tide_loop *loop) {
+  tide_time next = tide__ready(loop) || !tide_list_empty(&loop->deferred) ? 0 : next_turn(loop);
+  if (next == TIDE_NEVER) return;
+  tide_time when = next > 0 ? by_real_clock(loop, next) : 0;
+  tide__alarm_set(&whole_of(loop)->exact, when > 0 ? when : 1);
 }

@@ -27,6 +27,27 @@ typedef struct tide_lane tide_lane; /* lane.h */
  * NULL where memory or descriptors are short. */
 TIDE_API tide_loop *tide_loop_new(const tide_allocator *allocator);
 
+/* The same as a guest in a libev loop of the host's, ev_default_loop's too, which is left as it is,
+ * userdata included: the host runs it by ev_run. Before each of its polls tide is ticked (see
+ * tide_loop_tick) for as long as tide_loop_set_share says, and what is left is gone on with before
+ * the next, which does not wait then. ev_run goes on as long as there are tasks that are ready or
+ * sleep or something holds the loop. tide_loop_run, and a turn that would block, return
+ * TIDE_EINVALID_STATE; virtual time does not jump. To be freed before the host's loop, in its
+ * thread, not from inside a step. */
+struct ev_loop;
+TIDE_API tide_loop *tide_loop_new_on(struct ev_loop *ev, const tide_allocator *allocator);
+
+TIDE_API bool tide_loop_is_guest(const tide_loop *loop);
+
+/* For hosts whose loop is of another kind (poll, epoll, GLib, Qt): a descriptor that is readable
+ * while there is something to do for tide_loop_tick: tasks are ready, a deadline has come,
+ * something that is waited for, or posted, has happened, or a call between two ticks has changed
+ * what is to be waited for. The host only watches it, and calls tide_loop_tick in the loop's thread
+ * when it is readable; the first time it is. It is the loop's, and the same for as long as the loop
+ * is there. From then on each tick and turn costs up to one system call more. TIDE_EINVALID_STATE:
+ * a guest, or libev has no such descriptor here; TIDE_ENOMEM. */
+TIDE_API int tide_loop_fd(tide_loop *loop);
+
 /* Frees the loop. Tasks that have not ended are taken out of their waits and end as cancelled, with
  * no further step, those that others spawned before those; each is told by the `drop` of its ops.
  * So they and what they wait in must be there still. Descriptors must have been closed, by `drop`
@@ -54,6 +75,16 @@ TIDE_API tide_time tide_loop_after(tide_loop *loop, tide_time span);
  * deadline when every task waits and a poll finds no event. It goes on from the present time,
  * rounded up to a whole second: differences in seconds are exact then. */
 TIDE_API void tide_loop_set_virtual_clock(tide_loop *loop);
+
+/* Time is what the host says: it moves by tide_loop_advance alone. So a game may pause it or slow
+ * it down; with a seed (tide_loop_set_seed) and the same advances tasks run in the same order. A
+ * run in which all tasks sleep, and nothing holds the loop, is a deadlock: nothing in it moves the
+ * clock. */
+TIDE_API void tide_loop_set_manual_clock(tide_loop *loop);
+
+/* Moves a manual clock on. What is due by then gets ready, in the order of the deadlines. TIDE_OK,
+ * or TIDE_EINVALID_STATE where the clock is not manual. */
+TIDE_API int tide_loop_advance(tide_loop *loop, tide_time span);
 
 /* Time passes again, on from where virtual time is: the clock never goes back, and deadlines that
  * were set in virtual time keep their distance. */

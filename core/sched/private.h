@@ -22,6 +22,10 @@ struct tide_loop {
   tide_time now;            /* the clock as read after the last poll */
   tide_time ahead;          /* of the real clock, modulo 2^64: what virtual time has added */
   tide_time threshold; /* of quiet before virtual time jumps, where descriptors are waited for */
+  bool hosted;         /* a loop of the host's looks after it: as a guest, or by tide_loop_fd */
+  bool guest;          /* libev's loop is the host's, who runs it */
+  bool manual_clock;   /* with virtual_clock: it does not jump, the host moves it */
+  int polled_by;       /* the descriptor that the host watches; -1: it has not asked for it */
   bool virtual_clock;  /* time jumps to the next deadline instead of passing */
   bool stirred;        /* a descriptor had an event in this poll */
   bool turning;        /* inside tide_loop_turn or tide_loop_run */
@@ -58,6 +62,7 @@ struct tide_loop {
   tide_time tick_end;      /* of tide_loop_tick's budget, by the real clock, or TIDE_NEVER */
   tide_list deferred;      /* tide_defer: what is to be done when this turn ends */
   tide_list before_poll;   /* the same, right before the next poll: it must run nobody's code */
+  tide_list frames;        /* waits for the next frame */
   tide_list idle;          /* tide_idle, from the one that was touched first */
   tide_heap timers;        /* all deadlines */
   tide_group background;   /* tasks that belong to no other group */
@@ -91,6 +96,12 @@ static inline bool tide__ready(const tide_loop *loop) {
 /* turn.c */
 enum { TIDE__WARY_TURNS = 64 };
 void tide__look_at_clock(tide_loop *loop);
+
+/* loop.c: there is something new to do or to wait for in a loop that a host's loop looks after. */
+void tide__host_wake(tide_loop *loop);
+
+/* loop.c: the descriptor that the host watches gets readable when there is something to do. */
+void tide__show_next_turn(tide_loop *loop);
 
 /* loop.c: the end of a turn. TIDE_OK, TIDE_EDEADLOCK. */
 int tide__poll(tide_loop *loop, bool block);

@@ -9,6 +9,7 @@ int tide_timer_start(tide_timer *timer, tide_loop *loop, tide_time when) {
   if (error != TIDE_OK) return error;
   tide_heap_number(&loop->timers, &timer->node);
   tide_heap_insert(&loop->timers, &timer->node, when);
+  if (__builtin_expect(loop->hosted, 0)) tide__host_wake(loop);
   return TIDE_OK;
 }
 

@@ -120,6 +120,7 @@ static void begin_turning(tide_loop *loop) {
 static void end_turning(tide_loop *loop) {
   if (loop->left < loop->stride) tide__look_at_clock(loop);
   loop->turning = false;
+  if (loop->polled_by >= 0) tide__show_next_turn(loop);
   tide__port_leave(loop->port);
   loop->steps_end = loop->tick_end = TIDE_NEVER;
   loop->cut = false;
@@ -133,6 +134,7 @@ static void run_turn(tide_loop *loop) {
 
 int tide_loop_turn(tide_loop *loop, bool block) {
   if (loop->turning) return TIDE_EALREADY_RUNNING;
+  if (block && loop->guest) return TIDE_EINVALID_STATE;
   begin_turning(loop);
   run_turn(loop);
   int error = poll_is_due(loop) ? tide__poll(loop, block) : TIDE_OK;
@@ -190,6 +192,7 @@ static bool takes_posts(tide_loop *loop) {
 int tide_loop_run(tide_loop *loop, tide_future *until) {
   int error = TIDE_OK;
   if (loop->turning) return TIDE_EALREADY_RUNNING;
+  if (loop->guest) return TIDE_EINVALID_STATE;
   begin_turning(loop);
   await(loop, until);
   loop->rolling = true;
