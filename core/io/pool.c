@@ -29,6 +29,7 @@ struct tide_pool {
   unsigned size;         /* of threads, at most */
   unsigned threads;      /* there are */
   unsigned idle;         /* of those wait for a job */
+  unsigned called;       /* of those were told to wake up, and have not yet */
   unsigned references;   /* one for each thread, one of the owner's */
   bool closing;          /* tide_pool_free was called */
   tide__worker *workers; /* all there have been */
@@ -72,6 +73,7 @@ static tide_job *take_job(tide__worker *self) {
     pool->idle++;
     pthread_cond_wait(&pool->wanted, &pool->lock);
     pool->idle--;
+    if (pool->called > 0) pool->called--;
   }
   if (pool->queued == 0 || pool->threads > pool->size) return NULL;
   pool->queued--;
@@ -310,7 +312,8 @@ int tide_job_submit(tide_job *job, tide_pool *pool) {
   tide_completion_init(&job->completion, job->loop, &completion_ops);
   pthread_mutex_lock(&pool->lock);
   int error = enqueue(pool, job);
-  bool wake = error == TIDE_OK && pool->idle > 0;
+  bool wake = error == TIDE_OK && pool->idle > pool->called;
+  if (wake) pool->called++;
   if (error == TIDE_OK) { /* before it may come back */
     tide_list_append(&all->out, &job->out);
     job->holds = true;

@@ -79,10 +79,11 @@ static void lock(tide_channel *channel) { pthread_mutex_lock(&channel->lock); }
 
 static void unlock(tide_channel *channel) {
   bool last = channel->parts == 0;
+  const tide_allocator a = tide_allocator_default();
   pthread_mutex_unlock(&channel->lock);
   if (!last) return;
   pthread_mutex_destroy(&channel->lock);
-  free(channel);
+  tide_free(&a, channel, sizeof *channel);
 }
 
 static void unref_end(end *self) {
@@ -267,7 +268,7 @@ static end *end_of(tide_channel *channel, tide_loop *loop) {
   if (self != NULL) return self;
   ends *all = ends_of(loop);
   if (all == NULL) return NULL;
-  const tide_allocator a = tide_allocator_default(); /* whose thread frees it is open */
+  const tide_allocator a = tide_allocator_default(); /* as the channel */
   self = tide_alloc(&a, sizeof *self);
   if (self == NULL) return NULL;
   *self = (end){.channel = channel, .loop = loop, .references = 1};
@@ -285,7 +286,8 @@ static end *end_of(tide_channel *channel, tide_loop *loop) {
 /* Channels. */
 
 tide_channel *tide_channel_new(size_t capacity) {
-  tide_channel *channel = malloc(sizeof *channel);
+  const tide_allocator a = tide_allocator_default(); /* whose thread frees it is open */
+  tide_channel *channel = tide_alloc(&a, sizeof *channel);
   if (channel == NULL) return NULL;
   *channel = (tide_channel){.references = 1, .parts = 1, .capacity = capacity > 0 ? capacity : 1};
   pthread_mutex_init(&channel->lock, NULL);

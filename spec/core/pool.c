@@ -138,6 +138,56 @@ static void each_loop_hears_of_its_own(void) {
   tide_pool_free(shared);
 }
 
+/* Two loops in two threads, and one pool. */
+
+typedef struct submitter {
+  tide_task task;
+  tide_steps steps;
+  errand mine;
+  int left;
+} submitter;
+
+static void submit_again(tide_task *task, int outcome) {
+  submitter *self = tide_container(task, submitter, task);
+  TIDE_BEGIN(task, &self->steps, outcome);
+  while (self->left-- > 0) {
+    errand_init(&self->mine, task->loop, &plain, NULL);
+    TIDE_TRY(tide_job_submit(&self->mine.job, pool));
+    TIDE_TRY(tide_job_wait(&self->mine.job, task));
+    if (!self->mine.done) TIDE_LEAVE(TIDE_EFAILED);
+  }
+  TIDE_END;
+}
+
+static void *run_submitters(void *unfinished) {
+  static const tide_task_ops ops = {.step = submit_again};
+  submitter all[8] = {{.left = 0}};
+  tide_loop *loop = tide_loop_new(NULL);
+  if (loop == NULL) abort();
+  for (int i = 0; i < 8; i++) {
+    all[i].left = 200;
+    tide_task_init(&all[i].task, loop, &ops);
+    tide_task_spawn(&all[i].task, tide_loop_background(loop));
+  }
+  if (tide_loop_run(loop, NULL) == TIDE_OK)
+    for (int i = 0; i < 8; i++)
+      if (all[i].task.future.state == TIDE_FUTURE_DONE)
+        __atomic_sub_fetch((int *)unfinished, 1, __ATOMIC_RELAXED);
+  tide_loop_free(loop);
+  return NULL;
+}
+
+static void loops_in_two_threads_may_share_one(void) {
+  crew two = {.count = 0};
+  int unfinished = 16;
+  pool = tide_pool_new(3);
+  start(&two, run_submitters, &unfinished);
+  start(&two, run_submitters, &unfinished);
+  join_all(&two);
+  CHECK_EQ(unfinished, 0);
+  tide_pool_free(pool);
+}
+
 static void never(tide_timer *timer) { (void)timer; }
 
 static void virtual_time_stands_still_while_one_is_out(void) {
@@ -615,6 +665,7 @@ int main(void) {
   RUN(a_task_waits_until_a_thread_has_done_it);
   RUN(it_may_be_submitted_again);
   RUN(each_loop_hears_of_its_own);
+  RUN(loops_in_two_threads_may_share_one);
   RUN(virtual_time_stands_still_while_one_is_out);
   RUN(threads_come_when_they_are_needed_and_go_with_the_loop);
   RUN(idle_threads_are_used_before_new_ones_come);
