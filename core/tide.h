@@ -37,6 +37,7 @@
 #include "sched/scope.h"
 #include "sched/select.h"
 #include "sched/semaphore.h"
+#include "sched/source.h"
 #include "sched/steps.h"
 #include "sched/task.h"
 #include "sched/timeout.h"

@@ -1,6 +1,7 @@
 /* join.c: several futures, as they end. */
 #include "join.h"
 
+#include "case.h"
 #include "circle.h"
 #include "private.h"
 
@@ -149,6 +150,30 @@ int tide_join_wait(tide_join *join, tide_task *task) {
 void tide_join_hold(tide_join *join) {
   join->held = true;
   join->forward = join->draining = false;
+}
+
+/* As a case of select. */
+
+static int join_attempt(tide_case *self) {
+  const tide_join *join = self->wait.source;
+  if (join->taken < join->ended) return TIDE_OK;
+  if (join->waiter != NULL) return TIDE_EBUSY;
+  return pending(join) == 0 ? TIDE_EINVALID_STATE : TIDE_PENDING;
+}
+
+static int join_park(tide_case *self) {
+  tide_join *join = self->wait.source;
+  if (join->waiter != NULL) return TIDE_EBUSY; /* another case of the same select */
+  join->waiter = &self->wait;
+  return TIDE_OK;
+}
+
+static const tide_wait_ops case_wait = {.name = "await", .abandon = join_leave};
+static const tide_case_ops case_ops = {
+    .wait = &case_wait, .attempt = join_attempt, .park = join_park};
+
+void tide_case_join(tide_case *self, tide_join *join) {
+  *self = (tide_case){.ops = &case_ops, .wait.source = join};
 }
 
 void tide_join_term(tide_join *join) {

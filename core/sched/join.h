@@ -47,6 +47,10 @@ TIDE_API bool tide_join_take(tide_join *join, uint32_t *index);
  * for. TIDE_EBUSY: another task waits already. */
 TIDE_API int tide_join_wait(tide_join *join, tide_task *task);
 
+/* A case of select (select.h): that tide_join_take gives something. No member is given up where the
+ * task is cancelled. Errors as of tide_join_wait. */
+TIDE_API void tide_case_join(tide_case *self, tide_join *join);
+
 /* From now on whoever waits cleans up: has cancelled what it awaits, and is in a shield. The wait
  * hands nothing on, and ends with TIDE_OK too, after which tide_join_take gives nothing, where what
  * is awaited waits for the waiter's end. Nobody may wait at present. */

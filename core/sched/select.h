@@ -11,10 +11,20 @@ TIDE_BEGIN_DECLS
 
 /* (waits): see wait.h. */
 
+/* What a source gives to select: see source.h. */
+typedef struct tide_case_ops {
+  const tide_wait_ops *wait; /* of the wait while it is parked */
+  /* Does it where that needs no waiting: TIDE_OK; TIDE_PENDING: it would wait; or an error. */
+  int (*attempt)(tide_case *self);
+  /* Links the wait into the source. TIDE_OK; or an error, with no effect. */
+  int (*park)(tide_case *self);
+  bool again; /* its end says only that the next attempt may succeed */
+} tide_case_ops;
+
 struct tide_case {
-  tide_wait wait;                  /* in the source while the select is parked; wait.value: what
-                                      it gave, said with each source */
-  const struct tide_case_ops *ops; /* which kind of source */
+  tide_wait wait;           /* in the source while the select is parked; wait.value: what
+                               it gave, said with each source */
+  const tide_case_ops *ops; /* which kind of source */
 };
 
 /* Allocates nothing and owns nothing: the cases are its owner's, and so are their sources. */

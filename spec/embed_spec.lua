@@ -1,0 +1,77 @@
+-- The programs in examples/embed/, built by CMake against an installed tide.
+
+local build = os.getenv "TIDE_BUILD"
+
+-- What a shell command prints (both outputs), and whether it ended well.
+local function sh(command)
+  local pipe <close> = assert(io.popen("{ " .. command .. "\n} 2>&1"))
+  local output = pipe:read("a")
+  local ok = pipe:close()
+  return output, ok
+end
+
+local function succeeds(command)
+  local output, ok = sh(command)
+  assert(ok, command .. "\n" .. output)
+  return output
+end
+
+if not build or build:find "asan" or not select(2, sh "command -v cmake cc pkg-config") then
+  pending "the embedded examples need CMake and a build without sanitizers (TIDE_BUILD)"
+  return
+end
+
+describe("examples/embed", function()
+  local dir
+
+  setup(function()
+    dir = sh("mktemp -d"):gsub("\n", "")
+    succeeds(("cmake --install '%s' --prefix '%s/prefix' >'%s/log'"):format(build, dir, dir))
+    succeeds(("cmake -S examples/embed -B '%s/build' -DCMAKE_PREFIX_PATH='%s/prefix' >'%s/log'"):format(dir, dir, dir))
+    succeeds(("cmake --build '%s/build' --parallel 2"):format(dir))
+  end)
+
+  teardown(function() sh(("rm -rf '%s'"):format(dir)) end)
+
+  local function run(command)
+    return succeeds(("cd '%s/build' && timeout -k 5 60 %s"):format(dir, command))
+  end
+
+  it("own_waitable: a source of waits from public headers, with cancellation and select", function()
+    assert.equal([[
+hasty: timeout
+patient: the water is at 3
+patient: no need to wait for 2
+choosy: the water
+]], run "./own_waitable")
+  end)
+
+  it("pipeline: queues push back, time is up, and every job is freed once", function()
+    assert.equal([[
+the director: timeout, 99 jobs are done, the sum of their squares is 328350
+the producer has made many jobs and ends: cancelled
+every job was freed once
+]], run "./pipeline")
+  end)
+
+  it("echo: says back what it is told, to many at once, and ends with its input", function()
+    if not sh("nc -h"):find "OpenBSD" then return pending "needs OpenBSD's nc" end
+    assert.equal([[
+one two three
+1048576
+hello
+closed
+]], run [[sh -c '
+      mkfifo input; ./echo 127.0.0.1 0 <input >log & exec 3>input
+      until grep -q listening log; do sleep 0.01; done
+      port=$(sed -n "s/^listening on .*://p" log)
+      mkfifo held; nc -N 127.0.0.1 $port <held >held.out 3>&- & exec 4>held
+      echo one two three | nc -N 127.0.0.1 $port
+      head -c 1048576 /dev/zero | nc -N 127.0.0.1 $port | wc -c
+      echo hello >&4
+      until [ -s held.out ]; do sleep 0.01; done
+      exec 3>&- 4>&-
+      wait
+      cat held.out; tail -n 1 log']])
+  end)
+end)
