@@ -498,7 +498,7 @@ static void whose_task_is_killed_it_is_let_go_or_ends_by_itself(void) {
 static void struck_at_any_moment_it_is_accounted_for(void) {
   const tide_job_ops *all[] = {&plain, &stoppable, &loose, &both};
   static errand errands[ACTORS];
-  for (int round = 0; round < 120; round++) {
+  for (int round = 0; round < 60; round++) {
     world w;
     world_open(&w);
     pool = tide_pool_new(2);
@@ -595,7 +595,7 @@ static void a_loop_may_end_at_any_moment(void) {
   const tide_job_ops *all[] = {&plain, &stoppable, &loose, &both};
   static errand errands[40];
   tide_pool *shared = tide_pool_new(2);
-  for (int round = 0; round < 100; round++) {
+  for (int round = 0; round < 40; round++) {
     world w;
     world_open(&w);
     for (int i = 0; i < 40; i++) {
