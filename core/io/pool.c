@@ -144,9 +144,17 @@ tide_pool *tide_pool_new(unsigned size) {
   return pool;
 }
 
+/* One thread more, if so few are idle that one of so many jobs would wait. TIDE_OK also where there
+ * may be no more. */
+static int start_if_needed(tide_pool *pool, unsigned wanted, const tide_loop *loop) {
+  bool needed = pool->idle < wanted && pool->threads < pool->size;
+  return needed ? start_thread(pool, loop) : TIDE_OK;
+}
+
 void tide_pool_set_size(tide_pool *pool, unsigned size) {
   pthread_mutex_lock(&pool->lock);
   pool->size = size > 0 ? size : 1;
+  for (unsigned left = pool->queued; left > 0; left--) start_if_needed(pool, left, NULL);
   pthread_cond_broadcast(&pool->wanted);
   pthread_mutex_unlock(&pool->lock);
 }
@@ -207,6 +215,36 @@ static jobs *jobs_of(tide_loop *loop) {
   return self;
 }
 
+/* Whether nobody had begun it; then it is in no queue any more. Else whoever does it knows that it
+ * may be let go. */
+static bool withdraw(tide_job *job) {
+  tide_pool *pool = job->pool;
+  pthread_mutex_lock(&pool->lock);
+  bool begun = job->worker != NULL;
+  if (!begun && !tide_list_empty(&job->link)) {
+    tide_list_remove(&job->link);
+    pool->queued--;
+  }
+  if (begun && job->worker->job == job) job->worker->let_go = job->ops->abandoned != NULL;
+  pthread_mutex_unlock(&pool->lock);
+  return !begun;
+}
+
+/* While one is waited for none begins, and all are told to end. */
+static void stop_all(jobs *self) {
+  for (tide_list *link = self->out.next; link != &self->out; link = link->next) {
+    tide_job *job = tide_container(link, tide_job, out);
+    if (!withdraw(job) && job->ops->interrupt != NULL) job->ops->interrupt(job);
+  }
+}
+
+/* Its loop ends, and whoever has it may free it right after. */
+static void wait_for_end(tide_job *job) {
+  tide__attachment *all = tide__attachment_find(job->loop, term); /* NULL: that was done */
+  if (all != NULL) stop_all(tide_container(all, jobs, attachment));
+  while (tide_job_is_out(job)) tide__port_await(job->loop->port);
+}
+
 /* Those whose end the loop does not wait for are on their own. */
 static void drop_all(jobs *self) {
   tide_list all;
@@ -221,6 +259,7 @@ static void drop_all(jobs *self) {
 
 static void term(tide__attachment *attachment, tide_loop *loop) {
   jobs *self = tide_container(attachment, jobs, attachment);
+  stop_all(self);
   drop_all(self);
   while (!tide_list_empty(&self->out)) tide__port_await(loop->port);
   tide_pool_free(self->own);
@@ -245,22 +284,6 @@ static const char *job_name(const tide_completion *completion) {
   return job->ops->name != NULL ? job->ops->name : "job";
 }
 
-/* Whether nobody had begun it; then it is in no queue any more. Else whoever does it knows that it
- * may be let go. */
-static bool withdraw(tide_job *job) {
-  tide_pool *pool = job->pool;
-  pthread_mutex_lock(&pool->lock);
-  bool begun = job->worker != NULL;
-  if (!begun) {
-    tide_list_remove(&job->link);
-    pool->queued--;
-  } else if (job->worker->job == job) {
-    job->worker->let_go = job->ops->abandoned != NULL;
-  }
-  pthread_mutex_unlock(&pool->lock);
-  return !begun;
-}
-
 static tide_taken_back job_cancel(tide_completion *completion) {
   tide_job *job = job_of(completion);
   if (withdraw(job)) {
@@ -268,7 +291,10 @@ static tide_taken_back job_cancel(tide_completion *completion) {
     return TIDE_TAKEN_BACK;
   }
   if (job->ops->interrupt != NULL) job->ops->interrupt(job);
-  if (job->ops->abandoned == NULL) return TIDE_KEPT;
+  if (job->ops->abandoned == NULL) {
+    if (job->loop->ending) wait_for_end(job);
+    return TIDE_KEPT;
+  }
   stop_holding(job);
   return TIDE_TOO_LATE;
 }
@@ -294,10 +320,8 @@ void tide_job_init(tide_job *job, tide_loop *loop, void (*to_do)(tide_job *job),
 /* Puts it into the queue, and sees that somebody comes for it. */
 static int enqueue(tide_pool *pool, tide_job *job) {
   if (pool->closing) return TIDE_ECLOSED;
-  if (pool->idle <= pool->queued && pool->threads < pool->size) {
-    int error = start_thread(pool, job->loop);
-    if (error != TIDE_OK && pool->threads == 0) return error;
-  }
+  int error = start_if_needed(pool, pool->queued + 1, job->loop);
+  if (error != TIDE_OK && pool->threads == 0) return error;
   tide_list_append(&pool->queue, &job->link);
   pool->queued++;
   return TIDE_OK;

@@ -89,8 +89,9 @@ static inline bool tide_job_is_out(const tide_job *job) { return !tide_list_empt
 /* A case of select (select.h): that the work is done. Where another case happens it goes on. */
 TIDE_API void tide_case_job(tide_case *self, tide_job *job);
 
-/* The end of a loop (tide_loop_free) drops all jobs that are out, and waits until those have ended
- * that cannot be let go. */
+/* The end of a loop (tide_loop_free) interrupts and drops all jobs that are out, and waits until
+ * those have ended that cannot be let go: before it tells the `drop` of a task that waits for one.
+ */
 
 TIDE_END_DECLS
 

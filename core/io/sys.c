@@ -195,7 +195,7 @@ int tide__sys_thread(const tide_loop *loop, pthread_t *thread, void *(*work)(voi
                      void *argument) {
   pthread_attr_t attributes;
   sigset_t all, before;
-  if (fails(loop, TIDE_CALL_THREAD)) return -errno;
+  if (loop != NULL && fails(loop, TIDE_CALL_THREAD)) return -errno;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, STACK_SIZE);
   sigfillset(&all);

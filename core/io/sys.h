@@ -68,7 +68,7 @@ int tide__sys_family(int fd);
  * not acknowledged over TCP, those not read (or a little more) from a unix socket or a pipe. */
 size_t tide__sys_untaken(int fd);
 
-/* A thread with a stack of 1 MiB, and all signals held back. */
+/* A thread with a stack of 1 MiB, and all signals held back. `loop` may be NULL. */
 int tide__sys_thread(const tide_loop *loop, pthread_t *thread, void *(*work)(void *),
                      void *argument);
 

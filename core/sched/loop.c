@@ -184,6 +184,7 @@ static void free_attachments(tide_loop *loop) {
 
 void tide_loop_free(tide_loop *loop) {
   if (loop == NULL) return;
+  loop->ending = true;
   tide__tasks_drop(loop);
   free_attachments(loop);
   tide__alarm_term(&whole_of(loop)->exact, loop);

@@ -30,6 +30,7 @@ struct tide_loop {
   bool stirred;        /* a descriptor had an event in this poll */
   bool turning;        /* inside tide_loop_turn or tide_loop_run */
   bool stopping;       /* tide_loop_stop was called */
+  bool ending;         /* inside tide_loop_free */
   bool over;           /* the future has ended that tide_loop_run waits for */
   bool forwarding;     /* tide__cancel_forward is at work */
   bool rolling;        /* inside tide_loop_run: a turn may follow the last without return */
