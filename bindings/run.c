@@ -33,11 +33,17 @@ void tl_run_end(tl_run *run) {
   end_own(&run->leaver.task);
 }
 
+void tl_run_groups(tl_run *run, tide_group *groups[TL_RUN_GROUPS]) {
+  groups[0] = &run->group;
+  groups[1] = &run->outside;
+  groups[2] = &run->watchers;
+  groups[3] = &run->onlookers;
+}
+
 void tl_run_leave_loop(tl_run *run) {
-  tide_group_exit(&run->group);
-  tide_group_exit(&run->outside);
-  tide_group_exit(&run->watchers);
-  tide_group_exit(&run->onlookers);
+  tide_group *groups[TL_RUN_GROUPS];
+  tl_run_groups(run, groups);
+  for (int i = 0; i < TL_RUN_GROUPS; i++) tide_group_exit(groups[i]);
 }
 
 tide_group *tl_run_home_of(tl_run *run, tide_loop *loop) {

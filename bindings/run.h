@@ -44,6 +44,10 @@ tide_group *tl_run_home_of(tl_run *run, tide_loop *loop);
 /* Its own tasks are taken out of what they wait for, and end. */
 void tl_run_end(tl_run *run);
 
+/* All groups in which tasks of the state may be, but for hosts' own. */
+enum { TL_RUN_GROUPS = 4 };
+void tl_run_groups(tl_run *run, tide_group *groups[TL_RUN_GROUPS]);
+
 /* Its groups leave the loop; all their tasks have ended. */
 void tl_run_leave_loop(tl_run *run);
 

@@ -11,6 +11,7 @@
 #include "run.h"
 #include "runtime.h"
 #include "slots.h"
+#include "stop.h"
 #include "tide_lua.h"
 #include "value.h"
 
@@ -64,6 +65,7 @@ void tl_runtime_end(lua_State *L, tl_runtime *rt) {
   if (rt->loop == NULL) return;
   tl_slots_detach(L, rt);
   tl_run_end(&rt->run);
+  tl_stop_end(rt);
   tl_lent_end(L, rt);
   tl_slots_finish(L, rt);
   tl_owned_release_all(L, rt);

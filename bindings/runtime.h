@@ -17,6 +17,7 @@
 #include "run.h"
 #include "shelf.h"
 #include "slots.h"
+#include "stop.h"
 #include "task.h"
 #include "tide.h"
 #include "traceback.h"
@@ -72,6 +73,7 @@ typedef struct tl_runtime {
   tl_shelf scopes;            /* of function forms that have ended */
   tl_shelf selects;           /* records of selects that have ended */
   tl_reports reports;         /* what is to be reported at the end of the turn */
+  tl_stop *stop;              /* it is being stopped; or NULL */
   tl_debug debug;             /* debug mode */
   tl_messages messages;       /* of errors */
   int reason_count;           /* entries in TL_REASONS */

@@ -5,6 +5,7 @@
 #include "runtime.h"
 #include "scope.h"
 #include "slots.h"
+#include "stop.h"
 #include "task.h"
 
 enum { FIRST_CAPACITY = 16, KEPT = 512 }; /* at least so many slots are never given back */
@@ -27,9 +28,17 @@ static int fitting_capacity(const tl_slots *slots) {
   return capacity;
 }
 
+/* More free ones than so many are too many. */
+static int limit_for(int capacity) { return capacity > KEPT ? capacity - capacity / 8 : INT_MAX; }
+
 static void set_capacity(tl_slots *slots, int capacity) {
   slots->capacity = capacity;
-  slots->enough = capacity > KEPT ? capacity - capacity / 8 : INT_MAX;
+  slots->enough = slots->watched ? capacity - 1 : limit_for(capacity);
+}
+
+void tl_slots_watch(tl_slots *slots, bool watched) {
+  slots->watched = watched;
+  set_capacity(slots, slots->capacity);
 }
 
 /* Moves what is in slots to the table on top, from slot 1 on. How many. */
@@ -128,6 +137,8 @@ void tl_slot_take(lua_State *L, tl_runtime *rt) {
 }
 
 TL_COLD static void too_many(tl_runtime *rt) {
+  if (rt->stop != NULL && tl_slots_used(&rt->slots) == 0) tl_stop_emptied(rt->stop);
+  if (rt->slots.count <= limit_for(rt->slots.capacity)) return;
   if (!tide_idle_begun(&rt->slots.shrinker)) tide_idle_touch(&rt->slots.shrinker, rt->loop);
 }
 

@@ -4,6 +4,7 @@
 #define TL_SLOTS_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 #include "tide.h"
 
@@ -15,6 +16,7 @@ typedef struct tl_slots {
   int count;          /* how many */
   int capacity;       /* the number of slots there are, and room in `free` */
   int enough;         /* free slots, beyond which the table is too large */
+  bool watched;       /* somebody is to hear when none is in use */
   int handles;        /* slots in use for callbacks; the others are tasks' */
   tide_idle shrinker; /* makes it smaller when that has been so for a while */
 } tl_slots;
@@ -23,6 +25,8 @@ void tl_slots_init(tl_slots *slots);
 void tl_slots_term(tl_slots *slots, const tide_loop *loop);
 
 static inline int tl_slots_used(const tl_slots *slots) { return slots->capacity - slots->count; }
+
+void tl_slots_watch(tl_slots *slots, bool watched); /* whether the state is being stopped */
 
 int tl_slot_find(lua_State *L, tl_runtime *rt); /* the next tl_slot_take's; [-0, +0, m] */
 void tl_slot_take(lua_State *L,

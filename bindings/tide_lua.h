@@ -62,6 +62,29 @@ TIDE_API tide_lua_interrupter *tide_lua_get_interrupter(lua_State *L);
  * tide was loaded has resumed, until they are left. */
 TIDE_API void tide_lua_interrupt(tide_lua_interrupter *interrupter, const char *reason);
 
+/* Stopping and closing. */
+
+/* Told that a state has been stopped, in a step of the loop that is none of the state's: nothing of
+ * it runs any more. In a host's loop it may close the state. */
+typedef void (*tide_lua_stop_fn)(lua_State *L, void *context);
+
+/* Ends all that a state runs: cancels its tasks and callbacks (the reason is "stop"), kills those
+ * that have not ended `grace` nanoseconds later by the loop's clock (0: at once; TIDE_NEVER: it
+ * waits as long as they take), and calls `fn`, if not NULL, in a later turn of the loop, which the
+ * host goes on turning. Tasks that are spawned meanwhile, or after it, are cancelled when they
+ * begin. Streams that were closed are sent on in the background. May be called from a task of the
+ * state, and in a hook. L is any of its threads; `fn` gets the main one. TIDE_OK;
+ * TIDE_EALREADY_RUNNING: it is being stopped, and this `fn` is not called; TIDE_ECLOSED: tide is
+ * not open in it; TIDE_ENOMEM. lua_close is safe at any moment, also meanwhile: then `fn` is not
+ * called. [-0, +0, -] */
+TIDE_API int tide_lua_stop(lua_State *L, tide_time grace, tide_lua_stop_fn fn, void *context);
+
+/* The same, waits for it here, turning the loop, and closes the state (L is its main thread) by
+ * lua_close. Where nothing can end by itself any more all is killed before its time. TIDE_OK; the
+ * state is not closed where it gives TIDE_EALREADY_RUNNING (inside a turn, or it is being stopped
+ * already) or TIDE_EINVALID_STATE (the loop is a guest in the host's). */
+TIDE_API int tide_lua_close(lua_State *L, tide_time grace);
+
 /* Leaving. */
 
 /* Who is told the status that tide.exit was called with, when all that ran has ended; NULL: nobody.

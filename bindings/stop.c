@@ -1,0 +1,167 @@
+/* stop.c: tide_lua_stop and tide_lua_close: a task of C's cancels all that a state runs, waits,
+ * kills what is left, and tells the host. */
+#include "stop.h"
+
+#include "reason.h"
+#include "runtime.h"
+#include "slots.h"
+#include "task.h"
+#include "tide_lua.h"
+
+enum { KILLS_MAX = 16 }; /* times that all is killed: cleanup may spawn */
+
+struct tl_stop {
+  tide_task task; /* first; in the loop's own lane, as the state's may go when it is over */
+  tide_steps steps;
+  tide_group group;    /* it alone: nobody cancels it */
+  tide_timeout grace;  /* while tasks may end by themselves */
+  tide_time span;      /* how long that is */
+  tide_event emptied;  /* the last task has ended */
+  tl_runtime *rt;      /* whose */
+  int kills;           /* made */
+  tide_lua_stop_fn fn; /* to be told */
+  void *context;       /* with this */
+  tide_allocator allocator;
+};
+
+static bool is_empty(const tl_runtime *rt) { return tl_slots_used(&rt->slots) == 0; }
+
+void tl_stop_emptied(tl_stop *stop) { tide_event_set(&stop->emptied); }
+
+/* In protected mode. */
+static int set_reasons(lua_State *L) {
+  tl_runtime *rt = lua_touserdata(L, 1);
+  tide_group *groups[TL_RUN_GROUPS];
+  tl_run_groups(&rt->run, groups);
+  lua_pushliteral(L, "stop");
+  for (int i = 0; i < TL_RUN_GROUPS; i++) tl_reason_set(L, rt, &groups[i]->scope, 2);
+  return 0;
+}
+
+/* What is spawned from now on is cancelled when it begins. */
+static void cancel_all(tl_runtime *rt) {
+
+  lua_State *L = rt->L;
+  tide_group *groups[TL_RUN_GROUPS];
+  if (!lua_checkstack(L, LUA_MINSTACK)) return;
+  lua_pushcfunction(L, set_reasons);
+  lua_pushlightuserdata(L, rt);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* no memory: no reason */
+  tl_run_groups(&rt->run, groups);
+  for (int i = 0; i < TL_RUN_GROUPS; i++) tide_group_cancel(groups[i]);
+  for (int slot = 0; tl_live_push(L, rt, &slot); lua_pop(L, 1)) { /* those in groups of hosts */
+    tide_task *task = lua_touserdata(L, -1);
+    if (!tide_scope_cancelled(&task->own)) tide_task_cancel(task);
+  }
+}
+
+/* In protected mode. */
+static int kill_all(lua_State *L) {
+  tl_runtime *rt = lua_touserdata(L, 1);
+  tl_task *task;
+  for (int slot = 0; (task = tl_live_task_push(L, rt, &slot)) != NULL; lua_pop(L, 1))
+    if (task->task.state != TIDE_TASK_RUNNING) tl_task_kill(L, task);
+  return 0;
+}
+
+static void kill_protected(tl_runtime *rt) {
+  lua_State *L = rt->L;
+  if (!lua_checkstack(L, LUA_MINSTACK)) return;
+  lua_pushcfunction(L, kill_all);
+  lua_pushlightuserdata(L, rt);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* lua_close does the rest */
+}
+
+static void free_stop(tl_stop *self) {
+  const tide_allocator allocator = self->allocator;
+  tide_free(&allocator, self, sizeof *self);
+}
+
+/* It ends, and its memory with it. */
+static void finish(tl_stop *self) {
+  self->rt->stop = NULL;
+  tl_slots_watch(&self->rt->slots, false);
+  tide_task_finish(&self->task, TIDE_FUTURE_DONE);
+  free_stop(self);
+}
+
+static void step(tide_task *task, int outcome) {
+  tl_stop *self = tide_container(task, tl_stop, task);
+  tl_runtime *rt = self->rt;
+  tide_lua_stop_fn fn = self->fn;
+  void *context = self->context;
+  lua_State *L = rt->main;
+  TIDE_BEGIN(task, &self->steps, outcome);
+  cancel_all(rt);
+  TIDE_WAIT(tide_timeout_begin(&self->grace, task, self->span));
+  while (!is_empty(rt) && self->steps.outcome == TIDE_OK) {
+    tide_event_clear(&self->emptied);
+    TIDE_WAIT(tide_event_wait(&self->emptied, task));
+  }
+  tide_timeout_end(&self->grace, self->steps.outcome);
+  while (!is_empty(rt) && self->kills++ < KILLS_MAX) {
+    kill_protected(rt);
+    TIDE_WAIT(tide_task_yield(task));
+  }
+  TIDE_WAIT(tide_task_yield(task)); /* for reports, at the end of a turn */
+  finish(self);
+  if (fn != NULL) fn(L, context); /* which may close the state */
+  return;
+  TIDE_END;
+}
+
+/* The loop is freed. */
+static void drop(tide_task *task) { free_stop(tide_container(task, tl_stop, task)); }
+
+void tl_stop_end(tl_runtime *rt) {
+  if (rt->stop == NULL) return;
+  tide_task_detach(&rt->stop->task);
+  tide_timeout_end(&rt->stop->grace, TIDE_OK);
+  finish(rt->stop);
+}
+
+/* The runtime, or NULL where there is none that runs. */
+static tl_runtime *running(lua_State *L) {
+  tl_runtime *rt = tl_runtime_find(L);
+  return rt != NULL && rt->loop != NULL ? rt : NULL;
+}
+
+int tide_lua_stop(lua_State *L, tide_time grace, tide_lua_stop_fn fn, void *context) {
+  static const tide_task_ops ops = {.name = "tide_lua_stop", .step = step, .drop = drop};
+  tl_runtime *rt = running(L);
+  if (rt == NULL) return TIDE_ECLOSED;
+  if (rt->stop != NULL) return TIDE_EALREADY_RUNNING;
+  const tide_allocator *allocator = tide_loop_allocator(rt->loop);
+  tl_stop *self = tide_alloc(allocator, sizeof *self);
+  if (self == NULL) return TIDE_ENOMEM;
+  *self = (tl_stop){.rt = rt, .span = grace, .fn = fn, .context = context, .allocator = *allocator};
+  tide_event_init(&self->emptied);
+  tide_group_init(&self->group, rt->loop, 0, false);
+  tide_task_init(&self->task, rt->loop, &ops);
+  tide_task_spawn(&self->task, &self->group);
+  rt->stop = self;
+  tl_slots_watch(&rt->slots, true);
+  return TIDE_OK;
+}
+
+static void note(lua_State *L, void *context) {
+  (void)L;
+  *(bool *)context = true;
+}
+
+int tide_lua_close(lua_State *L, tide_time grace) {
+  tl_runtime *rt = running(L);
+  bool stopped = false;
+  if (rt != NULL) {
+    tide_loop *loop = rt->loop;
+    if (tide_loop_turning(loop)) return TIDE_EALREADY_RUNNING;
+    if (tide_loop_is_guest(loop)) return TIDE_EINVALID_STATE;
+    int error = tide_lua_stop(L, grace, note, &stopped);
+    if (error == TIDE_EALREADY_RUNNING) return error;
+    while (error == TIDE_OK && !stopped)
+      if (tide_loop_turn(loop, true) == TIDE_EDEADLOCK && !stopped)
+        tide_task_cancel(&rt->stop->task); /* nothing will end by itself */
+  }
+  lua_close(L);
+  return TIDE_OK;
+}

@@ -1,0 +1,260 @@
+/* stop.c: ending all that a state runs, and closing it. */
+#include "states.h"
+
+static const tide_time SECOND = 1000000000;
+
+typedef struct told {
+  int times;
+  uint64_t turn; /* of the loop, when it was told */
+  bool closes;   /* the state */
+} told;
+
+static void on_stopped(lua_State *L, void *context) {
+  told *self = context;
+  self->times++;
+  self->turn = tide_loop_turns(tide_lua_loop(L));
+  if (self->closes) lua_close(L);
+}
+
+static void turn_until_told(tide_loop *loop, const told *t) {
+  for (int i = 0; i < 2000 && t->times == 0; i++) {
+    int error = tide_loop_turn(loop, true);
+    CHECK(error == TIDE_OK || t->times == 1);
+  }
+  CHECK_EQ(t->times, 1);
+}
+
+static void it_cancels_all_and_waits_for_cleanup(void) {
+  tide_loop *loop = virtual_loop();
+  lua_State *L = state_new(loop);
+  told t = {0};
+  run_code(L, "ended, reason = 0, nil\n"
+              "for i = 1, 10 do\n"
+              "  tide.spawn(function()\n"
+              "    local ok, err = tide.raw.pcall(tide.sleep, 100)\n"
+              "    reason = err.reason\n"
+              "    tide.shield(tide.sleep, i)\n"
+              "    ended = ended + 1\n"
+              "  end)\n"
+              "end\n"
+              "tide.call_later(5, function() called = true end)");
+  CHECK_EQ(tide_loop_turn(loop, false), TIDE_OK);
+  uint64_t turn = tide_loop_turns(loop);
+  tide_time now = tide_loop_now(loop);
+  CHECK_EQ(tide_lua_stop(L, 20 * SECOND, on_stopped, &t), TIDE_OK);
+  CHECK_EQ(t.times, 0);
+  turn_until_told(loop, &t);
+  CHECK(t.turn > turn);
+  CHECK_EQ(tide_loop_now(loop) - now, 10 * SECOND);
+  CHECK_EQ(number(L, "ended"), 10);
+  run_code(L, "assert(reason == 'stop' and not called and #tide.all_tasks() == 0)");
+  lua_close(L);
+  check_loop_is_empty(loop);
+  tide_loop_free(loop);
+}
+
+static void it_kills_what_is_left_when_its_time_is_over(void) {
+  tide_loop *loop = virtual_loop();
+  lua_State *L = state_new(loop);
+  told t = {0};
+  run_code(
+      L, "closed = 0\n"
+         "for i = 1, 5 do\n"
+         "  tide.spawn(function()\n"
+         "    local _ <close> = setmetatable({}, {__close = function() closed = closed + 1 end})\n"
+         "    tide.shield(tide.sleep, 1000)\n"
+         "  end)\n"
+         "end");
+  CHECK_EQ(tide_loop_turn(loop, false), TIDE_OK);
+  tide_time now = tide_loop_now(loop);
+  CHECK_EQ(tide_lua_stop(L, 3 * SECOND, on_stopped, &t), TIDE_OK);
+  turn_until_told(loop, &t);
+  CHECK_EQ(tide_loop_now(loop) - now, 3 * SECOND);
+  CHECK_EQ(number(L, "closed"), 5);
+  lua_close(L);
+  check_loop_is_empty(loop);
+  tide_loop_free(loop);
+}
+
+static void it_ends_who_will_not_and_who_spawns_in_cleanup(void) {
+  tide_loop *loop = tide_loop_new(NULL);
+  lua_State *L = state_new(loop);
+  told t = {0};
+  run_code(L, "tide.on_failure(function() end)\n"
+              "tide.spawn(function() while true do tide.raw.pcall(tide.sleep, 1) end end)\n"
+              "local function again() local _ <close> = setmetatable({}, {__close = function()\n"
+              "  tide.spawn(again) end}) tide.sleep(9) end\n"
+              "tide.spawn(again)\n"
+              "tide.spawn(function() pcall(tide.sleep, 9) while true do tide.shield(tide.sleep, 1) "
+              "end end)");
+  CHECK_EQ(tide_loop_turn(loop, false), TIDE_OK);
+  CHECK_EQ(tide_lua_stop(L, SECOND / 100, on_stopped, &t), TIDE_OK);
+  for (int i = 0; i < 2000000 && t.times == 0; i++) {
+    int error = tide_loop_turn(loop, true);
+    CHECK(error == TIDE_OK || t.times == 1);
+  }
+  CHECK_EQ(t.times, 1);
+  lua_close(L);
+  check_loop_is_empty(loop);
+  tide_loop_free(loop);
+}
+
+/* Stops its own state. */
+static told own;
+
+static int stop_own(lua_State *L) {
+  lua_pushinteger(L, tide_lua_stop(L, SECOND, on_stopped, &own));
+  return 1;
+}
+
+static void a_task_of_the_state_may_stop_it(void) {
+  tide_loop *loop = virtual_loop();
+  lua_State *L = state_new(loop);
+  own = (told){0};
+  lua_register(L, "stop", stop_own);
+  run_code(L,
+           "tide.spawn(function() first = stop() second = stop() tide.sleep(1) never = true end)");
+  turn_until_told(loop, &own);
+  CHECK_EQ(number(L, "first"), TIDE_OK);
+  CHECK_EQ(number(L, "second"), TIDE_EALREADY_RUNNING);
+  run_code(L, "assert(not never)");
+  lua_close(L);
+  check_loop_is_empty(loop);
+  tide_loop_free(loop);
+}
+
+static void what_is_told_may_close_it_while_another_state_goes_on(void) {
+  for (int turns = 0; turns < 60; turns += 3) {
+    tide_loop *loop = virtual_loop();
+    lua_State *a = state_new(loop), *b = state_new(loop);
+    told t = {.closes = true};
+    run_code(a, states_busy);
+    run_code(b, neighbour);
+    for (int i = 0; i < turns; i++) CHECK_EQ(tide_loop_turn(loop, true), TIDE_OK);
+    CHECK_EQ(tide_lua_stop(a, 5 * SECOND, on_stopped, &t), TIDE_OK);
+    turn_until_told(loop, &t);
+    lua_Integer before = number(b, "count");
+    for (int i = 0; i < 30; i++) CHECK_EQ(tide_loop_turn(loop, true), TIDE_OK);
+    CHECK(number(b, "count") > before);
+    lua_close(b);
+    tide_loop_send_all(loop);
+    check_loop_is_empty(loop);
+    tide_loop_free(loop);
+  }
+}
+
+static void it_may_be_closed_while_it_is_being_stopped(void) {
+  for (int turns = 0; turns < 40; turns++) {
+    tide_loop *loop = virtual_loop();
+    lua_State *L = state_new(loop);
+    told t = {0};
+    run_code(L, states_busy);
+    for (int i = 0; i < 20; i++) CHECK_EQ(tide_loop_turn(loop, true), TIDE_OK);
+    CHECK_EQ(tide_lua_stop(L, SECOND, on_stopped, &t), TIDE_OK);
+    for (int i = 0; i < turns && t.times == 0; i++) tide_loop_turn(loop, true);
+    int before = t.times;
+    lua_close(L);
+    CHECK_EQ(t.times, before);
+    tide_loop_send_all(loop);
+    check_loop_is_empty(loop);
+    tide_loop_free(loop);
+  }
+}
+
+static void closing_waits_and_leaves_nothing(void) {
+  for (int turns = 0; turns < 60; turns += 7) {
+    tide_loop *loop = virtual_loop();
+    lua_State *L = state_new(loop);
+    run_code(L, states_busy);
+    for (int i = 0; i < turns; i++) CHECK_EQ(tide_loop_turn(loop, true), TIDE_OK);
+    CHECK_EQ(tide_lua_close(L, (tide_time)turns * SECOND), TIDE_OK);
+    tide_loop_send_all(loop);
+    check_loop_is_empty(loop);
+    tide_loop_free(loop);
+  }
+}
+
+static void closing_does_not_wait_for_what_never_ends(void) {
+  tide_loop *loop = tide_loop_new(NULL);
+  lua_State *L = state_new(loop);
+  tide_loop_set_manual_clock(loop);
+  run_code(L, "tide.spawn(function() tide.shield(tide.sleep, 1000) end)");
+  CHECK_EQ(tide_loop_turn(loop, false), TIDE_OK);
+  CHECK_EQ(tide_lua_close(L, TIDE_NEVER), TIDE_OK);
+  check_loop_is_empty(loop);
+  tide_loop_free(loop);
+}
+
+static void a_state_with_a_loop_of_its_own_closes_too(void) {
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  luaL_requiref(L, "tide", luaopen_tide, 1);
+  run_code(L, states_busy);
+  CHECK_EQ(tide_loop_turn(tide_lua_loop(L), false), TIDE_OK);
+  CHECK_EQ(tide_lua_close(L, SECOND / 50), TIDE_OK);
+  L = luaL_newstate(); /* without tide */
+  CHECK_EQ(tide_lua_stop(L, 0, NULL, NULL), TIDE_ECLOSED);
+  CHECK_EQ(tide_lua_close(L, SECOND), TIDE_OK);
+}
+
+/* Closes its own state, in a turn. */
+static int close_own(lua_State *L) {
+  lua_pushinteger(L, tide_lua_close(L, SECOND));
+  return 1;
+}
+
+static void it_is_not_closed_inside_a_turn(void) {
+  tide_loop *loop = virtual_loop();
+  lua_State *L = state_new(loop);
+  lua_register(L, "close", close_own);
+  run_code(L, "tide.spawn(function() result = close() tide.sleep(1) went_on = 1 end)");
+  CHECK_EQ(tide_loop_run(loop, NULL), TIDE_OK);
+  CHECK_EQ(number(L, "result"), TIDE_EALREADY_RUNNING);
+  CHECK_EQ(number(L, "went_on"), 1);
+  CHECK_EQ(tide_lua_close(L, SECOND), TIDE_OK);
+  tide_loop_free(loop);
+}
+
+static void what_is_spawned_later_is_cancelled_at_once(void) {
+  tide_loop *loop = virtual_loop();
+  lua_State *L = state_new(loop);
+  told t = {0};
+  CHECK_EQ(tide_lua_stop(L, SECOND, on_stopped, &t), TIDE_OK);
+  turn_until_told(loop, &t);
+  run_code(L, "task = tide.spawn(function() never = true end)");
+  for (int i = 0; i < 3; i++) CHECK_EQ(tide_loop_turn(loop, false), TIDE_OK);
+  run_code(L, "assert(task:cancelled() and not never)");
+  t.times = 0;
+  CHECK_EQ(tide_lua_stop(L, SECOND, on_stopped, &t), TIDE_OK); /* once more: it has nothing to do */
+  turn_until_told(loop, &t);
+  lua_close(L);
+  check_loop_is_empty(loop);
+  tide_loop_free(loop);
+}
+
+static void the_loop_may_be_freed_when_a_state_was_closed_in_the_middle_of_it(void) {
+  tide_loop *loop = virtual_loop();
+  lua_State *L = state_new(loop);
+  run_code(L, states_busy);
+  CHECK_EQ(tide_loop_turn(loop, true), TIDE_OK);
+  CHECK_EQ(tide_lua_stop(L, SECOND, NULL, NULL), TIDE_OK);
+  CHECK_EQ(tide_loop_turn(loop, true), TIDE_OK);
+  lua_close(L);
+  tide_loop_free(loop);
+}
+
+int main(void) {
+  RUN(it_cancels_all_and_waits_for_cleanup);
+  RUN(it_kills_what_is_left_when_its_time_is_over);
+  RUN(it_ends_who_will_not_and_who_spawns_in_cleanup);
+  RUN(a_task_of_the_state_may_stop_it);
+  RUN(what_is_told_may_close_it_while_another_state_goes_on);
+  RUN(it_may_be_closed_while_it_is_being_stopped);
+  RUN(closing_waits_and_leaves_nothing);
+  RUN(closing_does_not_wait_for_what_never_ends);
+  RUN(a_state_with_a_loop_of_its_own_closes_too);
+  RUN(it_is_not_closed_inside_a_turn);
+  RUN(what_is_spawned_later_is_cancelled_at_once);
+  RUN(the_loop_may_be_freed_when_a_state_was_closed_in_the_middle_of_it);
+  return check_summary();
+}
