@@ -12,6 +12,7 @@ typedef enum tl_class {
   TL_TASK,
   TL_FUTURE,
   TL_HANDLE,
+  TL_HOLD, /* of a callback or of await_callback: no methods */
   TL_SCOPE,
   TL_GROUP,
   TL_LOCK,

@@ -14,6 +14,8 @@ static const struct late {
   const char *owner, *name, *piece;
 } late[] = {
     {"tide", "as_completed", "tide.concurrent"},
+    {"tide", "await_callback", "tide.callback"},
+    {"tide", "callback", "tide.callback"},
     {"tide", "catch", "tide.errors"},
     {"tide", "defer", "tide.defer"},
     {"tide", "first_success", "tide.concurrent"},
@@ -77,20 +79,16 @@ enum { LATE = sizeof late / sizeof late[0] };
 /* What the C part has for the pieces alone. */
 static bool is_private(const char *name) {
   static const char *const names[] = {
-      "begins",         "completions",
-      "counts",         "error_methods",
-      "failure_parts",  "generator_parts",
-      "group_methods",  "interval_parts",
-      "is_callable",    "is_of",
-      "iter_parts",     "join",
-      "mark_loops",     "metafield",
-      "new_class",      "new_use",
-      "raise_traced",   "read_options",
-      "set_hook",       "shield_call",
-      "shielded_await", "spawn_connection",
-      "spawn_owning",   "testing_parts",
-      "traced",         "tree_nodes",
-      "type_name",
+      "begins",         "completions",    "counts",
+      "error_methods",  "failure_parts",  "generator_parts",
+      "group_methods",  "hold",           "spawn_beside",
+      "interval_parts", "is_callable",    "is_of",
+      "iter_parts",     "join",           "mark_loops",
+      "metafield",      "new_class",      "new_use",
+      "raise_traced",   "read_options",   "set_hook",
+      "shield_call",    "shielded_await", "spawn_connection",
+      "spawn_owning",   "testing_parts",  "traced",
+      "tree_nodes",     "type_name",
   };
   size_t i = 0;
   while (i < sizeof names / sizeof names[0] && strcmp(names[i], name) != 0) i++;

@@ -319,6 +319,10 @@ local forms = {
   ["stream:flush"] = reading "flush",
   ["server:close"] = { lets_be = true, calls(closed_server, "close"), calls(closed_server, "close", 1) },
   ["server:wait_closed"] = { calls(closed_server, "wait_closed") },
+  ["tide.await_callback"] = {
+    calls_function(tide.await_callback, function(done) done() end), calls_function(tide.await_callback, error),
+    wrong = { calls_function(tide.await_callback, 1) },
+  },
   ["fd.wait"] = {
     calls_function(tide.fd.wait, 1 << 30, "r"),
     wrong = { calls_function(tide.fd.wait, -1, "r"), calls_function(tide.fd.wait, 0, "x") },
