@@ -1,0 +1,459 @@
+/* codec.c: values as bytes, and back.
+ *
+ * A message is flat: the value, then the content of each table that was met, in the order in which
+ * they were met; where a table is a value or a key, its number stands. So shared tables and cycles
+ * need nothing of their own, and nothing here recurses, however deep tables are nested. In front is
+ * how large each table will be: what is allocated to decode is in proportion to the bytes that
+ * there are. Numbers are as this machine has them: messages stay in a process, or between its like.
+ *
+ *     message  count of tables, {kind, entries 1 .. n, other entries} of each, value, contents
+ *     content  n values, then key and value of each other entry */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "class.h"
+#include "error.h"
+#include "lent.h"
+#include "runtime.h"
+#include "tide_lua.h"
+
+enum { NIL, FALSE, TRUE, INTEGER, FLOAT, SHORT_STRING, STRING, TABLE, POINTER }; /* tags */
+enum { PLAIN, ERROR };                                                           /* tables */
+
+typedef struct table_shape {
+  uint32_t kind;    /* PLAIN, ERROR */
+  uint32_t entries; /* 1 .. n: some may be nil */
+  uint32_t others;  /* entries with another key */
+} table_shape;
+
+/* Bytes that grow, of the C library's: a message may be freed in another thread. */
+typedef struct bytes {
+  char *data;
+  size_t size, room;
+} bytes;
+
+/* Encoding. */
+
+typedef struct encoder {
+  const tl_runtime *rt;
+  bytes content, shapes;
+  uint32_t tables; /* met so far */
+  uint32_t at;     /* which one the content is of that is being written; 0: none, the value */
+  int flags;
+  size_t max; /* bytes, or SIZE_MAX */
+} encoder;
+
+enum { VALUE = 2, SEEN, LIST, PARENTS, KEYS }; /* on the stack of encode: the encoder is at 1 */
+
+static void append(lua_State *L, encoder *self, bytes *to, const void *data, size_t size) {
+  if (size > self->max - self->content.size - self->shapes.size)
+    tl_raise_message(L, self->rt, TIDE_ELIMIT, "the message is too large");
+  if (to->data == NULL || size > to->room - to->size) {
+    size_t room = to->room > 0 ? to->room * 2 : 128;
+    while (room - to->size < size) room *= 2;
+    char *grown = realloc(to->data, room);
+    if (grown == NULL) luaL_error(L, "not enough memory");
+    to->data = grown;
+    to->room = room;
+  }
+  memcpy(to->data + to->size, data, size);
+  to->size += size;
+}
+
+static void write_tag(lua_State *L, encoder *self, int tag) {
+  char byte = (char)tag;
+  append(L, self, &self->content, &byte, 1);
+}
+
+static void write_tagged(lua_State *L, encoder *self, int tag, const void *data, size_t size) {
+  write_tag(L, self, tag);
+  append(L, self, &self->content, data, size);
+}
+
+/* What cannot be copied, and where it is. */
+
+enum { STEPS_SHOWN = 12, KEY_SHOWN = 40 };
+
+/* Replaces the key on top by the text of that step. */
+static void step_text(lua_State *L) {
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    size_t length;
+    const char *key = lua_tolstring(L, -1, &length);
+    size_t letters = strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+    bool is_name = letters == length && length > 0 && (key[0] < '0' || key[0] > '9');
+    if (length > KEY_SHOWN)
+      lua_pushfstring(L, "[a string of %I bytes]", (lua_Integer)length);
+    else
+      lua_pushfstring(L, is_name ? ".%s" : "[\"%s\"]", key);
+  } else if (lua_isnumber(L, -1) || lua_isboolean(L, -1)) {
+    lua_pushfstring(L, "[%s]", luaL_tolstring(L, -1, NULL));
+    lua_remove(L, -2);
+  } else {
+    lua_pushfstring(L, "[a %s]", luaL_typename(L, -1));
+  }
+  lua_remove(L, -2);
+}
+
+/* Pushes the way to the table of that number. */
+static void push_path(lua_State *L, uint32_t number) {
+  int steps = 0;
+  lua_pushliteral(L, "");
+  for (; number > 1 && steps < STEPS_SHOWN; steps++) {
+    lua_rawgeti(L, KEYS, number);
+    step_text(L);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+    lua_rawgeti(L, PARENTS, number);
+    number = (uint32_t)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pushstring(L, number > 1 ? "value..." : "value");
+  lua_insert(L, -2);
+  lua_concat(L, 2);
+}
+
+/* Of the value on top; under it is its key, where it is in a table. */
+static void refuse(lua_State *L, const encoder *self, const char *what) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  int top = lua_gettop(L);
+  bool is_key = self->at > 0 && lua_rawequal(L, top, top - 1);
+  push_path(L, self->at);
+  if (self->at > 0 && !is_key) {
+    lua_pushvalue(L, top - 1);
+    step_text(L);
+    lua_concat(L, 2);
+  }
+  lua_pushfstring(L, "a message cannot have %s: %s %s", what, is_key ? "a key of" : "it is",
+                  lua_tostring(L, -1));
+  tl_raise_message(L, self->rt, TIDE_EMISUSE, lua_tostring(L, -1));
+}
+
+/* Values. */
+
+static bool is_error(lua_State *L, const encoder *self, int index) {
+  return tl_is_error(L, self->rt, index);
+}
+
+/* Whether the table on top has a metatable that is not an error's. */
+static bool is_foreign(lua_State *L, const encoder *self) {
+  if (!lua_getmetatable(L, -1)) return false;
+  lua_pop(L, 1);
+  return !is_error(L, self, lua_gettop(L));
+}
+
+static bool can_copy(lua_State *L, const encoder *self) {
+  switch (lua_type(L, -1)) {
+  case LUA_TFUNCTION:
+  case LUA_TUSERDATA:
+  case LUA_TTHREAD:
+    return false;
+  case LUA_TLIGHTUSERDATA:
+    return (self->flags & TIDE_LUA_POINTERS) != 0;
+  case LUA_TTABLE:
+    return !is_foreign(L, self);
+  default:
+    return true;
+  }
+}
+
+/* The number of the table on top, under which is its key where it is in one. */
+static uint32_t number_of(lua_State *L, encoder *self) {
+  lua_pushvalue(L, -1);
+  if (lua_rawget(L, SEEN) != LUA_TNIL) {
+    uint32_t number = (uint32_t)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    return number;
+  }
+  lua_pop(L, 1);
+  if (is_foreign(L, self)) refuse(L, self, "a table with a metatable");
+  uint32_t number = ++self->tables;
+  lua_pushvalue(L, -1);
+  lua_pushinteger(L, number);
+  lua_rawset(L, SEEN);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, LIST, number);
+  lua_pushinteger(L, self->at);
+  lua_rawseti(L, PARENTS, number);
+  if (self->at > 0) {
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, KEYS, number);
+  }
+  return number;
+}
+
+static void write_string(lua_State *L, encoder *self) {
+  size_t length;
+  const char *text = lua_tolstring(L, -1, &length);
+  unsigned char brief = (unsigned char)length;
+  if (length <= UINT8_MAX)
+    write_tagged(L, self, SHORT_STRING, &brief, 1);
+  else
+    write_tagged(L, self, STRING, &length, sizeof length);
+  append(L, self, &self->content, text, length);
+}
+
+/* The value on top, which stays. */
+static void write_value(lua_State *L, encoder *self) {
+  lua_Integer integer;
+  lua_Number number;
+  uint32_t table;
+  const void *pointer;
+  switch (lua_type(L, -1)) {
+  case LUA_TNIL:
+    write_tag(L, self, NIL);
+    break;
+  case LUA_TBOOLEAN:
+    write_tag(L, self, lua_toboolean(L, -1) ? TRUE : FALSE);
+    break;
+  case LUA_TNUMBER:
+    integer = lua_tointeger(L, -1);
+    number = lua_tonumber(L, -1);
+    if (lua_isinteger(L, -1))
+      write_tagged(L, self, INTEGER, &integer, sizeof integer);
+    else
+      write_tagged(L, self, FLOAT, &number, sizeof number);
+    break;
+  case LUA_TSTRING:
+    write_string(L, self);
+    break;
+  case LUA_TTABLE:
+    table = number_of(L, self);
+    write_tagged(L, self, TABLE, &table, sizeof table);
+    break;
+  case LUA_TLIGHTUSERDATA:
+    if (!(self->flags & TIDE_LUA_POINTERS)) refuse(L, self, "light userdata");
+    pointer = lua_touserdata(L, -1);
+    write_tagged(L, self, POINTER, &pointer, sizeof pointer);
+    break;
+  default:
+    lua_pushfstring(L, "a %s", luaL_typename(L, -1));
+    lua_insert(L, -3);
+    refuse(L, self, lua_tostring(L, -3));
+  }
+}
+
+/* Whether the key under the top is one of those that are written by their order. */
+static bool is_entry(lua_State *L, const table_shape *shape) {
+  lua_Integer key = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
+  return key >= 1 && key <= (lua_Integer)shape->entries;
+}
+
+/* The table on top. An error leaves behind what cannot go: the task or stream that it is about. */
+static void write_content(lua_State *L, encoder *self) {
+  table_shape shape = {.kind = is_error(L, self, lua_gettop(L)) ? ERROR : PLAIN};
+  int table = lua_gettop(L);
+  lua_Unsigned length = lua_rawlen(L, table);
+  if (length > UINT32_MAX / 2) tl_raise_message(L, self->rt, TIDE_ELIMIT, "the table is too large");
+  shape.entries = shape.kind == PLAIN ? (uint32_t)length : 0;
+  for (uint32_t i = 1; i <= shape.entries; i++) {
+    lua_pushinteger(L, i);
+    lua_rawgeti(L, table, i);
+    write_value(L, self);
+    lua_pop(L, 2);
+  }
+  for (lua_pushnil(L); lua_next(L, table) != 0; lua_pop(L, 1)) {
+    if (is_entry(L, &shape) || (shape.kind == ERROR && !can_copy(L, self))) continue;
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -1); /* a key is its own key */
+    write_value(L, self);
+    lua_pop(L, 2);
+    write_value(L, self);
+    shape.others++;
+  }
+  append(L, self, &self->shapes, &shape, sizeof shape);
+}
+
+/* In protected mode. Nothing here collects garbage once it has begun to look at tables: a finalizer
+ * could change them. */
+static int encode(lua_State *L) {
+  encoder *self = lua_touserdata(L, 1);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  for (int i = SEEN; i <= KEYS; i++) lua_newtable(L);
+  lua_pushvalue(L, VALUE);
+  write_value(L, self);
+  lua_pop(L, 1);
+  while (self->at < self->tables) {
+    lua_rawgeti(L, LIST, ++self->at);
+    write_content(L, self);
+    lua_pop(L, 1);
+  }
+  return 0;
+}
+
+/* Puts it together. False: there is no memory. */
+static bool seal(encoder *self, tide_lua_message *message) {
+  size_t front = sizeof self->tables + self->shapes.size, size = front + self->content.size;
+  char *data = malloc(size);
+  if (data == NULL) return false;
+  memcpy(data, &self->tables, sizeof self->tables);
+  if (self->shapes.size > 0)
+    memcpy(data + sizeof self->tables, self->shapes.data, self->shapes.size);
+  memcpy(data + front, self->content.data, self->content.size);
+  *message = (tide_lua_message){.data = data, .size = size};
+  return true;
+}
+
+void tide_lua_encode(lua_State *L, int index, int flags, size_t max, tide_lua_message *message) {
+  encoder self = {.rt = tl_lent_runtime(L), .flags = flags, .max = max > 0 ? max : SIZE_MAX / 2};
+  index = lua_absindex(L, index);
+  *message = (tide_lua_message){.data = NULL};
+  lua_pushcfunction(L, encode);
+  lua_pushlightuserdata(L, &self);
+  lua_pushvalue(L, index);
+  int status = lua_pcall(L, 2, 0, 0);
+  bool sealed = status == LUA_OK && seal(&self, message);
+  free(self.content.data);
+  free(self.shapes.data);
+  if (status != LUA_OK) lua_error(L);
+  if (!sealed) luaL_error(L, "not enough memory");
+}
+
+void tide_lua_message_free(tide_lua_message *message) {
+  free(message->data);
+  *message = (tide_lua_message){.data = NULL};
+}
+
+/* Decoding. */
+
+typedef struct decoder {
+  const tl_runtime *rt;
+  const char *next, *end; /* what is left */
+  uint32_t tables;
+  int list; /* index of the list of tables */
+  int flags;
+} decoder;
+
+static void malformed(lua_State *L, const decoder *self) {
+  tl_raise_message(L, self->rt, TIDE_EMISUSE, "the bytes are no message");
+}
+
+static size_t left(const decoder *self) { return (size_t)(self->end - self->next); }
+
+static void read_bytes(lua_State *L, decoder *self, void *to, size_t size) {
+  if (size > left(self)) malformed(L, self);
+  memcpy(to, self->next, size);
+  self->next += size;
+}
+
+static void read_string(lua_State *L, decoder *self, size_t length) {
+  if (length > left(self)) malformed(L, self);
+  const char *text = self->next;
+  self->next += length;
+  lua_pushlstring(L, text, length);
+}
+
+static void push_table(lua_State *L, decoder *self) {
+  uint32_t number;
+  read_bytes(L, self, &number, sizeof number);
+  if (number < 1 || number > self->tables) malformed(L, self);
+  lua_rawgeti(L, self->list, number);
+}
+
+static void push_value(lua_State *L, decoder *self) {
+  unsigned char tag, brief;
+  size_t length;
+  lua_Integer integer;
+  lua_Number number;
+  void *pointer;
+  read_bytes(L, self, &tag, 1);
+  switch (tag) {
+  case NIL:
+    lua_pushnil(L);
+    break;
+  case FALSE:
+  case TRUE:
+    lua_pushboolean(L, tag == TRUE);
+    break;
+  case INTEGER:
+    read_bytes(L, self, &integer, sizeof integer);
+    lua_pushinteger(L, integer);
+    break;
+  case FLOAT:
+    read_bytes(L, self, &number, sizeof number);
+    lua_pushnumber(L, number);
+    break;
+  case SHORT_STRING:
+    read_bytes(L, self, &brief, 1);
+    read_string(L, self, brief);
+    break;
+  case STRING:
+    read_bytes(L, self, &length, sizeof length);
+    read_string(L, self, length);
+    break;
+  case TABLE:
+    push_table(L, self);
+    break;
+  case POINTER:
+    if (!(self->flags & TIDE_LUA_POINTERS)) malformed(L, self);
+    read_bytes(L, self, &pointer, sizeof pointer);
+    lua_pushlightuserdata(L, pointer);
+    break;
+  default:
+    malformed(L, self);
+  }
+}
+
+/* Each entry takes a byte at least, each other one two. */
+static void push_shaped(lua_State *L, decoder *self, const table_shape *shape, size_t *promised) {
+  *promised += (size_t)shape->entries + 2 * (size_t)shape->others;
+  if (*promised > left(self) || shape->kind > ERROR) malformed(L, self);
+  lua_createtable(L, (int)shape->entries, (int)shape->others);
+  if (shape->kind == PLAIN) return;
+  tl_class_push(L, self->rt, TL_ERROR);
+  lua_setmetatable(L, -2);
+}
+
+static void push_tables(lua_State *L, decoder *self) {
+  table_shape shape;
+  size_t promised = 0;
+  read_bytes(L, self, &self->tables, sizeof self->tables);
+  if (self->tables > left(self) / sizeof shape) malformed(L, self);
+  const char *shapes = self->next;
+  self->next += self->tables * sizeof shape;
+  lua_createtable(L, (int)self->tables, 0);
+  self->list = lua_gettop(L);
+  for (uint32_t i = 1; i <= self->tables; i++, shapes += sizeof shape) {
+    memcpy(&shape, shapes, sizeof shape);
+    push_shaped(L, self, &shape, &promised);
+    lua_rawseti(L, self->list, i);
+  }
+}
+
+static void check_key(lua_State *L, const decoder *self) {
+  bool is_nan = lua_type(L, -1) == LUA_TNUMBER && isnan(lua_tonumber(L, -1));
+  if (lua_isnil(L, -1) || is_nan) malformed(L, self);
+}
+
+/* Into the table on top. */
+static void fill(lua_State *L, decoder *self, const table_shape *shape) {
+  for (uint32_t i = 1; i <= shape->entries; i++) {
+    push_value(L, self);
+    lua_rawseti(L, -2, i);
+  }
+  for (uint32_t i = 1; i <= shape->others; i++) {
+    push_value(L, self);
+    check_key(L, self);
+    push_value(L, self);
+    lua_rawset(L, -3);
+  }
+}
+
+void tide_lua_decode(lua_State *L, const tide_lua_message *message, int flags) {
+  decoder self = {.rt = tl_lent_runtime(L),
+                  .next = message->data,
+                  .end = message->data + message->size,
+                  .flags = flags};
+  table_shape shape;
+  push_tables(L, &self);
+  push_value(L, &self);
+  const char *shapes = message->data + sizeof self.tables;
+  for (uint32_t i = 1; i <= self.tables; i++, shapes += sizeof shape) {
+    memcpy(&shape, shapes, sizeof shape);
+    lua_rawgeti(L, self.list, i);
+    fill(L, &self, &shape);
+    lua_pop(L, 1);
+  }
+  if (self.next != self.end) malformed(L, &self);
+  lua_remove(L, self.list);
+}
