@@ -38,6 +38,7 @@ typedef enum tl_class {
   TL_LISTENER,
   TL_CONNECTOR,
   TL_FD,
+  TL_CHANNEL,
   TL_ERROR,
   TL_CLASS_COUNT,
 } tl_class;

@@ -12,14 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "channel.h"
 #include "class.h"
 #include "error.h"
 #include "lent.h"
 #include "runtime.h"
 #include "tide_lua.h"
 
-enum { NIL, FALSE, TRUE, INTEGER, FLOAT, SHORT_STRING, STRING, TABLE, POINTER }; /* tags */
-enum { PLAIN, ERROR };                                                           /* tables */
+/* tags */
+enum { NIL, FALSE, TRUE, INTEGER, FLOAT, SHORT_STRING, STRING, TABLE, CHANNEL, POINTER };
+enum { PLAIN, ERROR }; /* tables */
 
 typedef struct table_shape {
   uint32_t kind;    /* PLAIN, ERROR */
@@ -33,11 +35,25 @@ typedef struct bytes {
   size_t size, room;
 } bytes;
 
+/* A message, its bytes behind it. The channels that they name by number have a reference each. */
+typedef struct letter {
+  tide_message message; /* first */
+  uint32_t count;       /* of channels */
+  tide_channel *channels[];
+} letter;
+
+static void letter_free(tide_message *message) {
+  letter *self = tide_container(message, letter, message);
+  for (uint32_t i = 0; i < self->count; i++) tide_channel_unref(self->channels[i]);
+  free(self);
+}
+
 /* Encoding. */
 
 typedef struct encoder {
   const tl_runtime *rt;
   bytes content, shapes;
+  bytes channels;  /* tide_channel *: those of the objects that were met, which keep them */
   uint32_t tables; /* met so far */
   uint32_t at;     /* which one the content is of that is being written; 0: none, the value */
   int flags;
@@ -46,17 +62,23 @@ typedef struct encoder {
 
 enum { VALUE = 2, SEEN, LIST, PARENTS, KEYS }; /* on the stack of encode: the encoder is at 1 */
 
-static void append(lua_State *L, encoder *self, bytes *to, const void *data, size_t size) {
+static void grow(lua_State *L, bytes *self, size_t size) {
+  size_t room = self->room > 0 ? self->room * 2 : 128;
+  while (room - self->size < size) room *= 2;
+  char *grown = realloc(self->data, room);
+  if (grown == NULL) {
+    luaL_error(L, "not enough memory");
+    return;
+  }
+  self->data = grown;
+  self->room = room;
+}
+
+static void append(lua_State *L, const encoder *self, bytes *to, const void *data, size_t size) {
   if (size > self->max - self->content.size - self->shapes.size)
     tl_raise_message(L, self->rt, TIDE_ELIMIT, "the message is too large");
-  if (to->data == NULL || size > to->room - to->size) {
-    size_t room = to->room > 0 ? to->room * 2 : 128;
-    while (room - to->size < size) room *= 2;
-    char *grown = realloc(to->data, room);
-    if (grown == NULL) luaL_error(L, "not enough memory");
-    to->data = grown;
-    to->room = room;
-  }
+  if (to->data == NULL || size > to->room - to->size) grow(L, to, size);
+  if (to->data == NULL) return;
   memcpy(to->data + to->size, data, size);
   to->size += size;
 }
@@ -145,9 +167,10 @@ static bool is_foreign(lua_State *L, const encoder *self) {
 static bool can_copy(lua_State *L, const encoder *self) {
   switch (lua_type(L, -1)) {
   case LUA_TFUNCTION:
-  case LUA_TUSERDATA:
   case LUA_TTHREAD:
     return false;
+  case LUA_TUSERDATA:
+    return tl_test(L, self->rt, -1, TL_CHANNEL) != NULL;
   case LUA_TLIGHTUSERDATA:
     return (self->flags & TIDE_LUA_POINTERS) != 0;
   case LUA_TTABLE:
@@ -193,6 +216,24 @@ static void write_string(lua_State *L, encoder *self) {
   append(L, self, &self->content, text, length);
 }
 
+/* Of what cannot be copied, on top. */
+static void refuse_value(lua_State *L, const encoder *self) {
+  lua_pushfstring(L, "a %s", luaL_typename(L, -1));
+  lua_insert(L, -3);
+  refuse(L, self, lua_tostring(L, -3));
+}
+
+static void write_object(lua_State *L, encoder *self) {
+  tide_channel *channel = tl_channel_test(L, self->rt, lua_gettop(L));
+  if (channel == NULL) {
+    refuse_value(L, self);
+    return;
+  }
+  uint32_t number = (uint32_t)(self->channels.size / sizeof channel);
+  append(L, self, &self->channels, &channel, sizeof channel);
+  write_tagged(L, self, CHANNEL, &number, sizeof number);
+}
+
 /* The value on top, which stays. */
 static void write_value(lua_State *L, encoder *self) {
   lua_Integer integer;
@@ -226,10 +267,11 @@ static void write_value(lua_State *L, encoder *self) {
     pointer = lua_touserdata(L, -1);
     write_tagged(L, self, POINTER, &pointer, sizeof pointer);
     break;
+  case LUA_TUSERDATA:
+    write_object(L, self);
+    break;
   default:
-    lua_pushfstring(L, "a %s", luaL_typename(L, -1));
-    lua_insert(L, -3);
-    refuse(L, self, lua_tostring(L, -3));
+    refuse_value(L, self);
   }
 }
 
@@ -281,43 +323,48 @@ static int encode(lua_State *L) {
   return 0;
 }
 
-/* Puts it together. False: there is no memory. */
-static bool seal(encoder *self, tide_lua_message *message) {
-  size_t front = sizeof self->tables + self->shapes.size, size = front + self->content.size;
-  char *data = malloc(size);
-  if (data == NULL) return false;
-  memcpy(data, &self->tables, sizeof self->tables);
-  if (self->shapes.size > 0)
-    memcpy(data + sizeof self->tables, self->shapes.data, self->shapes.size);
-  memcpy(data + front, self->content.data, self->content.size);
-  *message = (tide_lua_message){.data = data, .size = size};
-  return true;
+static char *put(char *to, const bytes *what) {
+  if (what->size > 0) memcpy(to, what->data, what->size);
+  return to + what->size;
 }
 
-void tide_lua_encode(lua_State *L, int index, int flags, size_t max, tide_lua_message *message) {
+/* Puts it together. NULL: there is no memory. */
+static tide_message *seal(const encoder *self) {
+  size_t front = sizeof(letter) + self->channels.size;
+  size_t size = sizeof self->tables + self->shapes.size + self->content.size;
+  letter *sealed = malloc(front + size);
+  if (sealed == NULL) return NULL;
+  sealed->count = (uint32_t)(self->channels.size / sizeof sealed->channels[0]);
+  char *data = put((char *)sealed->channels, &self->channels);
+  for (uint32_t i = 0; i < sealed->count; i++) tide_channel_ref(sealed->channels[i]);
+  sealed->message = (tide_message){.data = data, .size = size, .free = letter_free};
+  tide_list_init(&sealed->message.link);
+  memcpy(data, &self->tables, sizeof self->tables);
+  put(put(data + sizeof self->tables, &self->shapes), &self->content);
+  return &sealed->message;
+}
+
+tide_message *tide_lua_encode(lua_State *L, int index, int flags, size_t max) {
   encoder self = {.rt = tl_lent_runtime(L), .flags = flags, .max = max > 0 ? max : SIZE_MAX / 2};
   index = lua_absindex(L, index);
-  *message = (tide_lua_message){.data = NULL};
   lua_pushcfunction(L, encode);
   lua_pushlightuserdata(L, &self);
   lua_pushvalue(L, index);
   int status = lua_pcall(L, 2, 0, 0);
-  bool sealed = status == LUA_OK && seal(&self, message);
+  tide_message *message = status == LUA_OK ? seal(&self) : NULL;
   free(self.content.data);
   free(self.shapes.data);
+  free(self.channels.data);
   if (status != LUA_OK) lua_error(L);
-  if (!sealed) luaL_error(L, "not enough memory");
-}
-
-void tide_lua_message_free(tide_lua_message *message) {
-  free(message->data);
-  *message = (tide_lua_message){.data = NULL};
+  if (message == NULL) luaL_error(L, "not enough memory");
+  return message;
 }
 
 /* Decoding. */
 
 typedef struct decoder {
-  const tl_runtime *rt;
+  tl_runtime *rt;
+  const letter *letter;   /* whose bytes they are; NULL: they come from elsewhere */
   const char *next, *end; /* what is left */
   uint32_t tables;
   int list; /* index of the list of tables */
@@ -348,6 +395,13 @@ static void push_table(lua_State *L, decoder *self) {
   read_bytes(L, self, &number, sizeof number);
   if (number < 1 || number > self->tables) malformed(L, self);
   lua_rawgeti(L, self->list, number);
+}
+
+static void push_channel(lua_State *L, decoder *self) {
+  uint32_t number;
+  read_bytes(L, self, &number, sizeof number);
+  if (self->letter == NULL || number >= self->letter->count) malformed(L, self);
+  tl_channel_push(L, self->rt, self->letter->channels[number]);
 }
 
 static void push_value(lua_State *L, decoder *self) {
@@ -383,6 +437,9 @@ static void push_value(lua_State *L, decoder *self) {
     break;
   case TABLE:
     push_table(L, self);
+    break;
+  case CHANNEL:
+    push_channel(L, self);
     break;
   case POINTER:
     if (!(self->flags & TIDE_LUA_POINTERS)) malformed(L, self);
@@ -439,15 +496,15 @@ static void fill(lua_State *L, decoder *self, const table_shape *shape) {
   }
 }
 
-void tide_lua_decode(lua_State *L, const tide_lua_message *message, int flags) {
-  decoder self = {.rt = tl_lent_runtime(L),
-                  .next = message->data,
-                  .end = message->data + message->size,
-                  .flags = flags};
+void tide_lua_decode(lua_State *L, const tide_message *message, int flags) {
+  const char *data = message->data;
+  decoder self = {
+      .rt = tl_lent_runtime(L), .next = data, .end = data + message->size, .flags = flags};
+  if (message->free == letter_free) self.letter = tide_container(message, const letter, message);
   table_shape shape;
   push_tables(L, &self);
   push_value(L, &self);
-  const char *shapes = message->data + sizeof self.tables;
+  const char *shapes = data + sizeof self.tables;
   for (uint32_t i = 1; i <= self.tables; i++, shapes += sizeof shape) {
     memcpy(&shape, shapes, sizeof shape);
     lua_rawgeti(L, self.list, i);

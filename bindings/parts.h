@@ -8,6 +8,7 @@ typedef struct tl_runtime tl_runtime;
 
 void tl_barrier_open(lua_State *L, tl_runtime *rt);
 void tl_callback_open(lua_State *L, tl_runtime *rt);
+void tl_channel_open(lua_State *L, tl_runtime *rt);
 void tl_class_open(lua_State *L, tl_runtime *rt);
 void tl_condition_open(lua_State *L, tl_runtime *rt);
 void tl_coroutine_open(lua_State *L, tl_runtime *rt);

@@ -1,6 +1,7 @@
 /* select.c: select over whatever can be waited for, and the cases that are objects of their own:
  * queue:putting(value), group:ended(), stream:readable(), fd:readable(), fd:writable() and
  * tide.after(seconds). */
+#include "channel.h"
 #include "class.h"
 #include "error.h"
 #include "fd.h"
@@ -149,7 +150,7 @@ static void make_own(lua_State *L, const tl_runtime *rt, tide_case *out, int ind
  */
 static tl_class class_of(lua_State *L, const tl_runtime *rt, int index) {
   static const tl_class classes[] = {TL_CASE, TL_EVENT,     TL_TASK,    TL_LISTENER, TL_FUTURE,
-                                     TL_LOCK, TL_SEMAPHORE, TL_RWGUARD, TL_QUEUE};
+                                     TL_LOCK, TL_SEMAPHORE, TL_RWGUARD, TL_CHANNEL,  TL_QUEUE};
   if (lua_touserdata(L, index) == NULL || !lua_getmetatable(L, index)) return TL_SELECT;
   const void *metatable = lua_topointer(L, -1);
   if (metatable == rt->classes.metatables[TL_QUEUE]) return TL_QUEUE;
@@ -168,6 +169,9 @@ static void make_case(lua_State *L, const tl_runtime *rt, tide_case *out, int in
     break;
   case TL_CASE:
     make_own(L, rt, out, index);
+    break;
+  case TL_CHANNEL:
+    tide_case_recv(out, tl_channel_test(L, rt, index));
     break;
   case TL_EVENT:
     tide_case_event(out, object);
@@ -243,6 +247,9 @@ static int push_values(lua_State *L, tl_runtime *rt, uint32_t number, const tide
   case TL_TASK:
   case TL_FUTURE:
     return 1 + tl_result_push(L, rt, tl_check_future(L, rt, index), index);
+  case TL_CHANNEL:
+    tl_message_open(L, chosen->wait.value.pointer);
+    return 2;
   case TL_LISTENER:
     lua_pushvalue(L, STREAM);
     tide_stream_init(lua_touserdata(L, -1), rt->loop, (int)chosen->wait.value.integer);
@@ -303,7 +310,8 @@ static void check_cases(lua_State *L, const tl_runtime *rt, int count, kinds *fo
     tl_class class = class_of(L, rt, i);
     if (i <= SPARE_ROOM) found->classes[i - 1] = class;
     if (TL_UNLIKELY(class == TL_SELECT))
-      luaL_typeerror(L, i, "Queue, Event, Lock, Semaphore, Task, Future, Listener or case");
+      luaL_typeerror(L, i,
+                     "Queue, Event, Lock, Semaphore, Task, Future, Listener, Channel or case");
     if (class == TL_LISTENER) found->listener = true;
     if (class == TL_SEMAPHORE) found->semaphore = true;
     if (class == TL_CASE && is_putting(L, rt, i)) {

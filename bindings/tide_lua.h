@@ -204,33 +204,33 @@ TIDE_API int tide_lua_fail(lua_State *L, tide_completion *completion, int error,
 /* Raises an error object of tide's, of that number's kind. `message` is copied; NULL: that of
  * the error. [-0, +0, v] */
 TIDE_API int tide_lua_raise(lua_State *L, int error, const char *message);
-/* Messages: values as bytes, for another state, thread or process of this kind.
+/* Messages (sched/channel.h): values as bytes, for another state or thread.
  *
  * Copied are nil, booleans, numbers, strings, tables of these with what they share and their
- * cycles, and tide's error objects (but for fields with what cannot be copied). Anything else
- * raises `misuse`, and the message says where in the value it is; so does a table with a metatable.
+ * cycles, Channels, and tide's error objects (but for fields with what cannot be copied). Anything
+ * else raises `misuse`, and the message says where in the value it is; so does a table with a
+ * metatable.
  */
-
-typedef struct tide_lua_message {
-  char *data;  /* of the C library's memory; any thread may free it */
-  size_t size; /* bytes */
-} tide_lua_message;
 
 enum { TIDE_LUA_POINTERS = 1 }; /* light userdata is copied too: as the pointer that it is */
 
-/* Makes a message of the value at `index`; the caller frees it. `max`: more bytes raise `limit`; 0:
- * no bound. Where it raises there is none. Calls nothing of Lua's; O(values), and recurses for
- * nothing. [-0, +0, e] */
-TIDE_API void tide_lua_encode(lua_State *L, int index, int flags, size_t max,
-                              tide_lua_message *message);
+/* Makes a message of the value at `index`: the caller's, to be sent, or freed by tide_message_free,
+ * in any thread; its memory is the C library's. `max`: more bytes raise `limit`; 0: no bound. Calls
+ * nothing of Lua's; O(values), and recurses for nothing. [-0, +0, e] */
+TIDE_API tide_message *tide_lua_encode(lua_State *L, int index, int flags, size_t max);
 
 /* Pushes the value that a message is of, which stays. Bytes that are no message raise `misuse`,
  * whatever they are; the memory it takes is in proportion to theirs. Pointers are refused without
- * TIDE_LUA_POINTERS. [-0, +1, e] */
-TIDE_API void tide_lua_decode(lua_State *L, const tide_lua_message *message, int flags);
+ * TIDE_LUA_POINTERS, and Channels in bytes that tide_lua_encode has not made. [-0, +1, e] */
+TIDE_API void tide_lua_decode(lua_State *L, const tide_message *message, int flags);
 
-/* In any thread. Harmless when repeated. */
-TIDE_API void tide_lua_message_free(tide_lua_message *message);
+/* Pushes a Channel over that channel, with a reference of its own: the collector gives it back, or
+ * lua_close. [-0, +1, m] */
+TIDE_API void tide_lua_push_channel(lua_State *L, tide_channel *channel);
+
+/* The channel of the Channel at `index`, whose reference it is: who keeps it takes one more.
+ * [-0, +0, e] */
+TIDE_API tide_channel *tide_lua_to_channel(lua_State *L, int index);
 
 /* Objects that C and Lua share.
  *

@@ -61,6 +61,12 @@ local function closed_listener()
   return listener
 end
 
+local function closed_channel()
+  local channel = tide.Channel()
+  channel:close()
+  return channel
+end
+
 local function closed_fd()
   local fd = tide.fd.open(0)
   fd:close()
@@ -268,6 +274,15 @@ local forms = {
   ["queue:take"] = { calls(closed_queue, "take"), wrong = { calls_function(tide.Queue().take, "no queue") } },
   ["queue:iter"] = { calls_with(function(queue) for _ in queue:iter() do nothing() end end, closed_queue) },
   ["queue:join"] = { calls(tide.Queue, "join"), calls(closed_queue, "join") },
+  ["channel:send"] = {
+    calls(closed_channel, "send", 1),
+    calls_with(function(channel)
+      channel:send(1)
+      channel:try_recv()
+    end, tide.Channel),
+    wrong = { calls_function(tide.Channel().send, "no channel"), calls(closed_channel, "send", print) },
+  },
+  ["channel:recv"] = { calls(closed_channel, "recv"), wrong = { calls_function(tide.Channel().recv, "no channel") } },
   ["tide.select"] = {
     calls_with(tide.select, closed_queue),
     calls_with(tide.select, ended),

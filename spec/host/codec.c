@@ -8,16 +8,14 @@ static int decode(lua_State *L) {
 
 /* copy(value[, flags[, max]]) -> the value that comes out, the size in bytes */
 static int l_copy(lua_State *L) {
-  tide_lua_message message;
   int flags = (int)luaL_optinteger(L, 2, 0);
-  tide_lua_encode(L, 1, flags, (size_t)luaL_optinteger(L, 3, 0), &message);
-  size_t size = message.size;
+  tide_message *message = tide_lua_encode(L, 1, flags, (size_t)luaL_optinteger(L, 3, 0));
+  size_t size = message->size;
   lua_pushcfunction(L, decode);
-  lua_pushlightuserdata(L, &message);
+  lua_pushlightuserdata(L, message);
   lua_pushinteger(L, flags);
   int status = lua_pcall(L, 2, 1, 0);
-  tide_lua_message_free(&message);
-  tide_lua_message_free(&message);
+  tide_message_free(message);
   if (status != LUA_OK) return lua_error(L);
   lua_pushinteger(L, (lua_Integer)size);
   return 2;
@@ -223,9 +221,9 @@ static void finalizers_do_not_come_between(void) {
 /* Bytes that are no message. */
 
 /* Whether they were refused; else whatever has come out is a value. */
-static bool is_refused(host *h, char *data, size_t size) {
+static bool is_refused(host *h, const char *data, size_t size) {
   lua_State *L = h->L;
-  tide_lua_message message = {.size = size};
+  tide_message message = {.size = size};
   message.data = malloc(size > 0 ? size : 1); /* its end is the block's, for the sanitizers */
   memcpy(message.data, data, size);
   lua_pushcfunction(L, decode);
@@ -241,43 +239,44 @@ static bool is_refused(host *h, char *data, size_t size) {
   return refused;
 }
 
-static void open_with_message(host *h, tide_lua_message *message) {
+static tide_message *open_with_message(host *h) {
   open_with_copy(h);
   host_do(h, "t = { 1, 2.5, 'text', ('long'):rep(100), true, { x = { y = false } }, "
              "tide.error('k', 'm') }\n"
              "t.t, t[t] = t, { t }");
   lua_getglobal(h->L, "t");
-  tide_lua_encode(h->L, -1, 0, 0, message);
+  tide_message *message = tide_lua_encode(h->L, -1, 0, 0);
   lua_settop(h->L, 0);
+  return message;
 }
 
 static void what_is_cut_short_is_refused_at_every_byte(void) {
   host h;
-  tide_lua_message message;
-  open_with_message(&h, &message);
-  CHECK(!is_refused(&h, message.data, message.size));
-  for (size_t size = 0; size < message.size; size++) CHECK(is_refused(&h, message.data, size));
-  char *longer = malloc(message.size + 1);
-  memcpy(longer, message.data, message.size);
-  longer[message.size] = 0;
-  CHECK(is_refused(&h, longer, message.size + 1));
+  tide_message *message = open_with_message(&h);
+  char *data = message->data;
+  CHECK(!is_refused(&h, data, message->size));
+  for (size_t size = 0; size < message->size; size++) CHECK(is_refused(&h, data, size));
+  char *longer = malloc(message->size + 1);
+  memcpy(longer, data, message->size);
+  longer[message->size] = 0;
+  CHECK(is_refused(&h, longer, message->size + 1));
   free(longer);
-  tide_lua_message_free(&message);
+  tide_message_free(message);
   host_close(&h);
 }
 
 static void whatever_bytes_are_changed_nothing_breaks(void) {
   host h;
-  tide_lua_message message;
-  open_with_message(&h, &message);
+  tide_message *message = open_with_message(&h);
+  char *data = message->data;
   static const unsigned char others[] = {0, 1, 2, 7, 8, 9, 127, 128, 255};
-  for (size_t at = 0; at < message.size; at++) {
-    char was = message.data[at];
+  for (size_t at = 0; at < message->size; at++) {
+    char was = data[at];
     for (size_t i = 0; i < sizeof others; i++) {
-      message.data[at] = (char)others[i];
-      is_refused(&h, message.data, message.size);
+      data[at] = (char)others[i];
+      is_refused(&h, data, message->size);
     }
-    message.data[at] = was;
+    data[at] = was;
   }
   uint64_t random = 1;
   char noise[64];
@@ -289,21 +288,20 @@ static void whatever_bytes_are_changed_nothing_breaks(void) {
     is_refused(&h, noise, sizeof noise);
   }
   CHECK(h.luas.in_use < 4000000); /* memory in proportion */
-  tide_lua_message_free(&message);
+  tide_message_free(message);
   host_close(&h);
 }
 
 static void a_message_goes_to_another_state(void) {
   host h, other;
-  tide_lua_message message;
-  open_with_message(&h, &message);
+  tide_message *message = open_with_message(&h);
   host_open_for_lua(&other);
-  tide_lua_decode(other.L, &message, 0);
+  tide_lua_decode(other.L, message, 0);
   lua_setglobal(other.L, "t");
   host_close(&h);
   host_do(&other,
           "assert(t.t == t and t[3] == 'text' and t[7].kind == 'k' and tide.is(t[7], 'k'))");
-  tide_lua_message_free(&message);
+  tide_message_free(message);
   host_close(&other);
 }
 

@@ -1,0 +1,20 @@
+/* channel.h: what codec.c and select.c need of Channels. */
+#ifndef TL_CHANNEL_H
+#define TL_CHANNEL_H
+
+#include <lua.h>
+
+#include "tide.h"
+
+typedef struct tl_runtime tl_runtime;
+
+/* The core's channel of the Channel at `index`, or NULL. */
+tide_channel *tl_channel_test(lua_State *L, const tl_runtime *rt, int index);
+
+/* Pushes a Channel, which has a reference of its own. [-0, +1, m] */
+void tl_channel_push(lua_State *L, tl_runtime *rt, tide_channel *channel);
+
+/* Pushes what the message says, which is gone then in any case. [-0, +1, m] */
+void tl_message_open(lua_State *L, tide_message *message);
+
+#endif
