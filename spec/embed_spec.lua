@@ -54,6 +54,14 @@ every job was freed once
 ]], run "./pipeline")
   end)
 
+  it("threads: loops in threads, channels and posts between them, a job", function()
+    assert.equal([[
+3 threads found 9592 primes in 16 pieces
+a job found 9592
+all have said bye: yes
+]], run "./threads")
+  end)
+
   it("echo: says back what it is told, to many at once, and ends with its input", function()
     if not sh("nc -h"):find "OpenBSD" then return pending "needs OpenBSD's nc" end
     assert.equal([[

@@ -91,7 +91,7 @@ TIDE_API void tide_case_job(tide_case *self, tide_job *job);
 
 /* The end of a loop (tide_loop_free) interrupts and drops all jobs that are out, and waits until
  * those have ended that cannot be let go: before it tells the `drop` of a task that waits for one.
- */
+ * (The `drop` of a task that waits for one by select drops it itself.) */
 
 TIDE_END_DECLS
 

@@ -2,7 +2,8 @@
  *
  * A channel is made anywhere, counted, and used by any number of tasks, in any loops, and of hosts'
  * threads that have none. Who waits is served in order within a loop, the loops in turn; who comes
- * later does not overtake. */
+ * later does not overtake: what a waiting task has a right to is left for it, also while its loop
+ * is busy. */
 #ifndef TIDE_CHANNEL_H
 #define TIDE_CHANNEL_H
 
