@@ -1,4 +1,5 @@
-/* net.c: tide.net: connect, listen, serve (whose Server is in lua/tide/net.lua), pair. */
+/* net.c: tide.net: connect, listen, serve (whose Server is in lua/tide/net.lua), pair,
+ * memory_pair. */
 #include <errno.h>
 #include <string.h>
 
@@ -169,12 +170,23 @@ static int net_pair(lua_State *L) {
   return error == TIDE_OK ? 2 : tl_raise(L, rt, error);
 }
 
+enum { MEMORY_CAPACITY = 64 * 1024, MEMORY_MOST = 1 << 30 }; /* bytes each way */
+
+/* net.memory_pair([capacity]) -> Stream, Stream */
+static int net_memory_pair(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  lua_Integer capacity = luaL_optinteger(L, 1, MEMORY_CAPACITY);
+  luaL_argcheck(L, capacity > 0 && capacity <= MEMORY_MOST, 1, "a number of bytes expected");
+  tl_loop(L, rt);
+  tide_stream *one = tl_stream_new(L, rt), *other = tl_stream_new(L, rt);
+  int error = tide_stream_memory_pair(one, other, rt->loop, (size_t)capacity);
+  return error == TIDE_OK ? 2 : tl_raise(L, rt, error);
+}
+
 void tl_net_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg functions[] = {{"connect", net_connect},
-                                       {"listen", net_listen},
-                                       {"serve", net_serve},
-                                       {"pair", net_pair},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"connect", net_connect}, {"listen", net_listen},           {"serve", net_serve},
+      {"pair", net_pair},       {"memory_pair", net_memory_pair}, {NULL, NULL}};
   static const luaL_Reg connector[] = {{"__close", connector_close}, {NULL, NULL}};
   tl_stream_open(L, rt);
   tl_listener_open(L, rt);

@@ -15,6 +15,7 @@
 #include "io/listener.h"
 #include "io/pool.h"
 #include "io/stream.h"
+#include "io/transport.h"
 #include "sched/barrier.h"
 #include "sched/branch.h"
 #include "sched/channel.h"

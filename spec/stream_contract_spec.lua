@@ -25,6 +25,8 @@ local transports = {
   { "a unix socket", over(unix_path) },
   { "an abstract unix socket", over(function() return "unix:@" .. unix_path():sub(6) end), optional = true },
   { "net.pair", net.pair },
+  { "memory", net.memory_pair, memory = true },
+  { "very little memory", function() return net.memory_pair(7) end, memory = true },
 }
 
 local function available(connect)
@@ -37,11 +39,12 @@ for _, transport in ipairs(transports) do
   local name, connect = table.unpack(transport)
   name = "Stream over " .. name .. ":"
   if not transport.optional or available(connect) then
-    contract(connect, name)
+    contract(connect, name, { memory = transport.memory })
   else
     it(name .. " is not available here", function() pending(name) end)
   end
 end
 
 contract(net.pair, "Stream over net.pair, with tasks in any order:", { run = { clock = "real", seeds = 3 } })
+contract(net.memory_pair, "Stream over memory, in virtual time:", { run = { clock = "virtual" }, memory = true })
 contract(net.pair, "Stream over net.pair, in virtual time:", { run = { clock = "virtual" } })

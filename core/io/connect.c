@@ -61,7 +61,7 @@ static int connect_park(tide_connect *self, tide_task *task) {
 }
 
 int tide_connect_wait(tide_connect *self, tide_task *task) {
-  int result = tide__recall_enter(&self->fd, &self->waiter, task, &connect_ops);
+  int result = tide__recall_enter(&self->fd, self->fd.fd < 0, &self->waiter, task, &connect_ops);
   if (result != TIDE_OK) return result;
   if (self->waited && under_way(self->result))
     self->result = tide__sys_connect(self->fd.loop, self->fd.fd, &self->address);

@@ -54,8 +54,9 @@ static void ready(tide_watcher *watcher, int events) {
   if (writer != NULL) tide__wait_end(writer, TIDE_OK);
 }
 
-void tide__fd_leave(tide_wait *wait) {
-  tide_fd *self = wait->source;
+void tide__fd_leave(tide_wait *wait) { tide__fd_take_out(wait->source, wait); }
+
+void tide__fd_take_out(tide_fd *self, tide_wait *wait) {
   if (self->reader == wait) fd_take(self, TIDE_READABLE);
   if (self->writer == wait) fd_take(self, TIDE_WRITABLE);
 }

@@ -4,6 +4,10 @@
 
 #include "stream.h"
 
+/* Where the stream is; and whose wait that is, of those that streams have. */
+static inline tide_loop *tide__loop_of(const tide_stream *stream) { return stream->own.fd.loop; }
+static inline tide_stream *tide__stream_of(const tide_wait *wait) { return wait->source; }
+
 /* stream_read.c */
 
 /* Begins a reading call: TIDE_OK, or what is to be returned. */

@@ -11,11 +11,8 @@
  * held, without its bytes, until there is some, or the peer has gone. */
 #include "linger.h"
 
-#include <errno.h>
-#include <sys/socket.h>
-
+#include "descriptor.h"
 #include "stream.h"
-#include "sys.h"
 
 enum {
   DROP_AT_ONCE = 16 * 1024, /* bytes */
@@ -29,59 +26,62 @@ static void set_at_stake(tide__outbox *self, bool at_stake) {
 
 static bool is_sending(const tide__outbox *self) { return tide_buffer_size(&self->bytes) > 0; }
 
+static void leave_input(tide_wait *wait) {
+  tide__outbox *self = tide_container(wait, tide__outbox, input);
+  if (self->reading) self->transport->ops->leave(self->transport, wait);
+  self->reading = false;
+}
+
 /* Who got a part of what was written must not take it for the whole. */
 static void linger_finish(tide__outbox *self) {
-  tide_loop *loop = self->own.loop;
-  int fd = self->own.fd;
-  bool complete = !is_sending(self);
   set_at_stake(self, false);
   tide__outbox_stop(self);
-  tide__fd_leave(&self->input);
-  tide_fd_term(&self->own);
-  if (complete)
-    tide__sys_close(fd);
-  else
-    tide__sys_abort(fd);
-  tide__outbox_free(self, loop);
+  leave_input(&self->input);
+  self->transport->ops->close(self->transport, is_sending(self));
+  tide__outbox_free(self);
 }
 
 /* Reads what has come. TIDE_PENDING: that was all, for now; TIDE_ELIMIT: there is more than that;
  * TIDE_EEOF; TIDE_OS(...). */
-static int drop_input(const tide_loop *loop, int fd, size_t most, size_t *dropped) {
+static int drop_input(tide_transport *transport, size_t most, size_t *dropped) {
   char nowhere[DROP_AT_ONCE];
   for (size_t from = *dropped; *dropped - from < most;) {
-    ssize_t got = tide__sys_read(loop, fd, nowhere, sizeof nowhere);
-    if (got == -EAGAIN) return TIDE_PENDING;
-    if (got <= 0) return got == 0 ? TIDE_EEOF : TIDE_OS((int)-got);
-    *dropped += (size_t)got;
+    size_t got = 0;
+    int result = transport->ops->read(transport, nowhere, sizeof nowhere, &got);
+    if (result != TIDE_OK) return result;
+    *dropped += got;
   }
   return TIDE_ELIMIT;
 }
 
 /* Tells the end. TIDE_PENDING: more may come; else the descriptor may be closed. */
-static int shut(const tide_loop *loop, int fd, bool is_tcp, size_t *dropped) {
-  int error = tide__sys_shutdown(loop, fd, is_tcp ? SHUT_WR : SHUT_RDWR);
-  if (error < 0) return TIDE_OS(-error);
-  int result = drop_input(loop, fd, is_tcp ? DROP_MOST : SIZE_MAX, dropped);
-  return result == TIDE_ELIMIT && tide__sys_untaken(fd) > 0 ? TIDE_PENDING : result;
+static int shut(tide_transport *transport, tide_farewell farewell, size_t *dropped) {
+  bool both = farewell == TIDE_FAREWELL_SHUT;
+  int error = transport->ops->end(transport, both);
+  if (error != TIDE_OK) return error;
+  int result = drop_input(transport, both ? SIZE_MAX : DROP_MOST, dropped);
+  return result == TIDE_ELIMIT && transport->ops->untaken(transport) > 0 ? TIDE_PENDING : result;
 }
 
-static int wait_for_input(tide__outbox *self) {
-  return tide__fd_wait(&self->own, &self->input, TIDE_READABLE);
+static int wait_for_input(tide__outbox *self, int more) {
+  int error = self->transport->ops->wait(self->transport, &self->input, TIDE_READABLE | more);
+  self->reading = error == TIDE_OK;
+  return error;
 }
 
 /* Nothing but the other end's end is waited for now. */
 static void part(tide__outbox *self) {
   set_at_stake(self, self->some_came);
-  int error = self->own.reader == NULL ? wait_for_input(self) : TIDE_OK;
+  int error = self->reading ? TIDE_OK : wait_for_input(self, 0);
   if (error == TIDE_OK) error = tide__outbox_watch(self);
   if (error != TIDE_OK) linger_finish(self);
 }
 
 static void all_sent(tide__outbox *self) {
   size_t dropped = 0;
-  bool is_socket = self->channel == TIDE__SOCKET_CHANNEL;
-  int result = is_socket ? shut(self->own.loop, self->own.fd, self->is_tcp, &dropped) : TIDE_EEOF;
+  int result = self->farewell != TIDE_FAREWELL_NONE
+                   ? shut(self->transport, (tide_farewell)self->farewell, &dropped)
+                   : TIDE_EEOF;
   if (dropped > 0) self->some_came = true;
   if (result == TIDE_PENDING)
     part(self);
@@ -102,14 +102,14 @@ static int hold(tide__outbox *self) {
   set_at_stake(self, false);
   tide__outbox_stop(self);
   tide__outbox_unwatch(self);
-  tide__fd_leave(&self->input);
-  int error = tide__fd_overhear(&self->own, &self->input, TIDE_READABLE);
-  if (error == TIDE_OK) tide_buffer_term(&self->bytes, &self->own.loop->allocator);
+  leave_input(&self->input);
+  int error = wait_for_input(self, TIDE_UNAWAITED);
+  if (error == TIDE_OK) tide_buffer_term(&self->bytes, &self->shared->loop->allocator);
   return error;
 }
 
 static void linger_give_up(tide__outbox *self) {
-  bool can_tell = self->is_tcp || self->channel != TIDE__SOCKET_CHANNEL;
+  bool can_tell = self->farewell != TIDE_FAREWELL_SHUT;
   if (!is_sending(self) || can_tell || hold(self) != TIDE_OK) linger_finish(self);
 }
 
@@ -118,59 +118,61 @@ static const tide__outbox_ops linger_ops = {.progress = progress, .stuck = linge
 static void input_came(tide_wait *wait, int outcome) {
   size_t dropped = 0;
   tide__outbox *self = tide_container(wait, tide__outbox, input);
-  if (outcome == TIDE_OK && !self->held)
-    outcome = drop_input(self->own.loop, self->own.fd, DROP_MOST, &dropped);
+  self->reading = false;
+  if (outcome == TIDE_OK && !self->held) outcome = drop_input(self->transport, DROP_MOST, &dropped);
   if (dropped > 0) self->some_came = true;
   if (outcome == TIDE_EEOF && is_sending(self)) return;
   if (outcome != TIDE_PENDING && outcome != TIDE_ELIMIT) { /* also where it is held */
     linger_finish(self);
     return;
   }
-  bool taken = !is_sending(self) && tide__sys_untaken(self->own.fd) == 0;
+  bool taken = !is_sending(self) && self->transport->ops->untaken(self->transport) == 0;
   if (taken) self->dropped += dropped;
   if (!is_sending(self)) set_at_stake(self, self->some_came);
-  if (self->dropped >= DROP_MOST || wait_for_input(self) != TIDE_OK) linger_finish(self);
+  if (self->dropped >= DROP_MOST || wait_for_input(self, 0) != TIDE_OK) linger_finish(self);
 }
 
 static const tide_wait_ops input_ops = {
-    .name = "close", .abandon = tide__fd_leave, .ended = input_came};
+    .name = "close", .abandon = leave_input, .ended = input_came};
 
-static void adopt(tide__outbox *self, tide_loop *loop, int fd, bool is_tcp) {
+static void adopt(tide__outbox *self, tide_transport *transport, tide_farewell farewell) {
   tide_list_remove(&self->link);
   tide_list_append(&self->shared->lingering, &self->link);
-  tide_fd_init(&self->own, loop, fd);
-  self->fd = self->wait.source = &self->own;
+  self->transport = tide__transport_move(transport, &self->own);
+  self->stream = NULL;
   self->ops = &linger_ops;
-  self->is_tcp = is_tcp;
-  self->input = (tide_wait){.ops = &input_ops, .source = &self->own};
+  self->farewell = (uint8_t)farewell;
+  self->input = (tide_wait){.ops = &input_ops, .source = self};
 }
 
-static bool is_tcp_family(int family) { return family == AF_INET || family == AF_INET6; }
-
-void tide__linger(tide_loop *loop, int fd, tide__outbox *self) {
-  adopt(self, loop, fd, is_tcp_family(tide__sys_family(fd)));
+void tide__linger(tide_transport *transport, tide__outbox *self) {
+  adopt(self, transport, transport->ops->farewell(transport));
   set_at_stake(self, true);
   int error = tide__outbox_start(self);
-  if (error == TIDE_OK && self->channel == TIDE__SOCKET_CHANNEL) error = wait_for_input(self);
+  if (error == TIDE_OK && self->farewell != TIDE_FAREWELL_NONE) error = wait_for_input(self, 0);
   bool patient = error == TIDE_OK && !tide__outbox_is_stuck(self);
   if (patient) error = tide__outbox_watch(self);
   if (error != TIDE_OK || !patient) linger_give_up(self);
 }
 
-void tide__part(tide_loop *loop, int fd, bool wrote) {
+/* Whether it is to stay for a while, having been told the end. */
+static bool must_linger(tide_transport *transport, tide_farewell farewell, bool wrote,
+                        size_t *dropped) {
+  if (farewell == TIDE_FAREWELL_NONE || (farewell == TIDE_FAREWELL_LINGER && !wrote)) return false;
+  return shut(transport, farewell, dropped) == TIDE_PENDING;
+}
+
+void tide__part(tide_loop *loop, tide_transport *transport, bool wrote) {
   size_t dropped = 0;
-  int family = tide__sys_family(fd);
-  bool is_tcp = is_tcp_family(family);
-  if (family < 0 || (is_tcp && !wrote) || shut(loop, fd, is_tcp, &dropped) != TIDE_PENDING) {
-    tide__sys_close(fd);
-    return;
-  }
-  tide__outbox *self = tide__outbox_new(loop, NULL, TIDE__SOCKET_CHANNEL, &linger_ops);
+  tide_farewell farewell = transport->ops->farewell(transport);
+  tide__outbox *self = must_linger(transport, farewell, wrote, &dropped)
+                           ? tide__outbox_new(loop, NULL, &linger_ops)
+                           : NULL;
   if (self == NULL) {
-    tide__sys_close(fd);
+    transport->ops->close(transport, false);
     return;
   }
-  adopt(self, loop, fd, is_tcp);
+  adopt(self, transport, farewell);
   if (loop->current != NULL) self->origin = tide_scope_outermost(&loop->current->own);
   self->some_came = dropped > 0;
   part(self);

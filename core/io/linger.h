@@ -4,12 +4,13 @@
 
 #include "outbox.h"
 
-/* Both take over the descriptor, watched by nobody, and close it, at once or later. */
+/* Both take over the transport, in which nobody waits, and close it, at once or later. One that is
+ * a descriptor moves. */
 
 /* Sends on what is in the outbox, in nobody's wait, which is freed. */
-void tide__linger(tide_loop *loop, int fd, tide__outbox *outbox);
+void tide__linger(tide_transport *transport, tide__outbox *outbox);
 
 /* All was sent. Where `wrote` anything was, the other end gets time to take it. */
-void tide__part(tide_loop *loop, int fd, bool wrote);
+void tide__part(tide_loop *loop, tide_transport *transport, bool wrote);
 
 #endif

@@ -146,7 +146,8 @@ static int try_accept(tide_listener *listener, tide_task *task, int *fd) {
 }
 
 int tide_listener_accept(tide_listener *listener, tide_task *task, int *fd) {
-  int result = tide__recall_enter(&listener->fd, &listener->acceptor, task, &accept_ops);
+  int result = tide__recall_enter(&listener->fd, listener->fd.fd < 0, &listener->acceptor, task,
+                                  &accept_ops);
   if (result != TIDE_OK) return result;
   if (listener->chooser != NULL) return TIDE_EBUSY;
   return tide__recall_leave(&listener->acceptor, task, try_accept(listener, task, fd));

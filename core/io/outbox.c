@@ -1,34 +1,32 @@
 /* outbox.c: sending on in the background. */
 #include "outbox.h"
 
-#include <errno.h>
-
-#include "sys.h"
-
 static const tide_time SECOND = 1000000000; /* nanoseconds */
 
 /* Seconds in which something must be taken; and what is left to the other end once it has all. */
 enum { PATIENCE = 5, PARTING = 2 };
 
 static void writable(tide_wait *wait, int outcome);
+static void outbox_leave(tide_wait *wait);
 static void look(tide_timer *timer);
 
 static const tide_wait_ops flush_ops = {
-    .name = "flush", .abandon = tide__fd_leave, .ended = writable};
+    .name = "flush", .abandon = outbox_leave, .ended = writable};
 
-tide__outbox *tide__outbox_new(tide_loop *loop, tide_fd *fd, uint8_t channel,
-                               const tide__outbox_ops *ops) {
+tide__outbox *tide__outbox_new(tide_loop *loop, tide_stream *stream, const tide__outbox_ops *ops) {
   tide__shared *shared = tide__shared_of(loop);
   tide__outbox *self = shared != NULL ? tide_alloc(&loop->allocator, sizeof *self) : NULL;
   if (self == NULL) return NULL;
-  *self = (tide__outbox){.shared = shared, .fd = fd, .channel = channel, .ops = ops};
-  self->wait.ops = &flush_ops;
+  *self = (tide__outbox){.shared = shared, .stream = stream, .ops = ops};
+  if (stream != NULL) self->transport = stream->transport;
+  self->wait = (tide_wait){.ops = &flush_ops, .source = self};
   tide_timer_init(&self->look, look);
   tide_list_append(&shared->sending, &self->link);
   return self;
 }
 
-void tide__outbox_free(tide__outbox *self, tide_loop *loop) {
+void tide__outbox_free(tide__outbox *self) {
+  tide_loop *loop = self->shared->loop;
   tide_list_remove(&self->link);
   tide_timer_stop(&self->look, loop);
   tide_buffer_term(&self->bytes, &loop->allocator);
@@ -38,7 +36,7 @@ void tide__outbox_free(tide__outbox *self, tide_loop *loop) {
 int tide__outbox_add(tide__outbox *self, const struct iovec *parts, size_t count, size_t skip) {
   size_t total = 0;
   for (size_t i = 0; i < count; i++) total += parts[i].iov_len;
-  int error = tide_buffer_reserve(&self->bytes, &self->fd->loop->allocator, total - skip);
+  int error = tide_buffer_reserve(&self->bytes, &self->shared->loop->allocator, total - skip);
   if (error != TIDE_OK) return error;
   for (size_t i = 0; i < count; i++) {
     size_t skipped = skip < parts[i].iov_len ? skip : parts[i].iov_len;
@@ -51,31 +49,35 @@ int tide__outbox_add(tide__outbox *self, const struct iovec *parts, size_t count
 }
 
 int tide__outbox_start(tide__outbox *self) {
-  self->wait.source = self->fd;
-  return tide__fd_wait(self->fd, &self->wait, TIDE_WRITABLE);
+  return self->transport->ops->wait(self->transport, &self->wait, TIDE_WRITABLE);
 }
 
-void tide__outbox_stop(tide__outbox *self) { tide__fd_leave(&self->wait); }
+void tide__outbox_stop(tide__outbox *self) {
+  self->transport->ops->leave(self->transport, &self->wait);
+}
+
+static void outbox_leave(tide_wait *wait) {
+  tide__outbox_stop(tide_container(wait, tide__outbox, wait));
+}
 
 /* Notes whether the other end has taken something since the last time. */
 static void see_what_is_taken(tide__outbox *self, bool sent) {
-  size_t untaken = tide__sys_untaken(self->fd->fd);
+  size_t untaken = self->transport->ops->untaken(self->transport);
   if (untaken < self->untaken) sent = true;
   self->untaken = untaken;
   if (!sent) return;
-  self->taken_at = tide_loop_after(self->fd->loop, 0);
+  self->taken_at = tide_loop_after(self->shared->loop, 0);
   self->stuck = false;
 }
 
 static void writable(tide_wait *wait, int outcome) {
   tide__outbox *self = tide_container(wait, tide__outbox, wait);
   struct iovec all = {tide_buffer_bytes(&self->bytes), tide_buffer_size(&self->bytes)};
-  ssize_t sent = outcome == TIDE_OK
-                     ? tide__sys_send(self->fd->loop, self->fd->fd, &all, 1, &self->channel)
-                     : 0;
-  if (sent > 0) tide_buffer_consume(&self->bytes, (size_t)sent);
+  size_t sent = 0;
+  if (outcome == TIDE_OK) outcome = self->transport->ops->write(self->transport, &all, 1, &sent);
+  if (outcome == TIDE_PENDING) outcome = TIDE_OK;
+  tide_buffer_consume(&self->bytes, sent);
   if (sent > 0 && (self->stuck || tide_timer_armed(&self->look))) see_what_is_taken(self, true);
-  if (sent < 0 && sent != -EAGAIN) outcome = TIDE_OS((int)-sent);
   if (outcome == TIDE_OK && tide_buffer_size(&self->bytes) > 0) outcome = tide__outbox_start(self);
   self->ops->progress(self, outcome);
 }
@@ -83,7 +85,7 @@ static void writable(tide_wait *wait, int outcome) {
 /* The system tells nobody when something is taken: it is looked at every second. */
 static int look_again(tide__outbox *self) {
   bool all_taken = self->untaken == 0 && tide_buffer_size(&self->bytes) == 0;
-  tide_loop *loop = self->fd->loop;
+  tide_loop *loop = self->shared->loop;
   tide_time last = tide_time_add(self->taken_at, (all_taken ? PARTING : PATIENCE) * SECOND);
   tide_time next = tide_loop_after(loop, SECOND);
   self->stuck = last <= loop->now;
@@ -99,8 +101,8 @@ static void look(tide_timer *timer) {
 
 int tide__outbox_watch(tide__outbox *self) {
   tide__outbox_unwatch(self);
-  self->untaken = tide__sys_untaken(self->fd->fd);
-  self->taken_at = tide_loop_after(self->fd->loop, 0);
+  self->untaken = self->transport->ops->untaken(self->transport);
+  self->taken_at = tide_loop_after(self->shared->loop, 0);
   return look_again(self);
 }
 
@@ -109,4 +111,4 @@ bool tide__outbox_is_stuck(tide__outbox *self) {
   return self->stuck;
 }
 
-void tide__outbox_unwatch(tide__outbox *self) { tide_timer_stop(&self->look, self->fd->loop); }
+void tide__outbox_unwatch(tide__outbox *self) { tide_timer_stop(&self->look, self->shared->loop); }

@@ -9,6 +9,7 @@
 
 #include "../base/buffer.h"
 #include "private.h"
+#include "stream.h"
 
 typedef struct tide__outbox tide__outbox;
 
@@ -23,8 +24,9 @@ typedef struct tide__outbox_ops {
 struct tide__outbox {
   tide_list link;              /* among the loop's, of open or of closed streams */
   tide__shared *shared;        /* whose lists those are */
-  tide_wait wait;              /* for room in the system's buffer; without a task; in `fd` */
-  tide_fd *fd;                 /* where the bytes go */
+  tide_wait wait;              /* for room underneath; without a task; in the transport */
+  tide_stream *stream;         /* whose it is; NULL: it is closed */
+  tide_transport *transport;   /* where the bytes go */
   tide_buffer bytes;           /* what is left to send: never empty while the wait is pending */
   tide_wait *writer;           /* a task's wait until there are at most `mark` bytes, or NULL */
   size_t mark;                 /* when to wake it */
@@ -33,34 +35,34 @@ struct tide__outbox {
   tide_time taken_at;          /* when it was last seen to */
   size_t untaken;              /* what was left to it then */
   const tide_scope *origin;    /* around all others of who wrote last, or of who closed; or NULL */
-  uint8_t channel;             /* tide__channel */
   bool stuck;                  /* it took nothing for too long, and nothing since */
 
   /* linger.c */
-  tide_fd own;     /* the closed stream's descriptor */
-  tide_wait input; /* for what comes in, to be dropped */
-  size_t dropped;  /* how much of it came after all was sent */
-  bool is_tcp;     /* an end too early can be told from an orderly one */
-  bool some_came;  /* something was dropped: more may come */
-  bool at_stake;   /* it is counted: what was written may still be lost */
-  bool held;       /* it is given up, and waits for a way to say so */
+  tide_descriptor own; /* the closed stream's transport, where it is a descriptor */
+  tide_wait input;     /* for what comes in, to be dropped */
+  bool reading;        /* that is pending */
+  size_t dropped;      /* how much of it came after all was sent */
+  uint8_t farewell;    /* tide_farewell: how the transport ends */
+  bool some_came;      /* something was dropped: more may come */
+  bool at_stake;       /* it is counted: what was written may still be lost */
+  bool held;           /* it is given up, and waits for a way to say so */
 };
 
-/* An empty outbox without a wait, among those of open streams; NULL where memory is short. */
-tide__outbox *tide__outbox_new(tide_loop *loop, tide_fd *fd, uint8_t channel,
-                               const tide__outbox_ops *ops);
+/* An empty outbox without a wait, among those of open streams; `stream` may be NULL. NULL where
+ * memory is short. */
+tide__outbox *tide__outbox_new(tide_loop *loop, tide_stream *stream, const tide__outbox_ops *ops);
 
 /* Nobody may wait in it. */
-void tide__outbox_free(tide__outbox *self, tide_loop *loop);
+void tide__outbox_free(tide__outbox *self);
 
 /* Appends, from `skip` bytes on, what the parts hold. TIDE_OK or TIDE_ENOMEM, which changes
  * nothing. */
 int tide__outbox_add(tide__outbox *self, const struct iovec *parts, size_t count, size_t skip);
 
-/* Waits, in the background, for room to send in. An error as of tide_fd_wait. */
+/* Waits, in the background, for room to send in. An error as of the transport. */
 int tide__outbox_start(tide__outbox *self);
 
-/* Takes the outbox out of its descriptor. */
+/* Takes the outbox out of its transport. */
 void tide__outbox_stop(tide__outbox *self);
 
 /* From now on looks whether the other end takes something. TIDE_OK or TIDE_ENOMEM. */

@@ -54,17 +54,14 @@ void tide__scratch_back(const tide_loop *loop, const tide_stream *lender);
 /* linger.c: lets go of all descriptors that linger. */
 void tide__linger_drop_all(tide__shared *shared);
 
-/* stream.c: whose descriptor the wait is in. */
-tide_stream *tide__stream_of(const tide_wait *wait);
-
 /* stream_write.c: who writes, or waits for a turn, gets TIDE_ECLOSED. */
 void tide__stream_end_turns(tide_stream *stream);
 
 /* fd.c: descriptor waits under names of their own, with or without a task. */
 
 /* Makes `wait` the descriptor's reader or writer until it ends. Its `ops` must be set, with an
- * `abandon` that calls tide__fd_leave; `source` must be the tide_fd. TIDE_OK: it is pending.
- * Errors: as tide_fd_wait. */
+ * `abandon` that calls tide__fd_leave, where `source` is the tide_fd, or tide__fd_take_out.
+ * TIDE_OK: it is pending. Errors: as tide_fd_wait. */
 int tide__fd_wait(tide_fd *self, tide_wait *wait, int events);
 
 /* The same for the running task, which has entered the wait. TIDE_PENDING or an error. */
@@ -89,7 +86,9 @@ void tide__borrowed_changed(tide_fd *fd);
 /* borrowed.c: looks at those whose watching has changed; the defer is in tide__shared. */
 void tide__borrowed_check(tide_defer *defer);
 
-/* Takes a wait out of its descriptor. Harmless on one that is not in it. */
+/* Takes a wait out of its descriptor, which is its source, or the one that is given. Harmless on
+ * one that is not in it. */
 void tide__fd_leave(tide_wait *wait);
+void tide__fd_take_out(tide_fd *self, tide_wait *wait);
 
 #endif

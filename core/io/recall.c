@@ -1,10 +1,11 @@
 /* recall.c: entering functions that are called again after a wait. */
 #include "recall.h"
 
-int tide__recall_enter(tide_fd *fd, tide_task **claim, tide_task *task, const tide_wait_ops *ops) {
+int tide__recall_enter(void *source, bool closed, tide_task **claim, tide_task *task,
+                       const tide_wait_ops *ops) {
   if (*claim == task) *claim = NULL;
-  if (!tide__wait_enter(task, ops, fd)) return TIDE_PENDING;
-  if (fd->fd < 0) return tide__wait_over(task, TIDE_ECLOSED);
+  if (!tide__wait_enter(task, ops, source)) return TIDE_PENDING;
+  if (closed) return tide__wait_over(task, TIDE_ECLOSED);
   if (*claim != NULL) return tide__wait_over(task, TIDE_EBUSY);
   return tide__recall_leave(claim, task, tide__wait_skip(task));
 }

@@ -7,8 +7,10 @@
 
 #include "private.h"
 
-/* Begins a call by `task` on what `fd` stands for. TIDE_OK: go on; else this is to be returned. */
-int tide__recall_enter(tide_fd *fd, tide_task **claim, tide_task *task, const tide_wait_ops *ops);
+/* Begins a call by `task` on `source`, which may be closed. TIDE_OK: go on; else this is to be
+ * returned. */
+int tide__recall_enter(void *source, bool closed, tide_task **claim, tide_task *task,
+                       const tide_wait_ops *ops);
 
 /* Says that `result` is returned: with TIDE_PENDING the task keeps its place. */
 static inline int tide__recall_leave(tide_task **claim, tide_task *task, int result) {
@@ -16,7 +18,7 @@ static inline int tide__recall_leave(tide_task **claim, tide_task *task, int res
   return result;
 }
 
-/* The object is closed, and nobody waits in `fd` any more: a task that was woken to call again is
+/* The object is closed, and nobody waits for it any more: a task that was woken to call again is
  * told so in place of that, as is one that holds the place while it waits for something else. */
 void tide__recall_close(tide_task **claim);
 

@@ -1,19 +1,38 @@
 /* stream.c: the life of a stream. */
 #include "stream.h"
 
+#include "descriptor.h"
+#include "halves.h"
 #include "linger.h"
 #include "recall.h"
 #include "sys.h"
 
-_Static_assert(sizeof(tide_stream) <= 200, "idle connections should be cheap");
+_Static_assert(sizeof(tide_stream) <= 224, "idle connections should be cheap");
 
-void tide_stream_init(tide_stream *stream, tide_loop *loop, int fd) {
+void tide_transport_wake(tide_wait **place, int outcome) {
+  tide_wait *wait = *place;
+  *place = NULL;
+  if (wait == NULL) return;
+  if (outcome == TIDE_OK)
+    tide__wait_end(wait, outcome);
+  else
+    tide__wait_break(wait, outcome);
+}
+
+void tide_stream_init_on(tide_stream *stream, tide_loop *loop, tide_transport *transport) {
   *stream = (tide_stream){
+      .transport = transport,
       .low_mark = TIDE__LOW_MARK,
       .high_mark = TIDE__HIGH_MARK,
-      .drained = true,
   };
-  tide_fd_init(&stream->fd, loop, fd);
+  tide__descriptor_init(&stream->own, loop, -1);
+}
+
+void tide_stream_init(tide_stream *stream, tide_loop *loop, int fd) {
+  tide_stream_init_on(stream, loop, NULL);
+  if (fd < 0) return;
+  tide__descriptor_init(&stream->own, loop, fd);
+  stream->transport = &stream->own.transport;
 }
 
 int tide_stream_pair(tide_stream *one, tide_stream *other, tide_loop *loop) {
@@ -23,10 +42,6 @@ int tide_stream_pair(tide_stream *one, tide_stream *other, tide_loop *loop) {
   tide_stream_init(one, loop, fds[0]);
   tide_stream_init(other, loop, fds[1]);
   return TIDE_OK;
-}
-
-tide_stream *tide__stream_of(const tide_wait *wait) {
-  return tide_container(wait->source, tide_stream, fd);
 }
 
 /* The outbox, out of the descriptor, or NULL. */
@@ -41,28 +56,36 @@ static tide__outbox *take_output(tide_stream *stream) {
 /* Part of a write is with the system, and the rest has nowhere to be. */
 static bool is_torn(const tide_stream *stream) { return stream->write_error == TIDE_ENOMEM; }
 
+/* Takes the transport away from the stream, whose memory may go: what lies in that moves to `room`.
+ */
+static tide_transport *take_transport(tide_stream *stream, tide_descriptor *room) {
+  tide_transport *transport = stream->transport;
+  transport->ops->withdraw(transport);
+  stream->transport = NULL;
+  return tide__transport_move(transport, room);
+}
+
 void tide_stream_close(tide_stream *stream) {
+  tide_descriptor room;
   if (tide_stream_closed(stream)) return;
-  tide_loop *loop = stream->fd.loop;
-  int fd = stream->fd.fd;
+  tide_loop *loop = tide__loop_of(stream);
   tide__stream_end_turns(stream);
   tide__outbox *outbox = take_output(stream);
-  tide_fd_term(&stream->fd);
+  tide_transport *transport = take_transport(stream, &room);
   tide__recall_close(&stream->reader);
   tide_stream_done(stream);
   tide_buffer_term(&stream->input, &loop->allocator);
   if (outbox != NULL)
-    tide__linger(loop, fd, outbox);
-  else if (is_torn(stream))
-    tide__sys_abort(fd);
-  else if (stream->channel != TIDE__SOCKET_CHANNEL || stream->read_error != TIDE_OK ||
-           stream->write_error != TIDE_OK)
-    tide__sys_close(fd);
+    tide__linger(transport, outbox);
+  else if (is_torn(stream) || stream->read_error != TIDE_OK || stream->write_error != TIDE_OK)
+    transport->ops->close(transport, is_torn(stream));
   else
-    tide__part(loop, fd, stream->wrote);
+    tide__part(loop, transport, stream->wrote);
 }
 
-void tide_stream_done(const tide_stream *stream) { tide__scratch_back(stream->fd.loop, stream); }
+void tide_stream_done(const tide_stream *stream) {
+  tide__scratch_back(tide__loop_of(stream), stream);
+}
 
 void tide_stream_set_marks(tide_stream *stream, uint32_t low, uint32_t high) {
   stream->low_mark = low;
@@ -72,7 +95,8 @@ void tide_stream_set_marks(tide_stream *stream, uint32_t low, uint32_t high) {
 static int address_of(const tide_stream *stream, int (*ask)(const tide_loop *, int, tide_address *),
                       tide_address *address) {
   if (tide_stream_closed(stream)) return TIDE_ECLOSED;
-  int error = ask(stream->fd.loop, stream->fd.fd, address);
+  if (stream->transport != &stream->own.transport) return TIDE_OS(ENOTSOCK);
+  int error = ask(stream->own.fd.loop, stream->own.fd.fd, address);
   return error < 0 ? TIDE_OS(-error) : TIDE_OK;
 }
 

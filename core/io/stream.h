@@ -1,4 +1,4 @@
-/* stream.h: bytes to and from a descriptor, buffered.
+/* stream.h: bytes to and from a descriptor, or another transport, buffered.
  *
  * Functions marked (waits) are *called again*: they return TIDE_PENDING where they would block;
  * when the task is stepped with outcome TIDE_OK it makes the same call again, and with any other
@@ -13,14 +13,15 @@
 
 #include "../base/buffer.h"
 #include "address.h"
-#include "fd.h"
+#include "transport.h"
 
 TIDE_BEGIN_DECLS
 
 /* (waits): see sched/wait.h. */
 
 typedef struct tide_stream {
-  tide_fd fd;                  /* owned, with its descriptor */
+  tide_transport *transport;   /* what the bytes go through, owned; NULL: closed */
+  tide_descriptor own;         /* that, where it is a descriptor; else only its loop counts */
   tide_buffer input;           /* what was read and not yet asked for; no memory while idle */
   tide_task *reader;           /* inside a reading function and to call it again, or NULL */
   tide_task *writer;           /* the same for writing functions: whose turn it is, or NULL */
@@ -32,10 +33,8 @@ typedef struct tide_stream {
   int write_error;             /* why nothing more can be written, or TIDE_OK */
   uint32_t low_mark;           /* unsent bytes at which a waiting writer goes on */
   uint32_t high_mark;          /* unsent bytes above which a writer waits */
-  bool drained;                /* the last read took all there was: wait before the next */
   bool write_closed;           /* tide_stream_close_write was called */
   bool wrote;                  /* something was sent */
-  uint8_t channel;             /* tide__channel: how to write to it */
 } tide_stream;
 
 /* The states of a stream: each of its two sides is in one. The tables have what a call answers
@@ -96,12 +95,21 @@ typedef struct tide_slice {
   size_t length;    /* its bytes */
 } tide_slice;
 
-/* Takes over `fd`, a connected socket (or pipe, or terminal) in non-blocking mode. Allocates
- * nothing. */
+/* Takes over `fd`, a connected socket (or pipe, or terminal) in non-blocking mode; -1: it is
+ * closed. Allocates nothing. */
 TIDE_API void tide_stream_init(tide_stream *stream, tide_loop *loop, int fd);
+
+/* The same with a transport, which it takes over. */
+TIDE_API void tide_stream_init_on(tide_stream *stream, tide_loop *loop, tide_transport *transport);
 
 /* Two streams, each the other's peer. TIDE_OK or TIDE_OS(...), with neither. */
 TIDE_API int tide_stream_pair(tide_stream *one, tide_stream *other, tide_loop *loop);
+
+/* The same in memory, without the system: what one has written and the other not read is at most
+ * `capacity` bytes (1 at least), besides what each buffers. Nobody outside can wake who waits for
+ * it: a read that nobody will answer is a deadlock. TIDE_OK or TIDE_ENOMEM, with neither. */
+TIDE_API int tide_stream_memory_pair(tide_stream *one, tide_stream *other, tide_loop *loop,
+                                     size_t capacity);
 
 /* Closes the stream: tasks that wait in it get TIDE_ECLOSED, unread bytes are dropped, and the
  * stream may be freed: no task that waited in it will touch it. Harmless when repeated.
@@ -114,7 +122,9 @@ TIDE_API int tide_stream_pair(tide_stream *one, tide_stream *other, tide_loop *l
  * until then, or until the peer has gone. A pipe cannot be reset.) */
 TIDE_API void tide_stream_close(tide_stream *stream);
 
-static inline bool tide_stream_closed(const tide_stream *stream) { return stream->fd.fd < 0; }
+static inline bool tide_stream_closed(const tide_stream *stream) {
+  return stream->transport == NULL;
+}
 
 /* How many closed streams have bytes left to send, or are about to lose them to what comes in.
  * tide_loop_free resets them. */
@@ -212,7 +222,8 @@ static inline size_t tide_stream_buffered(const tide_stream *stream) {
   return tide_buffer_size(&stream->input);
 }
 
-/* Of this end and of the other. TIDE_OK, TIDE_ECLOSED, TIDE_OS(...). */
+/* Of this end and of the other. TIDE_OK, TIDE_ECLOSED, TIDE_OS(...): ENOTSOCK, where it is no
+ * socket. */
 TIDE_API int tide_stream_local_address(const tide_stream *stream, tide_address *address);
 TIDE_API int tide_stream_peer_address(const tide_stream *stream, tide_address *address);
 

@@ -8,17 +8,21 @@
 
 #include "../sched/case.h"
 #include "halves.h"
+#include "private.h"
 #include "recall.h"
 #include "stream.h"
-#include "sys.h"
 
 static const size_t NOWHERE = SIZE_MAX;
 
+static void leave_transport(tide_wait *wait) {
+  tide_transport *transport = tide__stream_of(wait)->transport;
+  transport->ops->leave(transport, wait);
+}
+
 static void read_leave(tide_wait *wait) {
   tide_stream *stream = tide__stream_of(wait);
-  tide__fd_leave(wait);
+  leave_transport(wait);
   stream->reader = NULL;
-  stream->drained = true;
 }
 
 static void read_forget(tide_wait *wait, int outcome) {
@@ -31,7 +35,7 @@ static const tide_wait_ops read_ops = {
 /* Memory. */
 
 static const tide_allocator *memory(const tide_stream *stream) {
-  return &stream->fd.loop->allocator;
+  return &tide__loop_of(stream)->allocator;
 }
 
 /* Leaves the scratch to others. Where memory is short the bytes are lost: so is the stream. */
@@ -53,7 +57,7 @@ static int make_room(tide_stream *stream, size_t want, size_t *room) {
   tide_buffer *input = &stream->input;
   *room = within(want, TIDE__READ_ROOM, TIDE__SCRATCH);
   if (tide_buffer_size(input) == 0) {
-    char *scratch = tide__scratch_of(stream->fd.loop, stream);
+    char *scratch = tide__scratch_of(tide__loop_of(stream), stream);
     if (scratch == NULL) return TIDE_ENOMEM;
     tide_buffer_term(input, memory(stream));
     tide_buffer_borrow(input, scratch, 0);
@@ -70,32 +74,32 @@ static int make_room(tide_stream *stream, size_t want, size_t *room) {
 static int fill(tide_stream *stream, tide_task *task, size_t want) {
   size_t room;
   if (stream->read_error != TIDE_OK) return stream->read_error;
-  if (stream->drained && !stream->fd.missed) return TIDE_PENDING;
+  tide_transport *transport = stream->transport;
+  if (transport->ops->drained != NULL && transport->ops->drained(transport)) return TIDE_PENDING;
   int error = make_room(stream, want, &room);
   if (error != TIDE_OK) return error;
   tide_buffer *input = &stream->input;
-  ssize_t got = tide__sys_read(stream->fd.loop, stream->fd.fd, input->data + input->end, room);
-  stream->drained = got < (ssize_t)room;
-  stream->fd.missed = false;
-  if (got == -EAGAIN) return TIDE_PENDING;
-  if (got <= 0) return stream->read_error = got == 0 ? TIDE_EEOF : TIDE_OS((int)-got);
-  input->end += (size_t)got;
-  tide__wait_charge(task, within((size_t)got, TIDE__BYTES_PER_WAIT, SIZE_MAX));
+  size_t got = 0;
+  int result = transport->ops->read(transport, input->data + input->end, room, &got);
+  if (result == TIDE_PENDING) return result;
+  if (result != TIDE_OK) return stream->read_error = result;
+  input->end += got;
+  tide__wait_charge(task, within(got, TIDE__BYTES_PER_WAIT, SIZE_MAX));
   return TIDE_OK;
 }
 
 /* Whatever the task waited for last, in the same call. */
 static void wait_to_read(tide_stream *stream, tide_task *task) {
   task->wait.ops = &read_ops;
-  task->wait.source = &stream->fd;
+  task->wait.source = stream;
 }
 
 static int read_park(tide_stream *stream, tide_task *task) {
   int error = tide__read_own(stream);
   if (error != TIDE_OK) return error;
-  stream->drained = false; /* once the wait has ended well */
   wait_to_read(stream, task);
-  return tide__fd_park(&stream->fd, task, TIDE_READABLE);
+  error = stream->transport->ops->wait(stream->transport, &task->wait, TIDE_READABLE);
+  return error == TIDE_OK ? tide__task_park(task) : error;
 }
 
 /* Gets more bytes, or says what is to be returned. */
@@ -110,7 +114,8 @@ int tide__read_more(tide_stream *stream, tide_task *task, size_t want) {
 }
 
 int tide__read_enter(tide_stream *stream, tide_task *task) {
-  int result = tide__recall_enter(&stream->fd, &stream->reader, task, &read_ops);
+  int result =
+      tide__recall_enter(stream, tide_stream_closed(stream), &stream->reader, task, &read_ops);
   if (result == TIDE_OK && tide_buffer_size(&stream->input) == 0)
     tide_buffer_term(&stream->input, memory(stream)); /* what the last slice was in */
   return result;
@@ -130,7 +135,7 @@ static tide_slice read_take(tide_stream *stream, size_t length) {
 }
 
 int tide__read_finish(tide_stream *stream, tide_task *task, int result) {
-  if (result == TIDE_PENDING) tide__scratch_back(stream->fd.loop, NULL);
+  if (result == TIDE_PENDING) tide__scratch_back(tide__loop_of(stream), NULL);
   int error = tide__read_own(stream);
   if (error != TIDE_OK && result != TIDE_OK) result = error; /* else the next call tells */
   return tide__recall_leave(&stream->reader, task, result);
@@ -218,34 +223,33 @@ int tide_stream_read_all(tide_stream *stream, tide_task *task, size_t max, tide_
 
 /* As a case of select: the bytes that tell that there are some stay buffered. */
 
+/* Whether another select waits to read. */
+static bool is_chosen(const tide_stream *stream) {
+  return stream->transport->ops->waited(stream->transport, TIDE_READABLE);
+}
+
 static int readable_attempt(tide_case *self) {
   tide_stream *stream = tide__stream_of(&self->wait);
   if (tide_stream_closed(stream)) return TIDE_ECLOSED;
-  if (stream->reader != NULL || stream->fd.reader != NULL) return TIDE_EBUSY;
+  if (stream->reader != NULL || is_chosen(stream)) return TIDE_EBUSY;
   if (tide_stream_buffered(stream) > 0 || stream->read_error != TIDE_OK) return TIDE_OK;
   tide_buffer_term(&stream->input, memory(stream)); /* what the last slice was in */
   int result = fill(stream, self->wait.task, TIDE__SCRATCH);
   int error = tide__read_own(stream);
-  tide__scratch_back(stream->fd.loop, stream);
+  tide__scratch_back(tide__loop_of(stream), stream);
   if (error != TIDE_OK) return error;
   return result == TIDE_PENDING ? result : TIDE_OK; /* an error is told by the read */
 }
 
 static int readable_park(tide_case *self) {
   tide_stream *stream = tide__stream_of(&self->wait);
-  stream->drained = false; /* once the wait has ended well */
-  return tide__fd_wait(&stream->fd, &self->wait, TIDE_READABLE);
+  return stream->transport->ops->wait(stream->transport, &self->wait, TIDE_READABLE);
 }
 
-static void readable_leave(tide_wait *wait) {
-  tide__fd_leave(wait);
-  tide__stream_of(wait)->drained = true;
-}
-
-static const tide_wait_ops readable_wait = {.name = "Stream.readable", .abandon = readable_leave};
+static const tide_wait_ops readable_wait = {.name = "Stream.readable", .abandon = leave_transport};
 static const tide_case_ops readable_ops = {
     .wait = &readable_wait, .attempt = readable_attempt, .park = readable_park, .again = true};
 
 void tide_case_readable(tide_case *self, tide_stream *stream) {
-  *self = (tide_case){.ops = &readable_ops, .wait.source = &stream->fd};
+  *self = (tide_case){.ops = &readable_ops, .wait.source = stream};
 }

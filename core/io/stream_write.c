@@ -1,12 +1,10 @@
 /* stream_write.c: the writing half of streams. */
 #include <errno.h>
-#include <sys/socket.h>
 
 #include "halves.h"
 #include "outbox.h"
 #include "recall.h"
 #include "stream.h"
-#include "sys.h"
 
 enum { PARTS_AT_ONCE = 1024 }; /* Linux's IOV_MAX */
 
@@ -61,7 +59,7 @@ static const tide_wait_ops flush_ops = {
 /* TIDE_OK: the task has the turn, until finish; else this is to be returned. */
 static int write_enter(tide_stream *stream, tide_task *task, const tide_wait_ops *ops) {
   bool mine = stream->writer == task;
-  if (!tide__wait_enter(task, ops, &stream->fd)) {
+  if (!tide__wait_enter(task, ops, stream)) {
     if (mine) pass_on(stream);
     return TIDE_PENDING;
   }
@@ -94,19 +92,19 @@ void tide__stream_end_turns(tide_stream *stream) {
 }
 
 static int shut(tide_stream *stream) {
-  int error = tide__sys_shutdown(stream->fd.loop, stream->fd.fd, SHUT_WR);
-  if (error < 0 && error != -ENOTCONN) stream->write_error = TIDE_OS(-error);
+  int error = stream->transport->ops->end(stream->transport, false);
+  if (error != TIDE_OK && error != TIDE_OS(ENOTCONN)) stream->write_error = error;
   return stream->write_error;
 }
 
 static void drop_output(tide_stream *stream) {
-  tide__outbox_free(stream->output, stream->fd.loop);
+  tide__outbox_free(stream->output);
   stream->output = NULL;
 }
 
 /* What the outbox tells of its sending. */
 static void progress(tide__outbox *outbox, int error) {
-  tide_stream *stream = tide_container(outbox->fd, tide_stream, fd);
+  tide_stream *stream = outbox->stream;
   size_t left = error == TIDE_OK ? tide_buffer_size(&outbox->bytes) : 0;
   tide_wait *writer = left <= outbox->mark ? outbox->writer : NULL;
   if (writer != NULL) outbox->writer = NULL;
@@ -130,13 +128,13 @@ static size_t length_of(const struct iovec *parts, size_t count) {
 static int send_now(tide_stream *stream, const struct iovec *parts, size_t count, size_t *sent) {
   for (size_t at = 0; at < count; at += PARTS_AT_ONCE) {
     size_t few = count - at < PARTS_AT_ONCE ? count - at : PARTS_AT_ONCE;
-    ssize_t taken =
-        tide__sys_send(stream->fd.loop, stream->fd.fd, parts + at, few, &stream->channel);
-    if (taken == -EAGAIN) break;
-    if (taken < 0) return stream->write_error = TIDE_OS((int)-taken);
-    *sent += (size_t)taken;
+    size_t taken = 0;
+    int result = stream->transport->ops->write(stream->transport, parts + at, few, &taken);
+    if (result == TIDE_PENDING) break;
+    if (result != TIDE_OK) return stream->write_error = result;
+    *sent += taken;
     stream->wrote = true;
-    if ((size_t)taken < length_of(parts + at, few)) break;
+    if (taken < length_of(parts + at, few)) break;
   }
   return TIDE_OK;
 }
@@ -144,8 +142,7 @@ static int send_now(tide_stream *stream, const struct iovec *parts, size_t count
 static int send_later(tide_stream *stream, const tide_task *task, const struct iovec *parts,
                       size_t count, size_t sent) {
   bool fresh = stream->output == NULL;
-  if (fresh)
-    stream->output = tide__outbox_new(stream->fd.loop, &stream->fd, stream->channel, &output_ops);
+  if (fresh) stream->output = tide__outbox_new(tide__loop_of(stream), stream, &output_ops);
   if (stream->output == NULL) return TIDE_ENOMEM;
   int error = tide__outbox_add(stream->output, parts, count, sent);
   if (error == TIDE_OK && fresh) error = tide__outbox_start(stream->output);

@@ -56,13 +56,14 @@ static inline void open_tcp_sockets(int pair[2]) {
 
 /* Sends text past the stream's buffers. */
 static inline void raw_send(const tide_stream *stream, const char *text) {
-  CHECK_EQ(send(stream->fd.fd, text, strlen(text), MSG_NOSIGNAL), (long long)strlen(text));
+  CHECK_EQ(send(stream->own.fd.fd, text, strlen(text), MSG_NOSIGNAL), (long long)strlen(text));
 }
 
 /* Closes the descriptor as it is. */
 static inline void raw_close(tide_stream *stream) {
-  int fd = stream->fd.fd;
-  tide_fd_term(&stream->fd);
+  int fd = stream->own.fd.fd;
+  tide_fd_term(&stream->own.fd);
+  stream->transport = NULL;
   close(fd);
 }
 

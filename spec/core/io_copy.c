@@ -19,8 +19,8 @@ static void open_streams(world *w) {
   copied = 0;
   CHECK_EQ(tide_stream_pair(&source, &from, w->loop), TIDE_OK);
   CHECK_EQ(tide_stream_pair(&to, &sink, w->loop), TIDE_OK);
-  CHECK_EQ(setsockopt(source.fd.fd, SOL_SOCKET, SO_SNDBUF, &(int){2304}, sizeof(int)), 0);
-  CHECK_EQ(setsockopt(to.fd.fd, SOL_SOCKET, SO_SNDBUF, &(int){2304}, sizeof(int)), 0);
+  CHECK_EQ(setsockopt(source.own.fd.fd, SOL_SOCKET, SO_SNDBUF, &(int){2304}, sizeof(int)), 0);
+  CHECK_EQ(setsockopt(to.own.fd.fd, SOL_SOCKET, SO_SNDBUF, &(int){2304}, sizeof(int)), 0);
   tide_stream_set_marks(&to, 4000, 8000);
 }
 
@@ -222,7 +222,7 @@ static void either_may_be_closed_while_it_waits_in_either(void) {
       for (int i = 0; c->task.state == TIDE_TASK_WAITING; i++) {
         CHECK(i < 1000);
         char bytes[8192];
-        while (recv(sink.fd.fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0) continue;
+        while (recv(sink.own.fd.fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0) continue;
         turn(&w);
       }
     }
@@ -236,7 +236,7 @@ static void either_may_be_closed_while_it_waits_in_either(void) {
     CHECK(other->writer == NULL);
     CHECK(other->turns == NULL);
     tide_stream_close(other);
-    closed->fd.fd = -1;
+    closed->transport = NULL;
     soon(&w);
     CHECK(f == NULL || actor_ended(f));
     close_chain(&w);
@@ -255,9 +255,9 @@ static void the_end_of_one_direction_leaves_the_other(void) {
   settle(&w);
   CHECK_LOG(&w, "answer -4");
   CHECK(actor_ended(a));
-  CHECK_EQ(send(sink.fd.fd, "back", 4, MSG_NOSIGNAL), 4);
+  CHECK_EQ(send(sink.own.fd.fd, "back", 4, MSG_NOSIGNAL), 4);
   char bytes[8];
-  CHECK_EQ(recv(to.fd.fd, bytes, sizeof bytes, MSG_DONTWAIT), 4);
+  CHECK_EQ(recv(to.own.fd.fd, bytes, sizeof bytes, MSG_DONTWAIT), 4);
   close_chain(&w);
 }
 
@@ -362,7 +362,7 @@ static void without_memory_it_counts_what_it_copied(void) {
     world w;
     open_chain(&w);
     copy(&w, &all);
-    CHECK(send(source.fd.fd, large, LARGE, MSG_NOSIGNAL | MSG_DONTWAIT) > 1000);
+    CHECK(send(source.own.fd.fd, large, LARGE, MSG_NOSIGNAL | MSG_DONTWAIT) > 1000);
     w.memory.fail_at = w.memory.allocations + failing;
     for (int i = 0; i < 20; i++) turn(&w);
     w.memory.fail_at = 0;

@@ -259,8 +259,8 @@ static void large_sender(actor *self) {
   BEGIN;
   if (self->data == NULL) self->data = patterned(0, LARGE);
   while (self->i < LARGE) {
-    ssize_t sent =
-        send(theirs.fd.fd, (char *)self->data + self->i, (size_t)(LARGE - self->i), MSG_NOSIGNAL);
+    ssize_t sent = send(theirs.own.fd.fd, (char *)self->data + self->i, (size_t)(LARGE - self->i),
+                        MSG_NOSIGNAL);
     if (sent > 0) self->i += (int)sent;
     TRY(sleep_ms(self, 1));
   }
@@ -440,7 +440,7 @@ static void stage_dribble(world *w) {
 
 static void verify_dribble(world *w) {
   char rest[32];
-  ssize_t unread = recv(ours.fd.fd, rest, sizeof rest, MSG_DONTWAIT);
+  ssize_t unread = recv(ours.own.fd.fd, rest, sizeof rest, MSG_DONTWAIT);
   CHECK_EQ((ssize_t)(taken + tide_stream_buffered(&ours)) + (unread > 0 ? unread : 0), 10);
   for (size_t i = 0; i < tide_stream_buffered(&ours); i++)
     CHECK_EQ(tide_buffer_bytes(&ours.input)[i], (char)('0' + taken + i));
@@ -465,7 +465,7 @@ static void cancelling_loses_no_byte(void) {
 static void verify_short(world *w) {
   actor *victim = &w->actors[0];
   char rest[32];
-  ssize_t unread = recv(ours.fd.fd, rest, sizeof rest, MSG_DONTWAIT);
+  ssize_t unread = recv(ours.own.fd.fd, rest, sizeof rest, MSG_DONTWAIT);
   size_t seen = taken + tide_stream_buffered(&ours) + (unread > 0 ? (size_t)unread : 0);
   if (ours.read_error == TIDE_ENOMEM)
     CHECK_EQ(victim->outcome, TIDE_ENOMEM);

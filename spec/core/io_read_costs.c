@@ -73,7 +73,7 @@ static void what_was_told_stays_until_it_is_done_with(void) {
     world w;
     open_pair(&w);
     raw_send(&theirs, "told");
-    ours.fd.missed = true;
+    ours.own.fd.missed = true;
     spawn(&w, "h", holder)->i = done;
     settle(&w);
     CHECK_LOG(&w, "h still told");

@@ -142,8 +142,8 @@ static void fill(world *w) {
  * bytes. */
 static void break_off(void) {
   const struct linger at_once = {.l_onoff = 1};
-  CHECK_EQ(send(ours.fd.fd, "x", 1, MSG_NOSIGNAL), 1);
-  setsockopt(theirs.fd.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  CHECK_EQ(send(ours.own.fd.fd, "x", 1, MSG_NOSIGNAL), 1);
+  setsockopt(theirs.own.fd.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   raw_close(&theirs);
 }
 
@@ -161,7 +161,7 @@ static void come_into(world *w, state wanted) {
     answer_of(w, READ);
     break;
   case READ_ENDED:
-    CHECK_EQ(shutdown(theirs.fd.fd, SHUT_WR), 0);
+    CHECK_EQ(shutdown(theirs.own.fd.fd, SHUT_WR), 0);
     answer_of(w, READ);
     break;
   case READ_BROKEN:

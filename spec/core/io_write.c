@@ -47,7 +47,7 @@ static void what_the_system_does_not_take_is_sent_in_the_background(void) {
   CHECK(ours.output == NULL);
   CHECK_EQ(drain_all(&w, LARGE), LARGE);
   CHECK_LOG(&w, "a wrote more, more");
-  CHECK_EQ(ours.fd.armed & TIDE_WRITABLE, 0); /* else it would be told so forever */
+  CHECK_EQ(ours.own.fd.armed & TIDE_WRITABLE, 0); /* else it would be told so forever */
   close_pair(&w);
 }
 
@@ -58,7 +58,7 @@ static void parts_are_kept_in_order_wherever_the_system_cuts_them(void) {
     struct iovec parts[4] = {{large, 5}, {large + 5, 0}, {large + 5, 50}, {large + 55, LARGE - 55}};
     actor a = {.world = &w};
     tide_task_init(&a.task, w.loop, &actor_ops);
-    CHECK_EQ(setsockopt(ours.fd.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
+    CHECK_EQ(setsockopt(ours.own.fd.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
     CHECK_EQ(tide_stream_write(&ours, &a.task, parts, 4), TIDE_OK);
     CHECK(tide_stream_unsent(&ours) > 0);
     CHECK_EQ(drain_all(&w, 0), LARGE);
@@ -81,7 +81,7 @@ static void writers_wait_above_the_high_mark_for_the_low_mark(void) {
   world w;
   int size = 1;
   open_pair(&w);
-  CHECK_EQ(setsockopt(ours.fd.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
+  CHECK_EQ(setsockopt(ours.own.fd.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
   tide_stream_set_marks(&ours, 5000, 10000);
   actor *a = spawn(&w, "a", small_writer);
   turns(&w, 2);
@@ -95,7 +95,7 @@ static void writers_wait_above_the_high_mark_for_the_low_mark(void) {
     CHECK_EQ(a->steps, 1);
     CHECK(seen < 100000);
     char one[500];
-    ssize_t got = recv(theirs.fd.fd, one, sizeof one, MSG_DONTWAIT);
+    ssize_t got = recv(theirs.own.fd.fd, one, sizeof one, MSG_DONTWAIT);
     CHECK(got > 0);
     check_pattern(one, seen, (size_t)got);
     seen += (size_t)got;
@@ -272,7 +272,7 @@ static void turn_drainer(actor *self) {
   BEGIN;
   while (self->i < 40) {
     WAIT(sleep_ms(self, self->i == 0 ? 5 : 1));
-    ssize_t got = recv(theirs.fd.fd, received + seen_there, LARGE - seen_there, MSG_DONTWAIT);
+    ssize_t got = recv(theirs.own.fd.fd, received + seen_there, LARGE - seen_there, MSG_DONTWAIT);
     if (got > 0) seen_there += (size_t)got;
     self->i++;
   }
@@ -451,7 +451,7 @@ static void close_write_ends_it_behind_what_was_written(void) {
   CHECK_LOG(&w, "f flushed, end");
   raw_send(&theirs, "still open");
   tide_slice got;
-  ours.fd.missed = true;
+  ours.own.fd.missed = true;
   CHECK_EQ(tide_stream_read(&ours, &a.task, 100, &got), TIDE_OK);
   CHECK_TEXT(text_of(got), "still open");
   close_pair(&w);

@@ -38,7 +38,7 @@ static inline void writer(actor *self) {
  * are said. Gives how many bytes of the pattern there were. */
 static inline size_t drain(world *w, size_t from) {
   static char bytes[LARGE + 100];
-  ssize_t got = recv(theirs.fd.fd, bytes, sizeof bytes, MSG_DONTWAIT);
+  ssize_t got = recv(theirs.own.fd.fd, bytes, sizeof bytes, MSG_DONTWAIT);
   if (got == 0) strcat(w->log, w->log[0] == '\0' ? "end" : ", end");
   if (got <= 0) return 0;
   size_t patterned_bytes = from >= LARGE ? 0 : (size_t)got;
