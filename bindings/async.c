@@ -33,7 +33,7 @@ static void record_free(tide_completion *completion) {
 
 void *tide_lua_begin(lua_State *L, size_t size, const tide_lua_ops *ops) {
   tl_runtime *rt = tl_runtime_find(L);
-  if (TL_UNLIKELY(rt == NULL)) tl_lent_runtime(L); /* raises */
+  if (TL_UNLIKELY(rt == NULL)) rt = tl_lent_runtime(L); /* raises */
   tl_waiter(L, rt);
   record *self = malloc(sizeof *self + size);
   if (self == NULL) {

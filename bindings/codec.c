@@ -35,16 +35,21 @@ typedef struct bytes {
   size_t size, room;
 } bytes;
 
-/* A message, its bytes behind it. The channels that they name by number have a reference each. */
+/* A channel that a message names, by its number among them. */
+typedef struct named {
+  tide_channel *channel;
+} named;
+
+/* A message, its bytes behind it. It has a reference to each channel. */
 typedef struct letter {
   tide_message message; /* first */
   uint32_t count;       /* of channels */
-  tide_channel *channels[];
+  named channels[];
 } letter;
 
 static void letter_free(tide_message *message) {
   letter *self = tide_container(message, letter, message);
-  for (uint32_t i = 0; i < self->count; i++) tide_channel_unref(self->channels[i]);
+  for (uint32_t i = 0; i < self->count; i++) tide_channel_unref(self->channels[i].channel);
   free(self);
 }
 
@@ -53,7 +58,7 @@ static void letter_free(tide_message *message) {
 typedef struct encoder {
   const tl_runtime *rt;
   bytes content, shapes;
-  bytes channels;  /* tide_channel *: those of the objects that were met, which keep them */
+  bytes channels;  /* named: those of the objects that were met, which keep them */
   uint32_t tables; /* met so far */
   uint32_t at;     /* which one the content is of that is being written; 0: none, the value */
   int flags;
@@ -224,13 +229,13 @@ static void refuse_value(lua_State *L, const encoder *self) {
 }
 
 static void write_object(lua_State *L, encoder *self) {
-  tide_channel *channel = tl_channel_test(L, self->rt, lua_gettop(L));
-  if (channel == NULL) {
+  named object = {.channel = tl_channel_test(L, self->rt, lua_gettop(L))};
+  if (object.channel == NULL) {
     refuse_value(L, self);
     return;
   }
-  uint32_t number = (uint32_t)(self->channels.size / sizeof channel);
-  append(L, self, &self->channels, &channel, sizeof channel);
+  uint32_t number = (uint32_t)(self->channels.size / sizeof object);
+  append(L, self, &self->channels, &object, sizeof object);
   write_tagged(L, self, CHANNEL, &number, sizeof number);
 }
 
@@ -336,7 +341,7 @@ static tide_message *seal(const encoder *self) {
   if (sealed == NULL) return NULL;
   sealed->count = (uint32_t)(self->channels.size / sizeof sealed->channels[0]);
   char *data = put((char *)sealed->channels, &self->channels);
-  for (uint32_t i = 0; i < sealed->count; i++) tide_channel_ref(sealed->channels[i]);
+  for (uint32_t i = 0; i < sealed->count; i++) tide_channel_ref(sealed->channels[i].channel);
   sealed->message = (tide_message){.data = data, .size = size, .free = letter_free};
   tide_list_init(&sealed->message.link);
   memcpy(data, &self->tables, sizeof self->tables);
@@ -399,9 +404,12 @@ static void push_table(lua_State *L, decoder *self) {
 
 static void push_channel(lua_State *L, decoder *self) {
   uint32_t number;
+  const letter *from = self->letter;
   read_bytes(L, self, &number, sizeof number);
-  if (self->letter == NULL || number >= self->letter->count) malformed(L, self);
-  tl_channel_push(L, self->rt, self->letter->channels[number]);
+  if (from != NULL && number < from->count)
+    tl_channel_push(L, self->rt, from->channels[number].channel);
+  else
+    malformed(L, self);
 }
 
 static void push_value(lua_State *L, decoder *self) {

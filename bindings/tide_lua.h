@@ -19,8 +19,9 @@ TIDE_API int luaopen_tide(lua_State *L);
  * Several states may be in one loop: each has tasks, failure handlers and a seed of its own, and
  * they take turns by time (sched/lane.h); the clock, a virtual one too, is the loop's. lua_close
  * takes all that is the state's out of the loop, at any time but from a step of one of its tasks:
- * who awaits one of these is told that it was cancelled, and what its streams have still to send
- * the loop sends. The loop is freed after its states. NULL: as luaopen_tide. [-0, +1, e] */
+ * a task of C's that waits for something of the state's is told TIDE_ECLOSED, and what its streams
+ * have still to send the loop sends. The loop is freed after its states. NULL: as luaopen_tide.
+ * [-0, +1, e] */
 TIDE_API void tide_lua_open(lua_State *L, tide_loop *loop);
 
 /* The same, as `require "tide.net"` does: pushes that part's table. For hosts that fill

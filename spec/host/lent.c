@@ -435,6 +435,59 @@ static void all_who_wait_hear_of_the_end(void) {
   world_close(&w);
 }
 
+static int open_in_loop(lua_State *L) {
+  luaL_openlibs(L);
+  tide_lua_open(L, lua_touserdata(L, 1));
+  lua_setglobal(L, "tide");
+  lua_register(L, "lend", l_lend);
+  return 0;
+}
+
+static void getter_of_what_is_gone(actor *self) {
+  BEGIN;
+  WAIT(tide_queue_get(queue, &self->task));
+  say(self, "%d", self->outcome);
+  self->outcome = TIDE_OK;
+  END;
+}
+
+static void waiter_for_what_is_gone(actor *self) {
+  BEGIN;
+  WAIT(tide_event_wait(event, &self->task));
+  say(self, "%d", self->outcome);
+  self->outcome = TIDE_OK;
+  END;
+}
+
+static void awaiter_of_what_is_gone(actor *self) {
+  BEGIN;
+  WAIT(tide_future_wait(future, &self->task, false));
+  say(self, "%d", self->outcome);
+  self->outcome = TIDE_OK;
+  END;
+}
+
+static void a_state_is_closed_on_a_loop_that_goes_on(void) {
+  world w;
+  world_open(&w);
+  lua_State *L = luaL_newstate();
+  lua_pushcfunction(L, open_in_loop);
+  lua_pushlightuserdata(L, w.loop);
+  CHECK_EQ(lua_pcall(L, 1, 0, 0), LUA_OK);
+  CHECK_EQ(luaL_dostring(L, "q, e, t = tide.Queue(), tide.Event(), tide.spawn(tide.sleep, 5)\n"
+                            "lend('queue', q) lend('event', e) lend('future', t)"),
+           LUA_OK);
+  spawn(&w, "queue", getter_of_what_is_gone);
+  spawn(&w, "event", waiter_for_what_is_gone);
+  spawn(&w, "task", awaiter_of_what_is_gone);
+  turn(&w);
+  turn(&w);
+  lua_close(L);
+  settle(&w);
+  CHECK_LOG(&w, "event -4, queue -4, task -4");
+  world_close(&w);
+}
+
 static void chooser(actor *self) {
   static tide_case cases[2];
   static tide_select choice;
@@ -478,5 +531,6 @@ int main(void) {
   RUN(memory_may_be_short);
   RUN(all_who_wait_hear_of_the_end);
   RUN(a_select_over_what_is_gone_fails);
+  RUN(a_state_is_closed_on_a_loop_that_goes_on);
   return check_summary();
 }
