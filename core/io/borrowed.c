@@ -15,7 +15,7 @@ int tide_borrowed_fd_init(tide_borrowed_fd *self, tide_loop *loop, int fd) {
   *self = (tide_borrowed_fd){.changed = false};
   tide_list_init(&self->link);
   tide_fd_init(&self->fd, loop, -1);
-  int error = tide__sys_is_watchable(fd);
+  int error = tide__sys_is_watchable(loop, fd);
   if (error < 0) return TIDE_OS(-error);
   tide__shared *shared = tide__shared_of(loop);
   if (shared == NULL) return TIDE_ENOMEM;

@@ -152,7 +152,8 @@ int tide__sys_is_open(int fd) { return fcntl(fd, F_GETFD) < 0 ? -errno : 0; }
 
 /* Of a descriptor that is no file, socket or pipe: only to one of epoll's something can be added,
  * and so be missing in it. */
-static int check_not_epoll(int fd) {
+static int check_not_epoll(const tide_loop *loop, int fd) {
+  if (fails(loop, TIDE_CALL_EVENTFD)) return -errno;
   int probe = eventfd(0, EFD_CLOEXEC);
   if (probe < 0) return -errno;
   bool is = epoll_ctl(fd, EPOLL_CTL_DEL, probe, NULL) < 0 && errno == ENOENT;
@@ -160,10 +161,10 @@ static int check_not_epoll(int fd) {
   return is ? -EINVAL : 0;
 }
 
-int tide__sys_is_watchable(int fd) {
+int tide__sys_is_watchable(const tide_loop *loop, int fd) {
   struct stat status;
   if (fstat(fd, &status) < 0) return -errno;
-  return (status.st_mode & S_IFMT) == 0 ? check_not_epoll(fd) : 0;
+  return (status.st_mode & S_IFMT) == 0 ? check_not_epoll(loop, fd) : 0;
 }
 
 int tide__sys_unlink(const tide_loop *loop, const char *path) { RETRY(int, UNLINK, unlink(path)); }

@@ -54,7 +54,7 @@ int tide__sys_peer_address(const tide_loop *loop, int fd, tide_address *address)
 int tide__sys_is_open(int fd); /* 0 or -EBADF */
 
 /* 0; -EBADF; -EINVAL for one of epoll's; or why that cannot be told. */
-int tide__sys_is_watchable(int fd);
+int tide__sys_is_watchable(const tide_loop *loop, int fd);
 
 int tide__sys_unlink(const tide_loop *loop, const char *path);
 

@@ -1,8 +1,10 @@
 /* fd.c: tide.fd: scripts wait for descriptors of the host's. */
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -423,6 +425,23 @@ static void memory_and_descriptors_may_be_short(void) {
   host_close(&h);
 }
 
+/* Whether a descriptor without a type is epoll's is asked with the help of another one. */
+static void the_system_may_refuse_to_tell_what_it_is(void) {
+  host h;
+  open_with_fds(&h);
+  int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  lua_pushinteger(h.L, fd);
+  lua_setglobal(h.L, "timer");
+  tide_faults faults = {.call = TIDE_CALL_EVENTFD, .at = 1, .error = EMFILE};
+  tide_loop_set_faults(h.w.loop, &faults);
+  host_do(&h, "local ok, err = pcall(fd.open, timer) say(err.code)\n"
+              "fd.open(timer):close()");
+  tide_loop_set_faults(h.w.loop, NULL);
+  CHECK_LUA_LOG(&h, "EMFILE");
+  CHECK_EQ(close(fd), 0);
+  host_close(&h);
+}
+
 /* Of streams. */
 
 static void a_stream_is_readable_when_a_read_would_not_wait(void) {
@@ -495,6 +514,7 @@ int main(void) {
   RUN(objects_that_are_dropped_watch_nothing);
   RUN(the_state_is_closed_while_tasks_wait);
   RUN(memory_and_descriptors_may_be_short);
+  RUN(the_system_may_refuse_to_tell_what_it_is);
   RUN(a_stream_is_readable_when_a_read_would_not_wait);
   RUN(a_stream_that_somebody_reads_is_no_case);
   return check_summary();
