@@ -1,7 +1,8 @@
 /* never_waits.c: functions that wait, where they need not: each call counts, also one that fails,
  * so that a task which makes nothing but such calls takes a turn for each 256 of them. All are here
- * that the headers mark (waits), but for tide_task_yield and tide_task_sleep_until, which always
- * wait. */
+ * that the headers mark (waits), but for tide_task_yield, tide_task_sleep_until and
+ * tide_task_wait_frame, which always wait, and tide_completion_wait and tide_job_wait, which tell
+ * once what has come. */
 #include "script.h"
 
 enum { CALLS = 600 };
@@ -25,6 +26,9 @@ static tide_listener listener;
 static tide_connect connector;
 static tide_fd fd;
 static tide_slice slice;
+static tide_channel *channel;
+static tide_message *message;
+static void *pointer;
 static tide_case cases[1];
 static tide_select choice;
 
@@ -110,6 +114,19 @@ static int flush_closed(tide_task *task) { return tide_stream_flush(&stream, tas
 static int accept_closed(tide_task *task) {
   return tide_listener_accept(&listener, task, &(int){0});
 }
+static int accept_stream_closed(tide_task *task) {
+  tide_stream accepted;
+  return tide_listener_accept_stream(&listener, task, &accepted);
+}
+static int copy_closed(tide_task *task) {
+  static uint64_t copied;
+  return tide_stream_copy(&stream, &stream, task, 1, &copied);
+}
+static int put_pointer_closed(tide_task *task) {
+  return tide_queue_put_pointer(&closed_queue, task, &pointer, 0);
+}
+static int send_closed(tide_task *task) { return tide_channel_send(channel, task, message); }
+static int recv_closed(tide_task *task) { return tide_channel_recv(channel, task); }
 static int connect_closed(tide_task *task) { return tide_connect_wait(&connector, task); }
 static int fd_closed(tide_task *task) { return tide_fd_wait(&fd, task, TIDE_READABLE); }
 
@@ -149,6 +166,11 @@ static const form forms[] = {
     {"tide_stream_write", write_closed, TIDE_ECLOSED},
     {"tide_stream_flush", flush_closed, TIDE_ECLOSED},
     {"tide_listener_accept", accept_closed, TIDE_ECLOSED},
+    {"tide_listener_accept_stream", accept_stream_closed, TIDE_ECLOSED},
+    {"tide_stream_copy", copy_closed, TIDE_ECLOSED},
+    {"tide_queue_put_pointer", put_pointer_closed, TIDE_ECLOSED},
+    {"tide_channel_send", send_closed, TIDE_ECLOSED},
+    {"tide_channel_recv", recv_closed, TIDE_EEOF},
     {"tide_connect_wait", connect_closed, TIDE_ECLOSED},
     {"tide_fd_wait", fd_closed, TIDE_ECLOSED},
 };
@@ -178,9 +200,15 @@ static void prepare(world *w) {
   listener = (tide_listener){.fd.fd = -1};
   tide_fd_init(&connector.fd, w->loop, -1);
   tide_fd_init(&fd, w->loop, -1);
+  channel = tide_channel_new(1);
+  tide_channel_close(channel);
+  message = tide_message_new("", 0);
+  pointer = &fd;
 }
 
 static void unmake(world *w) {
+  tide_message_free(message);
+  tide_channel_unref(channel);
   tide_free(&w->loop->allocator, join, tide_join_size(0));
   tide_queue_term(&closed_queue);
   tide_queue_term(&empty_queue);
