@@ -230,11 +230,13 @@ static bool withdraw(tide_job *job) {
   return !begun;
 }
 
-/* While one is waited for none begins, and all are told to end. */
+/* While one is waited for none begins, and all are told to end. Of those whose end is on its way
+ * the pool may have been freed. */
 static void stop_all(jobs *self) {
   for (tide_list *link = self->out.next; link != &self->out; link = link->next) {
     tide_job *job = tide_container(link, tide_job, out);
-    if (!withdraw(job) && job->ops->interrupt != NULL) job->ops->interrupt(job);
+    bool has_come = tide__completion_has_come(&job->completion);
+    if (!has_come && !withdraw(job) && job->ops->interrupt != NULL) job->ops->interrupt(job);
   }
 }
 

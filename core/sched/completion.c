@@ -30,6 +30,10 @@ bool tide_completion_ended(const tide_completion *self) { return state_of(self) 
 
 bool tide__completion_is_wanted(const tide_completion *self) { return state_of(self) & WAITER; }
 
+bool tide__completion_has_come(const tide_completion *self) {
+  return state_of(self) & (POSTED | ENDED);
+}
+
 static void free_if_last(tide_completion *self, uint8_t left) {
   if ((left & HALVES) == 0 && self->ops->free != NULL) self->ops->free(self);
 }

@@ -114,10 +114,10 @@ TIDE_API tide_group *tide_loop_background(tide_loop *loop);
 
 /* Says that something outside can wake a task that waits: while anything holds the loop, waiting
  * is no deadlock, and virtual time jumps only after the threshold above. Waits for descriptors,
- * completions and channels hold it, watchers that are set, and jobs that are out, for which virtual
- * time stands still. Holds count; each is let go by one release, of whoever knows that what was to
- * come has come or never will. A watcher that is no reason to go on, such as one for
- * signals that end the program, is set and then released, and held again before it is unset. */
+ * completions and channels hold it, watchers that are set, and work that threads have, for which
+ * virtual time stands still. Holds count; each is let go by one release, of whoever knows that what
+ * was to come has come or never will. A watcher that is no reason to go on, such as one for signals
+ * that end the program, is set and then released, and held again before it is unset. */
 TIDE_API void tide_loop_hold(tide_loop *loop);
 TIDE_API void tide_loop_release(tide_loop *loop);
 

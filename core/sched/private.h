@@ -134,6 +134,9 @@ bool tide__time_has_come(tide_loop *loop, tide_time when);
 struct tide_completion;
 bool tide__completion_is_wanted(const struct tide_completion *completion);
 
+/* Whether the caller has completed it, as far as is known here. */
+bool tide__completion_has_come(const struct tide_completion *completion);
+
 /* As tide_completion_post, for who has a reference to its port. */
 int tide__completion_post(struct tide_completion *completion, int result);
 

@@ -352,6 +352,23 @@ static void a_pool_that_is_freed_takes_no_more(void) {
   tide_pool_free(NULL);
 }
 
+static void a_pool_may_go_before_its_loops_hear_of_the_last_jobs(void) {
+  const tide_job_ops *all[] = {&stoppable, &both};
+  for (int i = 0; i < 2; i++) {
+    world w;
+    errand one;
+    world_open(&w);
+    pool = tide_pool_new(1);
+    errand_init(&one, w.loop, all[i], NULL);
+    CHECK_EQ(tide_job_submit(&one.job, pool), TIDE_OK);
+    tide_pool_free(pool);
+    tide_loop_free(w.loop);
+    CHECK(one.done);
+    CHECK_EQ(one.stops, 0);
+    CHECK_EQ(one.abandoned, i);
+  }
+}
+
 /* Cancelled. */
 
 static void in_the_queue_it_never_runs(void) {
@@ -722,6 +739,7 @@ int main(void) {
   RUN(where_no_thread_can_be_had_it_is_told);
   RUN(where_memory_is_short_it_is_told);
   RUN(a_pool_that_is_freed_takes_no_more);
+  RUN(a_pool_may_go_before_its_loops_hear_of_the_last_jobs);
   RUN(in_the_queue_it_never_runs);
   RUN(while_it_runs_its_end_is_waited_for);
   RUN(while_it_runs_it_is_interrupted);
