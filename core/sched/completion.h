@@ -81,8 +81,8 @@ TIDE_API bool tide_completion_ended(const tide_completion *self);
  * knows that the waiter still has its half). */
 TIDE_API int tide_completion_end(tide_completion *self, int result);
 
-/* The same from any thread, or a signal handler: the result is on its way, and a wait that is
- * cancelled meanwhile gets it all the same. TIDE_ECLOSED: the loop has been freed. */
+/* The same from any thread (but not from signal handlers): the result is on its way, and a wait
+ * that is cancelled meanwhile gets it all the same. TIDE_ECLOSED: the loop has been freed. */
 TIDE_API int tide_completion_post(tide_completion *self, int result);
 
 /* The waiter needs it no more: its half is gone. Where it was not completed, that is asked to be

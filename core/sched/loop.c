@@ -478,11 +478,12 @@ static int poll_real(tide_loop *loop, bool block) {
   return TIDE_OK;
 }
 
-/* Virtual time: descriptors first, then the clock jumps. */
+/* Virtual time: descriptors first, then the clock jumps. What is posted meanwhile has woken the
+ * first poll, and would wake no second one. */
 static int poll_virtual(tide_loop *loop, bool block) {
   loop->stirred = false;
   poll_once(loop);
-  if (!block || tide__ready(loop)) return TIDE_OK;
+  if (!block || tide__ready(loop) || tide__port_waits(loop->port)) return TIDE_OK;
   if (loop->timers.count == 0 || loop->manual_clock) return poll_real(loop, true);
   if (loop->outside > 0) {
     poll_for(loop, LONGEST_POLL);
