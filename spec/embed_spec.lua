@@ -62,6 +62,54 @@ all have said bye: yes
 ]], run "./threads")
   end)
 
+  it("ten_lines: a script that waits", function()
+    assert.equal("hello\tafter\t1\ttask\n", run "./ten_lines")
+  end)
+
+  it("libev_host: a guest in a libev loop, which ends with the work of both", function()
+    assert.equal([[
+script: step 1
+script: step 2
+script: step 3
+program: tick 1
+program: tick 2
+script: the program says that it is done
+program: nothing left
+]], run "./libev_host")
+  end)
+
+  it("poll_host: beside a loop that polls descriptors", function()
+    assert.equal([[
+script: ONE
+script: TWO
+script: no more lines, the clock went on
+]], run [[sh -c "printf 'one\ntwo\n' | ./poll_host"]])
+  end)
+
+  it("game_loop: frames, a budget, and scripts that are reloaded while the game goes on", function()
+    local output = run [[sh -c './game_loop 60 & pid=$!; sleep 0.3; kill -HUP $pid; wait $pid']]
+    assert.matches("in 60 frames", output)
+    local longest, steps, reloads = output:match "longest ([%d.]+) ms, (%d+) steps, (%d+) reloads"
+    assert(tonumber(longest) and tonumber(steps) > 3000, output)
+    assert.equal("1", reloads)
+  end)
+
+  it("async_c: callbacks from another thread, made awaitable", function()
+    assert.equal("both:\t3\t5\nslow:\tfalse\ttimeout\n", run "./async_c")
+  end)
+
+  it("two_states: a channel between two states in one loop, one of which is unloaded", function()
+    assert.equal([[
+producer: cleans up
+program: the producer is unloaded
+consumer: has all, and goes on:	true
+]], run "./two_states")
+  end)
+
+  it("host: the same in C++", function()
+    assert.equal("second: timeout\nfirst: slept well\n", run "./host")
+  end)
+
   it("echo: says back what it is told, to many at once, and ends with its input", function()
     if not sh("nc -h"):find "OpenBSD" then return pending "needs OpenBSD's nc" end
     assert.equal([[

@@ -119,6 +119,7 @@ static bool concerns_resources(int error) {
 
 /* TIDE_OK; TIDE_PENDING: there is nobody; TIDE_OS(...), also of resources. */
 static int accept_take(tide_listener *listener, int *fd) {
+  *fd = -EAGAIN;
   if (listener->drained && !listener->fd.missed) return TIDE_PENDING;
   *fd = tide__sys_accept(listener->fd.loop, listener->fd.fd);
   listener->drained = listener->fd.missed = false;
