@@ -6,6 +6,8 @@ local sweep = require "spec.sweep"
 
 local net, turns = tide.net, helper.turns
 
+local function little_memory() return net.memory_pair(5) end
+
 local function tcp_pair()
   local listener <close> = net.listen("127.0.0.1", 0)
   local stream = net.connect(listener:address())
@@ -99,6 +101,7 @@ describe("cancelled at every suspension:", function()
   for name, read in pairs(reads) do
     it(name, sweep.it(reading(net.pair, read)))
     it(name .. ", over TCP", sweep.it(reading(tcp_pair, read)))
+    it(name .. ", over memory", sweep.it(reading(little_memory, read)))
   end
 
   it("read, of a stream that another closes", sweep.it {
@@ -163,6 +166,7 @@ describe("cancelled at every suspension:", function()
   end
 
   it("write", sweep.it(writing(net.pair, write)))
+  it("write, over memory", sweep.it(writing(function() return net.memory_pair(1000) end, write)))
 
   it("write, and the end of the stream's block", sweep.it(writing(net.pair, function(s)
     local _ <close> = s.stream

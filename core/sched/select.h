@@ -1,7 +1,9 @@
 /* select.h: waiting for the first of several things, of which exactly one happens.
  *
  * A case stands for a wait on one source: a queue's next item, a lock. Each source's header has a
- * function tide_case_... that makes one. */
+ * function tide_case_... that makes one, but for what cannot be begun and taken back as if it had
+ * never been: Condition.wait, which lets a lock go, a barrier, which a waiter that leaves breaks,
+ * and a write, which may be done in part. */
 #ifndef TIDE_SELECT_H
 #define TIDE_SELECT_H
 

@@ -41,6 +41,46 @@ static void tasks_meet_over_every_kind_of_socket(void) {
   CHECK(!path_exists());
 }
 
+static tide_stream accepted;
+
+/* Accepts a stream and gives back what comes from it. */
+static void stream_acceptor(actor *self) {
+  static uint64_t copied;
+  BEGIN;
+  copied = 0;
+  CALL(tide_listener_accept_stream(&listener, &self->task, &accepted));
+  say(self, "%d", self->script.outcome);
+  if (self->script.outcome != TIDE_OK) TIDE_LEAVE(TIDE_OK);
+  CALL(tide_stream_copy(&accepted, &accepted, &self->task, 5, &copied));
+  tide_stream_close(&accepted);
+  TIDE_LEAVE(self->script.outcome);
+  END;
+}
+
+static void a_connection_is_accepted_as_a_stream(void) {
+  world w;
+  char bytes[8];
+  open_listener(&w, "127.0.0.1");
+  actor *a = spawn(&w, "a", stream_acceptor);
+  actor *c = connect_once(&w);
+  finish(&w, c);
+  int fd = tide_connect_take(&attempt);
+  CHECK_EQ(send(fd, "hello", 5, MSG_NOSIGNAL), 5);
+  finish(&w, a);
+  CHECK(strstr(w.log, "a 0") != NULL);
+  CHECK_EQ(recv(fd, bytes, sizeof bytes, 0), 5);
+  close(fd);
+  for (int i = 0; i < 20; i++) turn(&w);
+  memset(&accepted, 0xee, sizeof accepted);
+  actor *b = spawn(&w, "b", stream_acceptor); /* one that fails leaves the stream alone */
+  turn(&w);
+  tide_listener_close(&listener);
+  finish(&w, b);
+  CHECK(strstr(w.log, "b -4") != NULL);
+  CHECK_EQ(accepted.high_mark, 0xeeeeeeee);
+  close_listener(&w);
+}
+
 static void small_writes_are_not_held_back(void) {
   world w;
   int fd = -1;
@@ -388,6 +428,7 @@ static void cancelling_ends_an_attempt(void) {
 
 int main(void) {
   RUN(tasks_meet_over_every_kind_of_socket);
+  RUN(a_connection_is_accepted_as_a_stream);
   RUN(small_writes_are_not_held_back);
   RUN(small_writes_are_held_back_where_that_is_asked_for);
   RUN(it_knows_where_it_is);
