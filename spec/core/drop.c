@@ -53,7 +53,8 @@ static void hold_drop(tide_task *task) {
   if (self->way == GROUP) tide_group_exit(&self->group);
   if (self->way == LOCK && lock.owner == task->id)
     CHECK_EQ(tide_lock_release(&lock, task), TIDE_OK);
-  strcat(strcat(said, *said != '\0' ? " " : ""), self->name);
+  size_t used = strlen(said);
+  snprintf(said + used, sizeof said - used, "%s%s", used > 0 ? " " : "", self->name);
   free(self->held);
   memset(self, 0xee, sizeof *self);
   free(self);
@@ -90,7 +91,7 @@ static void hold_step(tide_task *task, int outcome) {
     tide_scope_enter(&self->scope, task);
     TIDE_WAIT(tide_future_wait(&future, task, false));
   }
-  CHECK(!"it is never stepped again");
+  CHECK(self == NULL); /* it is never stepped again */
   TIDE_END;
 }
 

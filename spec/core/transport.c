@@ -206,7 +206,7 @@ static int sealed_read(tide_transport *transport, void *buffer, size_t size, siz
   sealed *self = sealed_of(transport);
   int result = greet(self);
   if (result == TIDE_OK) result = self->below->ops->read(self->below, buffer, size, got);
-  for (size_t i = 0; result == TIDE_OK && i < *got; i++) ((char *)buffer)[i] ^= 0x55;
+  for (size_t i = 0; result == TIDE_OK && i < *got; i++) ((unsigned char *)buffer)[i] ^= 0x55;
   return result;
 }
 
@@ -219,7 +219,7 @@ static int sealed_write(tide_transport *transport, const struct iovec *parts, si
   if (result != TIDE_OK) return result;
   for (size_t i = 0; i < count; i++)
     for (size_t j = 0; j < parts[i].iov_len && size < sizeof piece; j++)
-      piece[size++] = ((const char *)parts[i].iov_base)[j] ^ 0x55;
+      piece[size++] = (char)(((const char *)parts[i].iov_base)[j] ^ 0x55);
   return self->below->ops->write(self->below, &(struct iovec){piece, size}, 1, sent);
 }
 

@@ -484,7 +484,8 @@ static void a_state_is_closed_on_a_loop_that_goes_on(void) {
   turn(&w);
   lua_close(L);
   settle(&w);
-  CHECK_LOG(&w, "event -4, queue -4, task -4");
+  CHECK_EQ(strlen(w.log), strlen("event -4, queue -4, task -4")); /* in whatever order */
+  CHECK(strstr(w.log, "event -4") && strstr(w.log, "queue -4") && strstr(w.log, "task -4"));
   world_close(&w);
 }
 
