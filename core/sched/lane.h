@@ -4,8 +4,9 @@
  * turn of the loop steps what is ready in each, one lane after the other, for at most the loop's
  * share of time (tide_loop_set_share) and one step more. What is left of a lane's tasks then is
  * gone on with, in order, when it is its turn again. So whoever has 10,000 tasks ready delays a
- * neighbour by its share, not by 10,000 steps. In a loop without such lanes nobody is cut short,
- * and no time is looked at for it. */
+ * neighbour by its share, not by 10,000 steps. In a loop without such lanes, and in virtual time,
+ * nobody is cut short, and no time is looked at for it. With a manual clock tasks run in the same
+ * order again only where the share is TIDE_NEVER. */
 #ifndef TIDE_LANE_H
 #define TIDE_LANE_H
 

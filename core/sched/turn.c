@@ -70,11 +70,17 @@ static void run_lane(tide_loop *loop, tide_lane *lane) {
     tide_list_append(&loop->active, &lane->link);
 }
 
+/* Whether lanes take turns by time: in virtual time nothing may depend on how fast the machine is.
+ */
+static bool has_shares(const tide_loop *loop) {
+  return loop->lanes > 0 && (!loop->virtual_clock || loop->manual_clock);
+}
+
 /* The lane's share of the turn begins, where there are others, or a tick's time is running out. */
 static void begin_share(tide_loop *loop) {
   loop->steps_end = loop->tick_end;
   loop->cut = false;
-  if (loop->lanes > 0) {
+  if (has_shares(loop)) {
     tide_time end = tide_time_add(tide_clock_monotonic(), loop->share);
     if (end < loop->steps_end) loop->steps_end = end;
   }

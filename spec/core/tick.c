@@ -244,6 +244,26 @@ static void it_delays_a_neighbour_by_its_share_and_not_by_all_that_it_has(void) 
   tide_loop_free(loop);
 }
 
+static void it_cuts_nobody_short_in_virtual_time(void) {
+  enum { COUNT = 30 };
+  tide_loop *loop = tide_loop_new(NULL);
+  static worker crowd[COUNT];
+  int trail[COUNT], count = 0;
+  tide_lane lane;
+  tide_loop_set_virtual_clock(loop);
+  tide_lane_init(&lane, loop);
+  const tide_task_ops ops = {.name = "many", .step = worker_step, .lane = &lane};
+  memset(crowd, 0, sizeof crowd);
+  for (int i = 0; i < COUNT; i++) {
+    crowd[i] = (worker){.work = 50 * US, .trail = trail, .count = &count, .number = i};
+    start(&crowd[i], loop, &ops, 1);
+  }
+  CHECK_EQ(tide_loop_turn(loop, false), TIDE_OK);
+  CHECK_EQ(count, COUNT);
+  tide_lane_term(&lane);
+  tide_loop_free(loop);
+}
+
 static void it_shuffles_each_lane_by_a_seed_of_its_own(void) {
   enum { COUNT = 20 };
   int orders[2][COUNT];
@@ -354,6 +374,7 @@ int main(void) {
   RUN(it_only_polls_where_the_budget_is_nothing);
   RUN(it_refuses_to_begin_inside_a_turn);
   RUN(it_delays_a_neighbour_by_its_share_and_not_by_all_that_it_has);
+  RUN(it_cuts_nobody_short_in_virtual_time);
   RUN(it_shuffles_each_lane_by_a_seed_of_its_own);
   RUN(it_bears_that_a_lane_goes_while_another_is_stepped);
   RUN(it_ticks_lanes_within_one_budget);
