@@ -111,7 +111,11 @@ static void step(tide_task *task, int outcome) {
 }
 
 /* The loop is freed. */
-static void drop(tide_task *task) { free_stop(tide_container(task, tl_stop, task)); }
+static void drop(tide_task *task) {
+  tl_stop *self = tide_container(task, tl_stop, task);
+  self->rt->stop = NULL;
+  free_stop(self);
+}
 
 void tl_stop_end(tl_runtime *rt) {
   if (rt->stop == NULL) return;

@@ -99,6 +99,16 @@ describe("what the Lua part adds to the module", function()
     assert.same(there, listed)
   end)
 
+  it("stands behind parts in C that are each opened once", function()
+    local file <close> = assert(io.open "bindings/module.c")
+    local list, seen = file:read("a"):match "parts%[%].-{(.-)}", {}
+    for name in list:gmatch "tl_[%w_]+_open" do
+      assert(not seen[name], name)
+      seen[name] = true
+    end
+    assert(seen.tl_class_open)
+  end)
+
   it("is there for pairs", function()
     if not program then pending "TIDE_BUILD names no build directory" end
     assert.equal("function function function true\n", output_of(program, [[

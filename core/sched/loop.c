@@ -103,9 +103,9 @@ static void guest_woke(struct ev_loop *ev, ev_timer *alarm, int events) {
   ev_ref(ev);
 }
 
+/* It may have ended the poll already, and not be told yet. */
 static void stop_guest_alarm(loop_with_alarm *whole) {
-  if (!ev_is_active(&whole->alarm)) return;
-  ev_ref(whole->loop.ev);
+  if (ev_is_active(&whole->alarm) || ev_is_pending(&whole->alarm)) ev_ref(whole->loop.ev);
   ev_timer_stop(whole->loop.ev, &whole->alarm);
 }
 
@@ -147,7 +147,7 @@ static void guest_turn(struct ev_loop *ev, ev_prepare *turn, int events) {
   if (loop->turning) return;
   tide_loop_update_now(loop);
   tide__timers_fire(loop, loop->now);
-  tide_loop_tick(loop, loop->share, NULL);
+  tide_loop_tick(loop, loop->share > 0 ? loop->share : 1, NULL);
   plan_next_turn(whole);
 }
 

@@ -84,7 +84,9 @@ static void begin_share(tide_loop *loop) {
     tide_time end = tide_time_add(tide_clock_monotonic(), loop->share);
     if (end < loop->steps_end) loop->steps_end = end;
   }
-  if (loop->steps_end < TIDE_NEVER) tide__look_at_clock(loop);
+  if (loop->steps_end == TIDE_NEVER) return;
+  tide__look_at_clock(loop);
+  loop->cut = false; /* one step it has in any case: all come to their end, however short it is */
 }
 
 /* Those that are not come to any more are the first of the next turn. */
@@ -92,9 +94,9 @@ static void run_lanes(tide_loop *loop) {
   tide_list round;
   tide_list_init(&round);
   tide_list_splice(&round, &loop->active);
-  while (!tide_list_empty(&round)) {
+  for (bool first = true; !tide_list_empty(&round); first = false) {
     begin_share(loop);
-    if (loop->checked >= loop->tick_end) break;
+    if (!first && loop->checked >= loop->tick_end) break;
     run_lane(loop, tide_container(tide_list_shift(&round), tide_lane, link));
   }
   if (tide_list_empty(&round)) return;

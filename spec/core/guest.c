@@ -288,6 +288,52 @@ static void it_leaves_nothing_behind_where_tasks_still_wait(void) {
   ev_loop_destroy(ev);
 }
 
+/* Frees the guest in a callback of the host's. */
+typedef struct freer {
+  ev_timer timer;
+  tide_loop *loop;
+} freer;
+
+static void free_guest(struct ev_loop *ev, ev_timer *timer, int events) {
+  freer *self = (freer *)(void *)timer;
+  (void)ev;
+  (void)events;
+  work(3 * MS);
+  tide_loop_free(self->loop);
+}
+
+static void it_may_be_freed_by_a_callback_of_the_hosts_in_the_round_that_would_wake_it(void) {
+  for (int i = 0; i < 12; i++) {
+    struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
+    freer f = {.loop = tide_loop_new_on(ev, NULL)};
+    actor a = {.span = 2 * MS + (tide_time)(i % 3) * MS / 2, .most = 9};
+    start(&a, f.loop, &sleepers);
+    ev_timer_init(&f.timer, free_guest, 0.002, 0.);
+    ev_set_priority(&f.timer, i < 6 ? EV_MAXPRI : EV_MINPRI);
+    ev_timer_start(ev, &f.timer);
+    ev_run(ev, EVRUN_NOWAIT);
+    usleep(5000);  /* both are due in the same round */
+    ev_run(ev, 0); /* nothing keeps it then */
+    beat beats = {0};
+    beat_start(&beats, ev, 0.001, 1);
+    ev_run(ev, 0);
+    CHECK_EQ(beats.count, 1); /* and it does wait for others */
+    ev_loop_destroy(ev);
+  }
+}
+
+static void it_takes_a_step_a_round_where_its_share_is_nothing(void) {
+  struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
+  tide_loop *loop = tide_loop_new_on(ev, NULL);
+  actor a = {.most = 20};
+  tide_loop_set_share(loop, 0);
+  start(&a, loop, &yielders);
+  ev_run(ev, 0);
+  CHECK_EQ(a.rounds, 20);
+  tide_loop_free(loop);
+  ev_loop_destroy(ev);
+}
+
 /* ---- posts */
 
 typedef struct mail {
@@ -478,6 +524,8 @@ int main(void) {
   RUN(it_takes_a_share_of_each_round_of_the_hosts_loop);
   RUN(it_refuses_to_run_by_itself);
   RUN(it_leaves_nothing_behind_where_tasks_still_wait);
+  RUN(it_may_be_freed_by_a_callback_of_the_hosts_in_the_round_that_would_wake_it);
+  RUN(it_takes_a_step_a_round_where_its_share_is_nothing);
   RUN(it_is_woken_by_other_threads);
   RUN(its_descriptor_is_readable_when_a_deadline_has_come);
   RUN(its_descriptor_is_readable_when_tasks_are_ready_or_bytes_have_come);

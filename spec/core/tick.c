@@ -207,6 +207,31 @@ static void it_refuses_to_begin_inside_a_turn(void) {
   tide_loop_free(loop);
 }
 
+static void it_makes_a_step_however_short_the_time_is(void) {
+  static const tide_time budgets[] = {1, 100, 1000};
+  for (int i = 0; i < 3; i++) {
+    tide_loop *loop = tide_loop_new(NULL);
+    worker workers[3] = {0};
+    tide_lane lane;
+    tide_lane_init(&lane, loop);
+    tide_loop_set_share(loop, i == 0 ? 0 : 1);
+    const tide_task_ops ops = {.name = "in a lane", .step = worker_step, .lane = &lane};
+    for (int n = 0; n < 3; n++) start(&workers[n], loop, n == 0 ? &worker_ops : &ops, 2);
+    int ticks = 0;
+    for (bool more = true; more && ticks < 100; ticks++)
+      CHECK_EQ(tide_loop_tick(loop, budgets[i], &more), TIDE_OK);
+    CHECK(ticks <= 6);
+    for (int n = 0; n < 3; n++) {
+      CHECK_EQ(workers[n].rounds, 0);
+      memset(&workers[n], 0, sizeof workers[n]);
+      start(&workers[n], loop, n == 0 ? &worker_ops : &ops, 2);
+    }
+    CHECK_EQ(tide_loop_run(loop, NULL), TIDE_OK);
+    tide_lane_term(&lane);
+    tide_loop_free(loop);
+  }
+}
+
 /* ---- lanes */
 
 static void it_delays_a_neighbour_by_its_share_and_not_by_all_that_it_has(void) {
@@ -373,6 +398,7 @@ int main(void) {
   RUN(it_goes_on_with_what_became_ready);
   RUN(it_only_polls_where_the_budget_is_nothing);
   RUN(it_refuses_to_begin_inside_a_turn);
+  RUN(it_makes_a_step_however_short_the_time_is);
   RUN(it_delays_a_neighbour_by_its_share_and_not_by_all_that_it_has);
   RUN(it_cuts_nobody_short_in_virtual_time);
   RUN(it_shuffles_each_lane_by_a_seed_of_its_own);
