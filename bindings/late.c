@@ -76,6 +76,13 @@ static const struct late {
 
 enum { LATE = sizeof late / sizeof late[0] };
 
+/* What the owner has under that name, or NULL. */
+static const struct late *find_entry(const char *owner, const char *name) {
+  for (size_t i = 0; i < LATE; i++)
+    if (strcmp(late[i].name, name) == 0 && strcmp(late[i].owner, owner) == 0) return &late[i];
+  return NULL;
+}
+
 /* What the C part has for the pieces alone. */
 static bool is_private(const char *name) {
   static const char *const names[] = {
@@ -183,13 +190,11 @@ static int require(lua_State *L) {
 }
 
 bool tl_late_hook(lua_State *L, const tl_runtime *rt, const char *name) {
-  for (size_t i = 0; i < LATE; i++) {
-    if (strcmp(late[i].owner, HOOK) != 0 || strcmp(late[i].name, name) != 0) continue;
-    push_piece(L, rt, late[i].piece);
-    lua_pop(L, 1);
-    return true;
-  }
-  return false;
+  const struct late *entry = find_entry(HOOK, name);
+  if (entry == NULL) return false;
+  push_piece(L, rt, entry->piece);
+  lua_pop(L, 1);
+  return true;
 }
 
 /* ---- names that come when they are asked for */
@@ -209,15 +214,13 @@ static void bring(lua_State *L, const struct late *entry) {
 /* table:__index(name) */
 static int find_name(lua_State *L) {
   if (lua_type(L, 2) != LUA_TSTRING) return 0;
-  const char *owner = lua_tostring(L, lua_upvalueindex(OWNER)), *name = lua_tostring(L, 2);
-  for (size_t i = 0; i < LATE; i++) {
-    if (strcmp(late[i].name, name) != 0 || strcmp(late[i].owner, owner) != 0) continue;
-    bring(L, &late[i]);
-    lua_settop(L, 2);
-    lua_rawget(L, 1);
-    return 1;
-  }
-  return 0;
+  const struct late *entry =
+      find_entry(lua_tostring(L, lua_upvalueindex(OWNER)), lua_tostring(L, 2));
+  if (entry == NULL) return 0;
+  bring(L, entry);
+  lua_settop(L, 2);
+  lua_rawget(L, 1);
+  return 1;
 }
 
 /* table:__pairs(): all of them are there then, but for those that a script has set */

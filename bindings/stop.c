@@ -40,7 +40,6 @@ static int set_reasons(lua_State *L) {
 
 /* What is spawned from now on is cancelled when it begins. */
 static void cancel_all(tl_runtime *rt) {
-
   lua_State *L = rt->L;
   tide_group *groups[TL_RUN_GROUPS];
   if (!lua_checkstack(L, LUA_MINSTACK)) return;
