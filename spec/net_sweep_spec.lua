@@ -47,6 +47,7 @@ local function reading(connect, read)
   return {
     setup = function(s)
       s.writer, s.stream = connect()
+      s.writer:set_marks(#TEXT, #TEXT) -- a subject that is cancelled reads no more
       s.parts = {}
     end,
     others = { function(s)
