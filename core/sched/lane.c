@@ -13,6 +13,7 @@ void tide__lane_init(tide_lane *lane, tide_loop *loop) {
 void tide_lane_init(tide_lane *lane, tide_loop *loop) {
   tide__lane_init(lane, loop);
   loop->lanes++;
+  loop->rolling = false; /* from now on they take turns */
 }
 
 void tide_lane_term(tide_lane *lane) {
@@ -29,13 +30,14 @@ void tide_lane_set_seed(tide_lane *lane, uint64_t seed) { lane->seed = seed; }
 
 uint64_t tide_lane_seed(const tide_lane *lane) { return lane->seed; }
 
-static bool has_tasks(const tide_lane *lane) {
+bool tide__lane_has_tasks(const tide_lane *lane) {
   return !tide_list_empty(&lane->batch) || !tide_list_empty(&lane->ready);
 }
 
 bool tide__lanes_ready(const tide_loop *loop) {
+  if (loop->lane != NULL && tide__lane_has_tasks(loop->lane)) return true;
   const tide_list *link = loop->active.next;
-  while (link != &loop->active && !has_tasks(tide_container(link, tide_lane, link)))
+  while (link != &loop->active && !tide__lane_has_tasks(tide_container(link, tide_lane, link)))
     link = link->next; /* its tasks were detached */
   return link != &loop->active;
 }

@@ -285,7 +285,10 @@ void tide_loop_interrupt(tide_loop *loop, tide_task *task, int outcome) {
 
 bool tide_loop_turning(const tide_loop *loop) { return loop->turning; }
 
-void tide_loop_stop(tide_loop *loop) { loop->stopping = true; }
+void tide_loop_stop(tide_loop *loop) {
+  loop->stopping = true;
+  loop->rolling = false;
+}
 
 tide_time tide_loop_deadline(const tide_loop *loop) {
   if (tide__ready(loop)) return loop->now;
@@ -459,7 +462,7 @@ static bool stays_quiet(tide_loop *loop) {
 static bool can_be_woken(const tide_loop *loop) {
   if (loop->holds > 0) return true;
   bool endless = !tide_list_empty(&loop->endless);
-  return endless && loop->cancellable && loop->rolling && !loop->virtual_clock;
+  return endless && loop->cancellable && loop->running && !loop->virtual_clock;
 }
 
 /* Looks what has come. A guest's descriptors are looked at by the host's loop. */

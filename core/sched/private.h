@@ -33,11 +33,12 @@ struct tide_loop {
   bool ending;         /* inside tide_loop_free */
   bool over;           /* the future has ended that tide_loop_run waits for */
   bool forwarding;     /* tide__cancel_forward is at work */
-  bool rolling;        /* inside tide_loop_run: a turn may follow the last without return */
+  bool running;        /* inside tide_loop_run */
+  bool rolling;        /* and a turn may follow the last without return */
   bool due;            /* the loop is to be polled at this turn's end */
   tide_wait until;     /* of tide_loop_run, for the future whose end ends it */
   uint32_t stride;     /* steps between two looks at the clock */
-  uint32_t left;       /* of those, to the next */
+  uint32_t left;       /* of those, to the next; where their time is over both are 0 */
   uint32_t wary;       /* turns at whose end it is looked at in any case */
   tide_time checked;   /* when it was looked at last */
   tide_time longest;   /* span between two looks with steps in between */
@@ -57,7 +58,6 @@ struct tide_loop {
   tide_lane own;           /* of tasks whose ops name no other */
   tide_lane *lane;         /* whose tasks are being stepped, or NULL */
   uint32_t lanes;          /* that there are besides the loop's own */
-  bool cut;                /* the time for these steps is over */
   tide_time share;         /* of each lane in a turn, where there are several */
   tide_time steps_end;     /* of the present lane's share, by the real clock, or TIDE_NEVER */
   tide_time tick_end;      /* of tide_loop_tick's budget, by the real clock, or TIDE_NEVER */
@@ -85,13 +85,14 @@ static inline tide__attachment *tide__attachment_find(const tide_loop *loop,
 /* lane.c */
 void tide__lane_init(tide_lane *lane, tide_loop *loop); /* the loop's own */
 void tide__lane_activate(tide_lane *lane);              /* it has tasks */
+bool tide__lane_has_tasks(const tide_lane *lane);
 bool tide__lanes_ready(const tide_loop *loop);
 bool tide__lanes_only_yielded(const tide_loop *loop); /* whether all that are ready only yielded */
 uint32_t tide__ready_count(const tide_loop *loop);    /* tasks; O(their number) */
 
 /* Whether any task is ready. */
 static inline bool tide__ready(const tide_loop *loop) {
-  return !tide_list_empty(&loop->active) && tide__lanes_ready(loop);
+  return (loop->lane != NULL || !tide_list_empty(&loop->active)) && tide__lanes_ready(loop);
 }
 
 /* turn.c */

@@ -135,9 +135,13 @@ bool tide__task_yielded(const tide_task *task) {
   return task->wait.ops == &yield_ops && task->outcome == TIDE_OK;
 }
 
+/* As a wake, but its lane is the one that is being stepped, and stays among those with tasks. */
 int tide_task_yield(tide_task *task) {
   task->wait.ops = &yield_ops;
-  tide__task_wake(task, tide_task_cancelled(task) ? TIDE_ECANCELLED : TIDE_OK);
+  task->outcome = tide_task_cancelled(task) ? TIDE_ECANCELLED : TIDE_OK;
+  task->state = TIDE_TASK_READY;
+  task->streak = 0;
+  tide_list_append(&task->loop->lane->ready, &task->wait.in.link);
   return TIDE_PENDING;
 }
 

@@ -20,9 +20,9 @@ __attribute__((noinline)) void tide__look_at_clock(tide_loop *loop) {
   if (span > loop->longest) loop->longest = span;
   loop->steps += loop->stride - loop->left;
   bool spaced = span < POLL_INTERVAL && loop->steps_end == TIDE_NEVER;
-  loop->left = loop->stride = spaced ? MAX_STRIDE : 1;
+  bool over = now >= loop->steps_end;
+  loop->left = loop->stride = over ? 0 : spaced ? MAX_STRIDE : 1;
   loop->checked = now;
-  loop->cut = now >= loop->steps_end;
   loop->due = now - loop->polled >= POLL_INTERVAL;
   if (span >= POLL_INTERVAL)
     loop->wary = TIDE__WARY_TURNS;
@@ -32,8 +32,8 @@ __attribute__((noinline)) void tide__look_at_clock(tide_loop *loop) {
 
 /* Whether the next step may begin: else its time is over. */
 static inline bool may_step(tide_loop *loop) {
-  if (loop->left == 0) tide__look_at_clock(loop);
-  return !loop->cut;
+  if (__builtin_expect(loop->left == 0, 0)) tide__look_at_clock(loop);
+  return loop->left > 0;
 }
 
 /* Takes a task out of the batch and makes it the running one. */
@@ -66,7 +66,7 @@ static void run_lane(tide_loop *loop, tide_lane *lane) {
   }
   loop->lane = NULL;
   loop->current = NULL;
-  if (!tide_list_empty(&lane->batch) && tide_list_empty(&lane->link))
+  if (tide_list_empty(&lane->link) && tide__lane_has_tasks(lane))
     tide_list_append(&loop->active, &lane->link);
 }
 
@@ -79,14 +79,14 @@ static bool has_shares(const tide_loop *loop) {
 /* The lane's share of the turn begins, where there are others, or a tick's time is running out. */
 static void begin_share(tide_loop *loop) {
   loop->steps_end = loop->tick_end;
-  loop->cut = false;
   if (has_shares(loop)) {
     tide_time end = tide_time_add(tide_clock_monotonic(), loop->share);
     if (end < loop->steps_end) loop->steps_end = end;
   }
   if (loop->steps_end == TIDE_NEVER) return;
   tide__look_at_clock(loop);
-  loop->cut = false; /* one step it has in any case: all come to their end, however short it is */
+  if (loop->left > 0) return;
+  loop->left = loop->stride = 1; /* in any case: all come to their end, however short it is */
 }
 
 /* Those that are not come to any more are the first of the next turn. */
@@ -131,7 +131,6 @@ static void end_turning(tide_loop *loop) {
   if (loop->polled_by >= 0) tide__show_next_turn(loop);
   tide__port_leave(loop->port);
   loop->steps_end = loop->tick_end = TIDE_NEVER;
-  loop->cut = false;
 }
 
 static void run_turn(tide_loop *loop) {
@@ -152,11 +151,10 @@ int tide_loop_turn(tide_loop *loop, bool block) {
 
 static inline bool run_is_over(const tide_loop *loop) { return loop->stopping || loop->over; }
 
-/* Begins the next turn where there is nothing to do between this one and it. The lane stays in the
- * list of those with tasks. */
+/* Begins the next turn where there is nothing to do between this one and it. */
 static inline bool roll_over(tide_loop *loop, tide_lane *lane) {
-  if (!loop->rolling || loop->lanes > 0 || tide_list_empty(&lane->ready)) return false;
-  if (!tide_list_empty(&loop->deferred) || run_is_over(loop)) return false;
+  if (!loop->rolling || tide_list_empty(&lane->ready)) return false;
+  if (!tide_list_empty(&loop->deferred)) return false;
   if (is_wary(loop) && look_at_turn_end(loop)) return false;
   loop->turns++;
   fill_batch(lane);
@@ -174,7 +172,9 @@ tide_task *tide_task_next(tide_loop *loop, const tide_task_ops *ops) {
 /* The future may be gone as soon as this returns. */
 static void until_ended(tide_wait *wait, int outcome) {
   (void)outcome;
-  ((tide_loop *)wait->source)->over = true;
+  tide_loop *loop = wait->source;
+  loop->over = true;
+  loop->rolling = false;
 }
 
 /* The run waits for the future as others do. */
@@ -203,14 +203,15 @@ int tide_loop_run(tide_loop *loop, tide_future *until) {
   if (loop->guest) return TIDE_EINVALID_STATE;
   begin_turning(loop);
   await(loop, until);
-  loop->rolling = true;
+  loop->running = true;
   while (error == TIDE_OK && !run_is_over(loop)) {
+    loop->rolling = loop->lanes == 0;
     run_turn(loop);
     if (poll_is_due(loop) && !takes_posts(loop)) error = tide__poll(loop, !run_is_over(loop));
   }
   end_turning(loop);
   tide_list_remove(&loop->until.in.link);
-  loop->rolling = loop->stopping = loop->over = false;
+  loop->running = loop->rolling = loop->stopping = loop->over = false;
   bool all_ended = error == TIDE_EDEADLOCK && until == NULL && loop->live == 0;
   return all_ended ? TIDE_OK : error;
 }
