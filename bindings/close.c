@@ -8,8 +8,6 @@
  * be suspended again in a protected call without a handler. */
 #include "close.h"
 
-#include <stdio.h>
-
 #include "body.h"
 #include "coroutine.h"
 #include "culprit.h"
@@ -122,7 +120,7 @@ void tl_close_coroutine(lua_State *L, tl_runtime *rt, lua_State *co, const char 
   lua_xmove(co, L, 1);
   lua_pushlightuserdata(L, (void *)(uintptr_t)what);
   if (lua_pcall(L, 2, 0, 0) == LUA_OK) return;
-  fprintf(stderr, "tide: %s failed, and reporting it failed too\n", what);
+  tl_complain(rt, "%s failed, and reporting it failed too", what);
   lua_pop(L, 1);
 }
 

@@ -283,7 +283,10 @@ void tl_coroutine_open(lua_State *L, tl_runtime *rt) {
                                        {"status", co_status}, {"running", co_running},
                                        {"close", co_close},   {"isyieldable", co_isyieldable},
                                        {NULL, NULL}};
-  lua_getglobal(L, "coroutine");
+  if (rt->options.keep & TIDE_LUA_KEEP_COROUTINE)
+    lua_newtable(L);
+  else
+    lua_getglobal(L, "coroutine");
   tl_functions(L, rt, functions);
-  lua_pop(L, 1);
+  lua_setfield(L, -2, "coroutine");
 }

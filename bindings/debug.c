@@ -3,8 +3,6 @@
  * Long slices are found twice: by a hook that counts instructions, which sees where the time goes,
  * and at the end of the step, which sees the time spent in C functions too. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "class.h"
 #include "debug.h"
@@ -13,6 +11,7 @@
 #include "options.h"
 #include "parts.h"
 #include "place.h"
+#include "report.h"
 #include "runtime.h"
 #include "slots.h"
 #include "task.h"
@@ -25,10 +24,11 @@ enum {
 
 static const tide_time SLOW = 50 * 1000000; /* by default */
 
-/* The default: stderr. Arguments: message, traceback or nil. */
-static int to_stderr(lua_State *L) {
-  fprintf(stderr, "tide: %s\n", luaL_tolstring(L, 1, NULL));
-  if (lua_isstring(L, 2)) fprintf(stderr, "%s\n", lua_tostring(L, 2));
+/* The default. Arguments: message, traceback or nil. */
+static int to_log(lua_State *L) {
+  const char *message = luaL_tolstring(L, 1, NULL), *traceback = lua_tostring(L, 2);
+  tide_log_write(tl_log_of(tl_runtime_find(L)), TIDE_LOG_DEBUG, "%s%s%s", message,
+                 traceback != NULL ? "\n" : "", traceback != NULL ? traceback : "");
   return 0;
 }
 
@@ -37,12 +37,12 @@ static void tell(lua_State *L, const tl_runtime *rt) {
   tl_hook_push(L, rt, "debug");
   if (!lua_isfunction(L, -1)) {
     lua_pop(L, 1);
-    lua_pushcfunction(L, to_stderr);
+    lua_pushcfunction(L, to_log);
   }
   lua_insert(L, -3);
   if (lua_pcall(L, 2, 0, 0) == LUA_OK) return;
   if (!tl_unwinds(L, rt, -1)) /* else it has left */
-    fprintf(stderr, "tide: the function given to tide.debug failed: %s\n", tl_text_of(L));
+    tl_complain(rt, "the function given to tide.debug failed: %s", tl_text_of(L));
   lua_pop(L, 1);
 }
 
@@ -185,8 +185,6 @@ static int debug(lua_State *L) {
 
 void tl_debug_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg functions[] = {{"debug", debug}, {NULL, NULL}};
-  const char *wanted = getenv("TIDE_DEBUG");
   rt->debug.slow = SLOW;
-  if (wanted != NULL && wanted[0] != '\0' && strcmp(wanted, "0") != 0) set_debugging(L, rt, true);
   tl_functions(L, rt, functions);
 }

@@ -1,8 +1,6 @@
 /* end.c: how Lua tasks end. Nothing here needs memory. */
 #include "end.h"
 
-#include <stdio.h>
-
 #include "close.h"
 #include "debug.h"
 #include "future.h"
@@ -99,7 +97,7 @@ TL_COLD static void tell_open(tl_task *task) {
   lua_pushcfunction(L, report_open);
   lua_pushlightuserdata(L, task);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
-  fprintf(stderr, "tide: a TaskGroup was left without <close>, and reporting it failed\n");
+  tl_complain(task->rt, "a TaskGroup was left without <close>, and reporting it failed");
   lua_pop(L, 1);
 }
 

@@ -39,12 +39,6 @@ static int exit_(lua_State *L) {
   return tide_loop_turning(loop) && !in_finalizer(L) ? tl_unwind(L, rt, "exit") : 0;
 }
 
-void tide_lua_on_exit(lua_State *L, tide_lua_exit_fn fn, void *context) {
-  tl_run *run = &tl_runtime_find(L)->run;
-  run->on_exit = fn;
-  run->context = context;
-}
-
 /* The outermost coroutine, of those that run, of a task that is being killed; or NULL. */
 static const tl_nesting *find_killed(const tl_runtime *rt) {
   const tl_nesting *found = NULL;

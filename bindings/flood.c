@@ -1,4 +1,4 @@
-/* flood.c: the default report of failures, to stderr. Where there are many of one kind from one
+/* flood.c: reports of failures as texts, to the log. Where there are many of one kind from one
  * place, the first one in a second is told in full, and so are those with other messages, up to so
  * many. Of the rest it is told how many there were: with the next one in full, a second after the
  * first of them, or when the run ends, whichever is first. */
@@ -27,6 +27,7 @@ static const tide_time QUIET = 1000000000; /* after which they are told in full 
 typedef struct sort {
   tide_time told;              /* when the first of `messages` was told in full; 0: never */
   uint64_t more;               /* how many were not told, since the last of them */
+  tide_log_kind kind;          /* of these */
   int count;                   /* of messages */
   uint64_t messages[MESSAGES]; /* those told in full, by their hashes */
   char name[NAME_SIZE];
@@ -44,15 +45,15 @@ static bool may_be_break(const char *error) {
          strcmp(error, "attempt to call a nil value") == 0;
 }
 
-static void flush_sort(sort *s) {
+static void flush_sort(const tide_log *log, sort *s) {
   if (s->more > 0)
-    fprintf(stderr, "tide: %llu more failures like that: %s\n", (unsigned long long)s->more,
-            s->name);
+    tide_log_write(log, s->kind, "%llu more failures like that: %s", (unsigned long long)s->more,
+                   s->name);
   s->more = 0;
 }
 
-static void flush(tl_flood *flood) {
-  for (int i = 0; i < SORTS; i++) flush_sort(&flood->sorts[i]);
+static void flush(const tl_runtime *rt, tl_flood *flood) {
+  for (int i = 0; i < SORTS; i++) flush_sort(tl_log_of(rt), &flood->sorts[i]);
 }
 
 /* That is told in any case, also if no other one comes. Not once the loop is gone: then the flood
@@ -63,7 +64,7 @@ static void tell_later(tl_runtime *rt) {
 }
 
 static int flood_gc(lua_State *L) {
-  flush(lua_touserdata(L, 1));
+  flush(tl_runtime_find(L), lua_touserdata(L, 1));
   return 0;
 }
 
@@ -90,7 +91,7 @@ static tl_flood *push_flood(lua_State *L, const tl_runtime *rt) {
 
 void tl_flood_flush(lua_State *L, tl_runtime *rt) {
   tl_flood *flood = find_flood(L, rt);
-  if (flood != NULL) flush(flood);
+  if (flood != NULL) flush(rt, flood);
   lua_pop(L, 1);
 }
 
@@ -131,14 +132,14 @@ static void name_sort(lua_State *L, const tl_runtime *rt, const char *text, char
 }
 
 /* The sort of that name; where there is none, in place of the one told longest ago. */
-static sort *find_sort(tl_flood *flood, const char *name) {
+static sort *find_sort(const tide_log *log, tl_flood *flood, const char *name) {
   sort *oldest = &flood->sorts[0];
   for (int i = 0; i < SORTS; i++) {
     sort *s = &flood->sorts[i];
     if (s->told != 0 && strcmp(s->name, name) == 0) return s;
     if (s->told < oldest->told) oldest = s;
   }
-  flush_sort(oldest);
+  flush_sort(log, oldest);
   oldest->told = 0;
   memcpy(oldest->name, name, NAME_SIZE);
   return oldest;
@@ -161,8 +162,9 @@ static bool is_new(sort *s, uint64_t message) {
 }
 
 /* Whether the failure with that text is to be told in full; its sort has that name. */
-static bool is_told(tl_flood *flood, const char *name, const char *text) {
-  sort *s = find_sort(flood, name);
+static bool is_told(const tide_log *log, tide_log_kind kind, tl_flood *flood, const char *name,
+                    const char *text) {
+  sort *s = find_sort(log, flood, name);
   tide_time now = tide_clock_monotonic();
   if (s->told == 0 || now - s->told >= QUIET) {
     s->told = now;
@@ -170,25 +172,31 @@ static bool is_told(tl_flood *flood, const char *name, const char *text) {
   }
   if (!is_new(s, hash_of(text))) {
     s->more++;
+    s->kind = kind;
     return false;
   }
-  flush_sort(s);
+  flush_sort(log, s);
+  s->kind = kind;
   return true;
 }
 
-int tl_report_to_stderr(lua_State *L) {
+int tl_report_to_log(lua_State *L) {
   char name[NAME_SIZE];
   tl_runtime *rt = tl_runtime_find(L);
+  const tide_log *log = tl_log_of(rt);
+  tide_log_kind kind = (tide_log_kind)lua_tointeger(L, 4);
+  if (kind == TIDE_LOG_HANDLED && log->fn == NULL) return 0;
   lua_settop(L, 3);
   lua_pushvalue(L, 2);
   const char *text = tl_text_of(L);
   name_sort(L, rt, text, name);
-  if (!is_told(push_flood(L, rt), name, text)) {
+  if (!is_told(log, kind, push_flood(L, rt), name, text)) {
     tell_later(rt);
     return 0;
   }
-  fprintf(stderr, "tide: %s failed: %s%s\n", lua_tostring(L, 1), text,
-          may_be_break(text) ? break_hint : "");
-  if (lua_isstring(L, 3)) fprintf(stderr, "%s\n", lua_tostring(L, 3));
+  const char *traceback = lua_tostring(L, 3);
+  tide_log_write(log, kind, "%s failed: %s%s%s%s", lua_tostring(L, 1), text,
+                 may_be_break(text) ? break_hint : "", traceback != NULL ? "\n" : "",
+                 traceback != NULL ? traceback : "");
   return 0;
 }

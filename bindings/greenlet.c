@@ -1,7 +1,6 @@
 /* greenlet.c: the class of greenlets, and their end with the task. How they switch: switch.c. */
 #include "greenlet.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "body.h"
@@ -102,7 +101,7 @@ void tl_greenlet_drop(lua_State *L, tl_greenlet *self, const char *what) {
   lua_pushlightuserdata(L, self);
   lua_pushlightuserdata(L, (void *)(uintptr_t)what);
   if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-    fprintf(stderr, "tide: %s failed, and reporting it failed too\n", what);
+    tl_complain(self->rt, "%s failed, and reporting it failed too", what);
     lua_pop(L, 1);
   }
   tl_greenlet_end(L, self);

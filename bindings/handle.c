@@ -1,6 +1,5 @@
 /* handle.c: callbacks: call_soon, call_later, call_at, and done callbacks. A callback is a task of
  * the core whose one step calls a function. */
-#include <stdio.h>
 
 #include "class.h"
 #include "error.h"
@@ -67,7 +66,7 @@ static int tell_host_briefly(lua_State *L) {
 }
 
 static void report_host(lua_State *L) {
-  fprintf(stderr, "tide: a callback of the host's failed: %s\n", tl_text_of(L));
+  tl_complain(tl_runtime_find(L), "a callback of the host's failed: %s", tl_text_of(L));
   lua_pop(L, 1);
 }
 
@@ -142,7 +141,7 @@ static void run_callback(tl_handle *handle) {
   lua_pushcfunction(L, call_and_report);
   tl_slot_push(L, rt, handle->slot);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
-  fprintf(stderr, "tide: a callback failed, and reporting it failed too\n");
+  tl_complain(rt, "a callback failed, and reporting it failed too");
   lua_pop(L, 1);
 }
 

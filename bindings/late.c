@@ -4,6 +4,7 @@
 
 #include "embedded.h"
 #include "late.h"
+#include "modules.h"
 #include "parts.h"
 #include "runtime.h"
 
@@ -267,6 +268,18 @@ void tl_late_methods(lua_State *L, tl_runtime *rt, const char *class, int method
 
 /* ---- the module */
 
+static const char *const part_names[] = {"fd", "net", "testing"};
+
+enum { PARTS = sizeof part_names / sizeof part_names[0] };
+
+/* Whether scripts get what the module has under that name: of its parts, those that require may
+ * load. */
+static bool is_allowed(const tl_runtime *rt, const char *key) {
+  for (size_t i = 0; i < PARTS; i++)
+    if (strcmp(key, part_names[i]) == 0) return tl_modules_part(rt, key);
+  return true;
+}
+
 /* Pushes what scripts get for the pieces' table on top, which has that name: a copy, where a script
  * may set what it likes. */
 static void push_public(lua_State *L, tl_runtime *rt, const char *name) {
@@ -275,7 +288,7 @@ static void push_public(lua_State *L, tl_runtime *rt, const char *name) {
   lua_newtable(L);
   for (lua_pushnil(L); lua_next(L, from) != 0; lua_pop(L, 1)) {
     const char *key = lua_tostring(L, -2);
-    if (is_private(key)) continue;
+    if (is_private(key) || !is_allowed(rt, key)) continue;
     lua_pushvalue(L, -2);
     lua_pushvalue(L, -2);
     if (lua_getmetatable(L, -1)) { /* a class */
@@ -297,7 +310,8 @@ static void push_public(lua_State *L, tl_runtime *rt, const char *name) {
 }
 
 /* require "tide.net" gives the module's table of that name. */
-static void set_loaded(lua_State *L, const char *name) {
+static void set_loaded(lua_State *L, const tl_runtime *rt, const char *name) {
+  if (!is_allowed(rt, name)) return;
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_getfield(L, -2, name);
   lua_pushfstring(L, "tide.%s", name);
@@ -309,13 +323,13 @@ static void set_loaded(lua_State *L, const char *name) {
 void tl_late_open(lua_State *L, tl_runtime *rt) {
   tl_table_push(L, rt, TL_PIECES);
   push_environment(L, rt);
+  lua_getfield(L, -3, "pcall"); /* the global one may be Lua's */
+  lua_setfield(L, -2, "pcall");
   lua_rawseti(L, -2, ENVIRONMENT);
   lua_pushvalue(L, -2);
   lua_setfield(L, -2, "tide");
   lua_pop(L, 1);
   push_public(L, rt, "tide");
   lua_remove(L, -2);
-  set_loaded(L, "fd");
-  set_loaded(L, "net");
-  set_loaded(L, "testing");
+  for (size_t i = 0; i < PARTS; i++) set_loaded(L, rt, part_names[i]);
 }

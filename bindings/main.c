@@ -45,13 +45,28 @@ static int os_exit(lua_State *L) {
   exit(status);
 }
 
-static void set_exits(lua_State *L) {
-  tide_lua_on_exit(L, note_exit, NULL);
+static void set_os_exit(lua_State *L) {
   if (lua_getglobal(L, "os") == LUA_TTABLE) {
     lua_pushcfunction(L, os_exit);
     lua_setfield(L, -2, "exit");
   }
   lua_pop(L, 1);
+}
+
+/* What is reported. A failure that a function of the script's was told of is its business. */
+
+static void log_to_stderr(void *context, tide_log_kind kind, const char *text) {
+  (void)context;
+  if (kind != TIDE_LOG_HANDLED) fprintf(stderr, "tide: %s\n", text);
+}
+
+/* The module is on top. */
+static bool begin_debugging(lua_State *L) {
+  const char *wanted = getenv("TIDE_DEBUG");
+  if (wanted == NULL || wanted[0] == '\0' || strcmp(wanted, "0") == 0) return true;
+  lua_getfield(L, -1, "debug");
+  lua_pushboolean(L, 1);
+  return lua_pcall(L, 1, 0, 0) == LUA_OK;
 }
 
 /* Scripts. */
@@ -101,7 +116,7 @@ static int put_run(lua_State *L) {
 static int run_chunk(lua_State *L, char **argv, int script, int argc) {
   lua_getglobal(L, "require");
   lua_pushliteral(L, "tide");
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK || !begin_debugging(L)) {
     print_error(L);
     return EXIT_FAILURE;
   }
@@ -109,7 +124,7 @@ static int run_chunk(lua_State *L, char **argv, int script, int argc) {
     perror("tide: signals");
     return EXIT_FAILURE;
   }
-  set_exits(L);
+  set_os_exit(L);
   int is = put_run(L);
   int count = argc - script - 1 > 0 ? argc - script - 1 : 0;
   luaL_checkstack(L, count, "too many arguments");
@@ -212,7 +227,9 @@ int main(int argc, char **argv) {
     return EXIT_FAILURE;
   }
   luaL_openlibs(L);
-  luaL_requiref(L, "tide", luaopen_tide, 0);
+  static const tide_lua_options manner = {.size = sizeof manner, .on_exit = note_exit};
+  tide_lua_open(L, NULL, &manner);
+  tide_loop_set_log(tide_lua_loop(L), log_to_stderr, NULL);
   lua_pop(L, 1);
   set_arguments(L, argv, o.script, argc);
   int status = EXIT_FAILURE;

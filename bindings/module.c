@@ -1,6 +1,9 @@
 /* module.c: require "tide": what it needs, the C part, and undoing all of it. */
+#include <string.h>
+
 #include "class.h"
 #include "late.h"
+#include "modules.h"
 #include "parts.h"
 #include "runtime.h"
 #include "tide_lua.h"
@@ -64,10 +67,17 @@ static int set_hook(lua_State *L) {
   return 0;
 }
 
-/* In protected mode, with RAW on the stack, and the host's loop or NULL. Returns the module. */
+/* What the host asks for. */
+typedef struct wishes {
+  tide_loop *loop; /* its own, or NULL */
+  tide_lua_options options;
+} wishes;
+
+/* In protected mode, with RAW and the wishes on the stack. Returns the module. */
 static int open_all(lua_State *L) {
   static const luaL_Reg functions[] = {{"set_hook", set_hook}, {NULL, NULL}};
-  tl_runtime *rt = tl_runtime_open(L, lua_touserdata(L, 2));
+  const wishes *wished = lua_touserdata(L, 2);
+  tl_runtime *rt = tl_runtime_open(L, wished->loop, &wished->options);
   lua_newtable(L);
   lua_pushvalue(L, RAW);
   lua_setfield(L, -2, "raw");
@@ -80,6 +90,7 @@ static int open_all(lua_State *L) {
   lua_pushvalue(L, -2);
   lua_setfield(L, -2, "tide");
   lua_pop(L, 1);
+  tl_modules_open(L, rt); /* the last: it cannot be undone */
   rt->opened = true;
   return 1;
 }
@@ -119,7 +130,7 @@ static void undo(lua_State *L) {
 }
 
 /* In a C function's own frame. */
-static int open_on(lua_State *L, tide_loop *loop) {
+static int open_as(lua_State *L, wishes *wished) {
   luaL_checkversion(L);
   const tl_runtime *rt = tl_runtime_find(L);
   if (rt != NULL && rt->opened) return luaL_error(L, "tide is loaded already in this Lua state");
@@ -130,20 +141,38 @@ static int open_on(lua_State *L, tide_loop *loop) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_pushcfunction(L, open_all);
   lua_pushvalue(L, RAW);
-  lua_pushlightuserdata(L, loop);
+  lua_pushlightuserdata(L, wished);
   if (lua_pcall(L, 2, 1, 0) == LUA_OK) return 1;
   undo(L);
   return lua_error(L);
 }
 
-int luaopen_tide(lua_State *L) { return open_on(L, NULL); }
+int luaopen_tide(lua_State *L) {
+  wishes none = {.loop = NULL};
+  return open_as(L, &none);
+}
 
-static int open_on_loop(lua_State *L) { return open_on(L, lua_touserdata(L, 1)); }
+static int open_as_wished(lua_State *L) { return open_as(L, lua_touserdata(L, 1)); }
 
-void tide_lua_open(lua_State *L, tide_loop *loop) {
+/* Those of a host that was compiled with another tide: what it does not know is zero. What is not
+ * known here must be. */
+static void take_options(lua_State *L, tide_lua_options *own, const tide_lua_options *options) {
+  const unsigned char *bytes = (const unsigned char *)options;
+  size_t size = options->size;
+  if (size < sizeof size) luaL_error(L, "tide_lua_options: 'size' is not set");
+  for (size_t i = sizeof *own; i < size; i++)
+    if (bytes[i] != 0) luaL_error(L, "tide_lua_options: made for a newer tide");
+  memcpy(own, options, size < sizeof *own ? size : sizeof *own);
+  if (own->keep & ~(unsigned)TIDE_LUA_KEEP_ALL)
+    luaL_error(L, "tide_lua_options: 'keep' has names that are not known");
+}
+
+void tide_lua_open(lua_State *L, tide_loop *loop, const tide_lua_options *options) {
+  wishes wished = {.loop = loop};
   luaL_checkstack(L, 3, "tide");
-  lua_pushcfunction(L, open_on_loop);
-  lua_pushlightuserdata(L, loop);
+  if (options != NULL) take_options(L, &wished.options, options);
+  lua_pushcfunction(L, open_as_wished);
+  lua_pushlightuserdata(L, &wished);
   lua_call(L, 1, 1);
 }
 

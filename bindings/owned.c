@@ -2,11 +2,11 @@
  *
  * Each object is in a table with weak values. A collection takes what it is about to finalize out
  * of such tables first; the end of a state does not, since it collects nothing. */
-#include <stdio.h>
 #include <string.h>
 
 #include "class.h"
 #include "owned.h"
+#include "report.h"
 #include "runtime.h"
 #include "text.h"
 
@@ -78,7 +78,7 @@ static void release_protected(lua_State *L, owner self) {
   lua_pushlightuserdata(L, &self);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
   if (self.begun)
-    fprintf(stderr, "tide: giving back what an object owned failed: %s\n", tl_text_of(L));
+    tl_complain(self.rt, "giving back what an object owned failed: %s", tl_text_of(L));
   else /* there is no memory for a call */
     release(self.rt, self.class, self.object);
   lua_pop(L, 1);

@@ -6,8 +6,6 @@
  * closed by end.c. No memory is needed for that, as long as none of the values needs any. */
 #include "owner.h"
 
-#include <stdio.h>
-
 #include "class.h"
 #include "future.h"
 #include "group.h"
@@ -43,7 +41,7 @@ static void close_values(lua_State *L, int count) {
   lua_pushcfunction(L, report_failure);
   lua_insert(L, -2);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
-  fprintf(stderr, "tide: closing what a task owned failed, and reporting it failed too\n");
+  tl_complain(tl_runtime_find(L), "closing what a task owned failed, and reporting it failed too");
   lua_pop(L, 1);
 }
 

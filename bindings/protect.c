@@ -119,13 +119,17 @@ bool tl_protect_holds(lua_CFunction function) {
          function == traced;
 }
 
+/* To what the module on top has under that name. */
+static void set_global(lua_State *L, const char *name) {
+  lua_getfield(L, -1, name);
+  lua_setglobal(L, name);
+}
+
 void tl_protect_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg globals[] = {
-      {"pcall", protected_call}, {"xpcall", protected_call_with_handler}, {NULL, NULL}};
   static const luaL_Reg functions[] = {
-      {"try", try}, {"traced", traced}, {"raise_traced", raise_traced}, {NULL, NULL}};
-  lua_pushglobaltable(L);
-  tl_functions(L, rt, globals);
-  lua_pop(L, 1);
+      {"pcall", protected_call}, {"xpcall", protected_call_with_handler}, {"try", try},
+      {"traced", traced},        {"raise_traced", raise_traced},          {NULL, NULL}};
   tl_functions(L, rt, functions);
+  if (!(rt->options.keep & TIDE_LUA_KEEP_PCALL)) set_global(L, "pcall");
+  if (!(rt->options.keep & TIDE_LUA_KEEP_XPCALL)) set_global(L, "xpcall");
 }

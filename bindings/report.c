@@ -5,7 +5,6 @@
  * that nobody waits for are reported at the end of the turn in which the task has failed. Those
  * that somebody waited for are `unseen` until that one comes to take them: it may be killed, or
  * look at another one. Unseen ones are reported when they are collected, or when the run ends. */
-#include <stdio.h>
 #include <string.h>
 
 #include "class.h"
@@ -27,18 +26,45 @@ static bool tell(lua_State *L, const tl_runtime *rt, int what, int error, int tr
   lua_pushvalue(L, error);
   lua_pushvalue(L, traceback);
   if (lua_pcall(L, 3, 0, 0) == LUA_OK || tl_unwinds(L, rt, -1)) return true; /* or it has left */
-  fprintf(stderr, "tide: the failure report failed: %s\n", tl_text_of(L));
+  tl_complain(rt, "the failure report failed: %s", tl_text_of(L));
   return false;
 }
 
-/* A failure that the program's own function fails to report is told to stderr: none is lost. */
+const tide_log *tl_log_of(const tl_runtime *rt) {
+  return rt->loop != NULL ? tide_loop_log(rt->loop) : &rt->log;
+}
+
+/* In protected mode: what, error, traceback. */
+static int call_host(lua_State *L) {
+  const tide_lua_options *options = &tl_runtime_find(L)->options;
+  lua_insert(L, 2);
+  options->on_failure(L, lua_tostring(L, 1), lua_tostring(L, 2), options->context);
+  return 0;
+}
+
+static void write_to_log(lua_State *L, tide_log_kind kind, int what, int error, int traceback) {
+  lua_pushcfunction(L, tl_report_to_log);
+  lua_pushvalue(L, what);
+  lua_pushvalue(L, error);
+  lua_pushvalue(L, traceback);
+  lua_pushinteger(L, kind);
+  if (lua_pcall(L, 4, 0, 0) != LUA_OK)
+    tl_complain(tl_runtime_find(L), "the failure report failed: %s", tl_text_of(L));
+}
+
+/* A script's function is told besides the host's, and not instead of the host's log. A failure that
+ * these fail to report goes to the log: none is lost. */
 void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, int traceback_index) {
   int top = lua_gettop(L);
+  lua_pushcfunction(L, call_host);
+  bool host =
+      rt->options.on_failure != NULL && tell(L, rt, what_index, error_index, traceback_index);
+  lua_settop(L, top);
   tl_hook_push(L, rt, "report");
-  if (!lua_isfunction(L, -1) || !tell(L, rt, what_index, error_index, traceback_index)) {
-    lua_pushcfunction(L, tl_report_to_stderr);
-    tell(L, rt, what_index, error_index, traceback_index);
-  }
+  bool script = lua_isfunction(L, -1) && tell(L, rt, what_index, error_index, traceback_index);
+  if (!host)
+    write_to_log(L, script ? TIDE_LOG_HANDLED : TIDE_LOG_FAILURE, what_index, error_index,
+                 traceback_index);
   lua_settop(L, top);
 }
 
@@ -243,7 +269,7 @@ static bool call(lua_State *L, lua_CFunction function) {
   lua_pushcfunction(L, function);
   lua_insert(L, -2);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
-  fprintf(stderr, "tide: a task failed, and reporting it failed too\n");
+  tl_complain(tl_runtime_find(L), "a task failed, and reporting it failed too");
   lua_pop(L, 1);
   return false;
 }

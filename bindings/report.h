@@ -23,7 +23,14 @@ typedef struct tl_reports {
 void tl_reports_init(tl_reports *reports);
 void tl_reports_end(tl_reports *reports); /* nothing is reported any more */
 
-/* Reports a failure of what the text says. Raises nothing but what the collector does. */
+/* Where the state's reports go as texts, also when it has left its loop. */
+const tide_log *tl_log_of(const tl_runtime *rt);
+
+/* Says that something has failed of which there is no more to tell. */
+#define tl_complain(rt, ...) tide_log_write(tl_log_of(rt), TIDE_LOG_FAILURE, __VA_ARGS__)
+
+/* Reports a failure of what the text says to the host and the script. Raises nothing but what the
+ * collector does. */
 void tl_report(lua_State *L, tl_runtime *rt, int what_index, int error_index, int traceback_index);
 
 /* Somebody has got the failure. */
@@ -53,8 +60,8 @@ void tl_report_when_collected(lua_State *L, const tl_runtime *rt, tide_future *f
 /* At the end of a run, whose first task has that id, or 0: reports what of it is unseen. */
 void tl_report_unseen(lua_State *L, tl_runtime *rt, uint64_t since);
 
-/* flood.c: the default report: arguments what, error, traceback. */
-int tl_report_to_stderr(lua_State *L);
+/* flood.c: the report as a text: arguments what, error, traceback, and the tide_log_kind. */
+int tl_report_to_log(lua_State *L);
 void tl_flood_flush(lua_State *L, tl_runtime *rt); /* says how many reports were left out */
 
 #endif

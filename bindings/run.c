@@ -113,10 +113,10 @@ static tl_leaving *leaving_of(tl_run *run, const tide_group *group) {
 
 /* All in the group has ended. What it was left with, if somebody left; the host is told. */
 static tl_leaving have_left(tl_runtime *rt, const tide_group *group) {
-  tl_run *run = &rt->run;
-  tl_leaving *leaving = leaving_of(run, group), left = *leaving;
+  tl_leaving *leaving = leaving_of(&rt->run, group), left = *leaving;
   leaving->begun = false;
-  if (left.begun && run->on_exit != NULL) run->on_exit(rt->main, left.status, run->context);
+  if (left.begun && rt->options.on_exit != NULL)
+    rt->options.on_exit(rt->main, left.status, rt->options.context);
   return left;
 }
 

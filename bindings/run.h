@@ -32,8 +32,6 @@ typedef struct tl_run {
   tl_drainer leaver;    /* the same, of tide.exit outside of runs */
   tl_leaving leaving;   /* what runs by tide.run ... */
   tl_leaving leaving_outside; /* ... and what was spawned outside: each may be left, by itself */
-  tide_lua_exit_fn on_exit;   /* who is told of it, or NULL */
-  void *context;              /* for on_exit */
 } tl_run;
 
 /* Nothing is being run. */

@@ -52,6 +52,7 @@ static void new_table(lua_State *L, tl_runtime *rt, tl_table table, const char *
  * left; another sends it as it goes on. */
 static void leave_loop(tl_runtime *rt) {
   tide_loop *loop = rt->loop;
+  rt->log = *tide_loop_log(loop);
   if (rt->shared)
     tide_lane_term(&rt->lane);
   else
@@ -124,8 +125,9 @@ static void enter_loop(lua_State *L, tl_runtime *rt, tide_loop *loop) {
   tl_ops_init(&rt->ops, rt->shared ? &rt->lane : NULL);
 }
 
-tl_runtime *tl_runtime_open(lua_State *L, tide_loop *loop) {
+tl_runtime *tl_runtime_open(lua_State *L, tide_loop *loop, const tide_lua_options *options) {
   tl_runtime *rt = find_or_make(L);
+  rt->options = *options;
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   rt->main = rt->L = lua_tothread(L, -1);
   lua_pop(L, 1);

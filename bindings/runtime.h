@@ -20,6 +20,7 @@
 #include "stop.h"
 #include "task.h"
 #include "tide.h"
+#include "tide_lua.h"
 #include "traceback.h"
 
 #define TL_UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -53,15 +54,17 @@ typedef enum tl_table {
 
 /* One per Lua state; a userdata in the registry. */
 typedef struct tl_runtime {
-  tide_loop *loop;        /* where it runs */
-  bool shared;            /* it is a host's, who frees it; else it is owned */
-  tide_lane lane;         /* of its tasks, where the loop is shared */
-  tl_ops ops;             /* of its tasks */
-  lua_State *main;        /* the state's main thread */
-  lua_State *L;           /* on whose stack the loop calls Lua: run's caller, or main */
-  tl_task *current;       /* the Lua task inside its step, or NULL */
-  tl_step step;           /* that step */
-  tl_nesting *nesting;    /* of the coroutine that runs, or NULL: it is a task's own */
+  tide_loop *loop;          /* where it runs */
+  bool shared;              /* it is a host's, who frees it; else it is owned */
+  tide_lane lane;           /* of its tasks, where the loop is shared */
+  tide_log log;             /* the loop's, once the state has left it */
+  tide_lua_options options; /* the host's; zeros where it gave none */
+  tl_ops ops;               /* of its tasks */
+  lua_State *main;          /* the state's main thread */
+  lua_State *L;             /* on whose stack the loop calls Lua: run's caller, or main */
+  tl_task *current;         /* the Lua task inside its step, or NULL */
+  tl_step step;             /* that step */
+  tl_nesting *nesting;      /* of the coroutine that runs, or NULL: it is a task's own */
   lua_State *switching;   /* where a greenlet has asked for a switch, of which the hub is to hear */
   tl_raised raised;       /* the error on its way */
   tl_run run;             /* what is being run */
@@ -85,8 +88,9 @@ static inline tl_runtime *tl_rt(lua_State *L) {
   return (tl_runtime *)lua_touserdata(L, lua_upvalueindex(1));
 }
 
-/* Creates it and anchors it, in that loop or, where it is NULL, in one of its own; [-0, +0, m e] */
-tl_runtime *tl_runtime_open(lua_State *L, tide_loop *loop);
+/* Creates it and anchors it, in that loop or, where it is NULL, in one of its own, with options
+ * that have been looked at; [-0, +0, m e] */
+tl_runtime *tl_runtime_open(lua_State *L, tide_loop *loop, const tide_lua_options *options);
 /* No task runs any more, no object is usable. Harmless the second time; raises nothing. */
 void tl_runtime_end(lua_State *L, tl_runtime *rt);
 tl_runtime *tl_runtime_find(lua_State *L); /* from the registry, or NULL */

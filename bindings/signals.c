@@ -106,7 +106,7 @@ int tide_signals_catch(lua_State *L) {
   tide_watcher_init(&self.watcher, self.pipe[0], signal_came);
   tide_watcher_set(&self.watcher, self.loop, TIDE_READABLE);
   tide_loop_release(self.loop); /* a signal that may come is nothing to wait for */
-  tide_loop_set_cancellable(self.loop, true);
+  tide_loop_set_signals(self.loop, true);
   sigaction(TICK, &tick, NULL);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);

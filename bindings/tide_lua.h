@@ -14,15 +14,51 @@ TIDE_BEGIN_DECLS
  * protected mode. After an error all is as before, and it may be called again. */
 TIDE_API int luaopen_tide(lua_State *L);
 
-/* The same in a loop that is the host's: pushes the module's table, which require finds then. The
- * state's tasks run while the host turns the loop, or while one of its states is in tide.run.
- * Several states may be in one loop: each has tasks, failure handlers and a seed of its own, and
- * they take turns by time (sched/lane.h); the clock, a virtual one too, is the loop's. lua_close
- * takes all that is the state's out of the loop, at any time but from a step of one of its tasks:
- * a task of C's that waits for something of the state's is told TIDE_ECLOSED, and what its streams
- * have still to send the loop sends. The loop is freed after its states. NULL: as luaopen_tide.
- * [-0, +1, e] */
-TIDE_API void tide_lua_open(lua_State *L, tide_loop *loop);
+/* Leaving with a status: who is told the one that tide.exit was called with, when all that ran has
+ * ended. Called inside tide.run, where there is one, else inside the loop. It may stop the loop,
+ * and not close the state. */
+typedef void (*tide_lua_exit_fn)(lua_State *L, int status, void *context);
+
+/* Told of a failure in the state that nobody awaits, with the error on top of L: what has failed
+ * ("task 'x'"), and where it comes from, or NULL. In protected mode: what it raises is logged, and
+ * the failure with it. It must not wait, and not close the state. */
+typedef void (*tide_lua_failure_fn)(lua_State *L, const char *what, const char *traceback,
+                                    void *context);
+
+enum { /* names that are left to Lua's own functions: tide's are in the module in any case */
+       TIDE_LUA_KEEP_PCALL = 1,
+       TIDE_LUA_KEEP_XPCALL = 2,
+       TIDE_LUA_KEEP_COROUTINE = 4,
+       TIDE_LUA_KEEP_ALL = 7,
+};
+
+/* What a state is like. All but `size` may be zero. */
+typedef struct tide_lua_options {
+  size_t size;   /* sizeof(tide_lua_options): it may have more in another tide */
+  unsigned keep; /* of the above. In coroutines of Lua's own nothing can wait, and its pcall and
+                    xpcall catch cancellation */
+  /* What require may load: names, and "name.*" for all that begins with "name.", the last one NULL.
+   * The list may go when tide is open. NULL: whatever it finds. With a list scripts have no
+   * package.loadlib, no package.searchers, and no paths; what is in package.loaded they may
+   * require, and of tide's own parts (tide.net, tide.fd, tide.testing) they have those that are in
+   * the list. Functions that load code by themselves (dofile, loadfile, load) are the host's to
+   * take away, and so is debug. */
+  const char *const *modules;
+  tide_lua_exit_fn on_exit;       /* or NULL: nobody is told */
+  tide_lua_failure_fn on_failure; /* or NULL: the loop's log is (tide_loop_set_log). A function of
+                                     the script's (tide.on_failure) is told besides */
+  void *context;                  /* for both */
+} tide_lua_options;
+
+/* The same with options, which are copied (NULL: as luaopen_tide), and in a loop that is the host's
+ * (NULL: as luaopen_tide): pushes the module's table, which require finds then. The state's tasks
+ * run while the host turns the loop, or while one of its states is in tide.run. Several states may
+ * be in one loop: each has tasks, failure handlers and a seed of its own, and they take turns by
+ * time (sched/lane.h); the clock, a virtual one too, is the loop's. lua_close takes all that is the
+ * state's out of the loop, at any time but from a step of one of its tasks: a task of C's that
+ * waits for something of the state's is told TIDE_ECLOSED, and what its streams have still to send
+ * the loop sends. The loop is freed after its states. [-0, +1, e] */
+TIDE_API void tide_lua_open(lua_State *L, tide_loop *loop, const tide_lua_options *options);
 
 /* The same, as `require "tide.net"` does: pushes that part's table. For hosts that fill
  * package.preload; after luaopen_tide, require finds it. */
@@ -87,12 +123,6 @@ TIDE_API int tide_lua_stop(lua_State *L, tide_time grace, tide_lua_stop_fn fn, v
 TIDE_API int tide_lua_close(lua_State *L, tide_time grace);
 
 /* Leaving. */
-
-/* Who is told the status that tide.exit was called with, when all that ran has ended; NULL: nobody.
- * Called inside tide.run, where there is one, else inside the loop. It may stop the loop, and not
- * close the state. */
-typedef void (*tide_lua_exit_fn)(lua_State *L, int status, void *context);
-TIDE_API void tide_lua_on_exit(lua_State *L, tide_lua_exit_fn fn, void *context);
 
 /* Runs the `<close>` variables of tide.run's task, also of the one that calls this: they cannot
  * wait. For who ends the process there and then: nothing of it may run afterwards. */

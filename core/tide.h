@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/faults.h"
+#include "base/log.h"
 #include "base/slab.h"
 #include "io/address.h"
 #include "io/borrowed.h"

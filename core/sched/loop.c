@@ -262,9 +262,15 @@ void tide_loop_release(tide_loop *loop) { loop->holds--; }
 
 bool tide_loop_held(const tide_loop *loop) { return loop->holds > 0; }
 
-void tide_loop_set_cancellable(tide_loop *loop, bool cancellable) {
-  loop->cancellable = cancellable;
+void tide_loop_set_signals(tide_loop *loop, bool allowed) { loop->signals = allowed; }
+
+bool tide_loop_signals(const tide_loop *loop) { return loop->signals; }
+
+void tide_loop_set_log(tide_loop *loop, tide_log_fn fn, void *context) {
+  loop->log = (tide_log){.fn = fn, .context = context};
 }
+
+const tide_log *tide_loop_log(const tide_loop *loop) { return &loop->log; }
 
 void tide_loop_set_seed(tide_loop *loop, uint64_t seed) { loop->own.seed = seed; }
 
@@ -458,11 +464,11 @@ static bool stays_quiet(tide_loop *loop) {
   return is_quiet(loop);
 }
 
-/* Whether anything outside can wake a task, or cancel one that sleeps until somebody does. */
+/* Whether anything outside can wake a task, or a signal cancel one that sleeps without end. */
 static bool can_be_woken(const tide_loop *loop) {
   if (loop->holds > 0) return true;
   bool endless = !tide_list_empty(&loop->endless);
-  return endless && loop->cancellable && loop->running && !loop->virtual_clock;
+  return endless && loop->signals && loop->running && !loop->virtual_clock;
 }
 
 /* Looks what has come. A guest's descriptors are looked at by the host's loop. */

@@ -12,6 +12,7 @@
 #include "../base/error.h"
 #include "../base/faults.h"
 #include "../base/list.h"
+#include "../base/log.h"
 
 TIDE_BEGIN_DECLS
 
@@ -124,10 +125,18 @@ TIDE_API void tide_loop_release(tide_loop *loop);
 /* Whether anything does. */
 TIDE_API bool tide_loop_held(const tide_loop *loop);
 
-/* Says that something outside, such as a signal or a thread, may cancel tasks. Then a task that
- * sleeps until TIDE_NEVER is worth waiting for as well, in tide_loop_run and unless time is
- * virtual. False in a new loop. */
-TIDE_API void tide_loop_set_cancellable(tide_loop *loop, bool cancellable);
+/* Whether scripts may have to do with the process's signals. False in a new loop: they are the
+ * host's. Who lets scripts listen to signals asks for it, and a signal may cancel whoever sleeps
+ * until TIDE_NEVER: that is worth waiting for then, in tide_loop_run and unless time is virtual. A
+ * host with other sources that may cancel holds the loop. */
+TIDE_API void tide_loop_set_signals(tide_loop *loop, bool allowed);
+TIDE_API bool tide_loop_signals(const tide_loop *loop);
+
+/* Who is told of failures that nobody awaits, of what debug mode finds, and the like. NULL, as in a
+ * new loop: failures go to stderr, the rest nowhere. `context` must stay as long as the loop and
+ * its states. */
+TIDE_API void tide_loop_set_log(tide_loop *loop, tide_log_fn fn, void *context);
+TIDE_API const tide_log *tide_loop_log(const tide_loop *loop); /* for tide_log_write */
 
 /* One turn (never from inside another: TIDE_EALREADY_RUNNING): steps every task that was ready when
  * it began, does what was deferred to its end, then polls; where nothing is ready and `block`, the

@@ -18,6 +18,7 @@ struct tide_loop {
   struct ev_loop *ev;       /* libev's loop; freed with this one */
   tide_allocator allocator; /* where all memory comes from */
   tide_faults *faults;      /* what fails on demand, or NULL */
+  tide_log log;             /* who is told what */
   struct tide_port *port;   /* its inbox: port.h */
   tide_time now;            /* the clock as read after the last poll */
   tide_time ahead;          /* of the real clock, modulo 2^64: what virtual time has added */
@@ -46,7 +47,7 @@ struct tide_loop {
   tide_time polled;    /* when the last poll ended, by the real clock */
   uint32_t holds;      /* what outside can wake a task: tide_loop_hold */
   uint32_t outside;    /* of those, work for which virtual time stands still */
-  bool cancellable;    /* and whoever sleeps without end may be cancelled */
+  bool signals;        /* they may reach scripts, and cancel who sleeps without end */
   tide_list endless;   /* waits of those who do */
   uint64_t last_id;    /* of a task */
   uint64_t live;       /* tasks that have been spawned and have not ended */

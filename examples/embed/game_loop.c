@@ -51,7 +51,7 @@ typedef struct game {
 static int load(lua_State *L) {
   const game *self = lua_touserdata(L, 1);
   luaL_openlibs(L);
-  tide_lua_open(L, self->loop);
+  tide_lua_open(L, self->loop, NULL);
   int status = self->file != NULL ? luaL_loadfile(L, self->file) : luaL_loadstring(L, characters);
   if (status != LUA_OK) return lua_error(L);
   lua_call(L, 0, 0);

@@ -21,7 +21,7 @@ struct free_loop {
 
 int open(lua_State *L) {
   luaL_openlibs(L);
-  tide_lua_open(L, static_cast<tide_loop *>(lua_touserdata(L, 1)));
+  tide_lua_open(L, static_cast<tide_loop *>(lua_touserdata(L, 1)), nullptr);
   lua_setglobal(L, "tide");
   return 0;
 }

@@ -35,7 +35,7 @@ static void ticked(struct ev_loop *ev, ev_timer *timer, int events) {
 static int open(lua_State *L) {
   program *self = lua_touserdata(L, 1);
   luaL_openlibs(L);
-  tide_lua_open(L, lua_touserdata(L, 2));
+  tide_lua_open(L, lua_touserdata(L, 2), NULL);
   self->news = tide_lua_push_future(L);
   lua_setglobal(L, "news"); /* which keeps it */
   if (luaL_dostring(L, script) != LUA_OK) lua_error(L);

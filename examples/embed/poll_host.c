@@ -29,7 +29,7 @@ static const char script[] =
 /* In protected mode: the state, its Queue `lines` of which the core's part is returned. */
 static int open(lua_State *L) {
   luaL_openlibs(L);
-  tide_lua_open(L, lua_touserdata(L, 1));
+  tide_lua_open(L, lua_touserdata(L, 1), NULL);
   tide_queue *lines = tide_lua_push_queue(L, TIDE_FIFO, 0);
   lua_setglobal(L, "lines");
   if (luaL_dostring(L, script) != LUA_OK) lua_error(L);

@@ -43,7 +43,7 @@ typedef struct plugin {
 static int load(lua_State *L) {
   const plugin *self = lua_touserdata(L, 1);
   luaL_openlibs(L);
-  tide_lua_open(L, self->loop);
+  tide_lua_open(L, self->loop, NULL);
   tide_lua_push_channel(L, self->channel);
   lua_setglobal(L, "channel");
   lua_register(L, "finished", finished);

@@ -352,7 +352,7 @@ static void cancel_came(tide_watcher *watcher, int events) {
   tide_task_cancel(sleeping);
 }
 
-static void an_endless_sleep_is_worth_a_run_where_somebody_outside_may_cancel_it(void) {
+static void an_endless_sleep_is_worth_a_run_where_a_signal_may_cancel_it(void) {
   world w;
   int ends[2];
   tide_watcher watcher;
@@ -365,7 +365,9 @@ static void an_endless_sleep_is_worth_a_run_where_somebody_outside_may_cancel_it
   tide_watcher_init(&watcher, ends[0], cancel_came);
   tide_watcher_set(&watcher, w.loop, TIDE_READABLE);
   tide_loop_release(w.loop); /* it only cancels */
-  tide_loop_set_cancellable(w.loop, true);
+  CHECK(!tide_loop_signals(w.loop));
+  tide_loop_set_signals(w.loop, true);
+  CHECK(tide_loop_signals(w.loop));
   CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_EDEADLOCK);
   tide_loop_set_virtual_clock(w.loop);
   CHECK_EQ(tide_loop_run(w.loop, &a->task.future), TIDE_EDEADLOCK);
@@ -396,6 +398,6 @@ int main(void) {
   RUN(short_sleeps_are_not_rounded_up_to_milliseconds);
   RUN(a_loop_has_both_its_descriptors_or_is_none);
   RUN(busy_tasks_do_not_starve_sleepers);
-  RUN(an_endless_sleep_is_worth_a_run_where_somebody_outside_may_cancel_it);
+  RUN(an_endless_sleep_is_worth_a_run_where_a_signal_may_cancel_it);
   return check_summary();
 }

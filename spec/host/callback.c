@@ -59,7 +59,7 @@ static void await_callback_is_called_by_the_library(void) {
 
 static int open_in_loop(lua_State *L) {
   luaL_openlibs(L);
-  tide_lua_open(L, lua_touserdata(L, 1));
+  tide_lua_open(L, lua_touserdata(L, 1), NULL);
   lua_setglobal(L, "tide");
   return 0;
 }

@@ -28,28 +28,32 @@ static inline void *host_alloc(void *context, void *block, size_t old_size, size
   return grown;
 }
 
-/* In protected mode. */
+/* In protected mode: the options are at 2. */
 static inline int host_open_module(lua_State *L) {
   const tide_allocator *allocator = lua_touserdata(L, 1);
   luaL_openlibs(L);
   tide_lua_set_allocator(L, allocator);
-  luaL_requiref(L, "tide", luaopen_tide, 1);
+  tide_lua_open(L, NULL, lua_touserdata(L, 2));
+  lua_setglobal(L, "tide");
   lua_newtable(L);
   lua_setglobal(L, "log");
   return 0;
 }
 
-static inline void host_open(host *self) {
+static inline void host_open_with(host *self, tide_lua_options *options) {
   memset(self, 0, sizeof *self);
   const tide_allocator allocator = {.resize = memory_resize, .context = &self->w.memory};
   self->L = lua_newstate(host_alloc, self);
   CHECK(self->L != NULL);
   lua_pushcfunction(self->L, host_open_module);
   lua_pushlightuserdata(self->L, (void *)(uintptr_t)&allocator);
-  CHECK_EQ(lua_pcall(self->L, 1, 0, 0), LUA_OK);
+  lua_pushlightuserdata(self->L, options);
+  CHECK_EQ(lua_pcall(self->L, 2, 0, 0), LUA_OK);
   self->w.loop = tide_lua_loop(self->L);
   tide_loop_set_virtual_clock(self->w.loop);
 }
+
+static inline void host_open(host *self) { host_open_with(self, NULL); }
 
 static inline void host_close_state(host *self) {
   lua_close(self->L);
@@ -70,14 +74,19 @@ static inline void host_do(host *self, const char *code) {
   check_text(__FILE__, __LINE__, "an error", luaL_tolstring(self->L, -1, NULL), "");
 }
 
-/* The same as host_open, and functions for what is written in Lua. */
-static inline void host_open_for_lua(host *self) {
-  host_open(self);
+/* Functions for what is written in Lua. */
+static inline void host_begin_lua(host *self) {
   host_do(self, "function say(...) log[#log + 1] = table.concat({...}, ' ') end\n"
                 "function kind(err) return type(err) == 'table' and err.kind or tostring(err) end\n"
                 "function run(f) return tide.testing.run(f) end\n"
                 "function closer(f) return setmetatable({}, { __close = f }) end\n"
                 "spawn, sleep = tide.spawn, tide.sleep");
+}
+
+/* The same as host_open, with these. */
+static inline void host_open_for_lua(host *self) {
+  host_open(self);
+  host_begin_lua(self);
 }
 
 static inline void host_collect_garbage(host *self) {

@@ -437,7 +437,7 @@ static void all_who_wait_hear_of_the_end(void) {
 
 static int open_in_loop(lua_State *L) {
   luaL_openlibs(L);
-  tide_lua_open(L, lua_touserdata(L, 1));
+  tide_lua_open(L, lua_touserdata(L, 1), NULL);
   lua_setglobal(L, "tide");
   lua_register(L, "lend", l_lend);
   return 0;

@@ -243,9 +243,10 @@ static void note_exit(lua_State *L, int status, void *context) {
 }
 
 static void open_with_exit(host *h) {
-  host_open_for_lua(h);
+  host_open_with(
+      h, &(tide_lua_options){.size = sizeof(tide_lua_options), .on_exit = note_exit, .context = h});
+  host_begin_lua(h);
   lefts = 0;
-  tide_lua_on_exit(h->L, note_exit, h);
 }
 
 static void a_run_that_is_left_raises_and_the_host_is_told(void) {

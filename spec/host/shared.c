@@ -187,7 +187,7 @@ static void it_delays_a_neighbour_by_a_share_of_a_turn(void) {
 /* ---- opening that fails */
 
 static int open_again(lua_State *L) {
-  tide_lua_open(L, lua_touserdata(L, 1));
+  tide_lua_open(L, lua_touserdata(L, 1), NULL);
   return 0;
 }
 

@@ -6,7 +6,7 @@
 
 static inline int open_in_loop(lua_State *L) {
   luaL_openlibs(L);
-  tide_lua_open(L, lua_touserdata(L, 1));
+  tide_lua_open(L, lua_touserdata(L, 1), NULL);
   lua_setglobal(L, "tide");
   return 0;
 }
