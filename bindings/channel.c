@@ -18,8 +18,15 @@ typedef struct tl_channel {
   tide_channel *channel; /* NULL: it was collected */
 } tl_channel;
 
+/* A finalizer may come across one that was collected before. */
+tide_channel *tl_channel_check(lua_State *L, const tl_runtime *rt, int index) {
+  const tl_channel *self = tl_check(L, rt, index, TL_CHANNEL);
+  if (self->channel == NULL) tl_raise(L, rt, TIDE_ECLOSED);
+  return self->channel;
+}
+
 static tide_channel *check_channel(lua_State *L, int index) {
-  return ((const tl_channel *)tl_check(L, tl_rt(L), index, TL_CHANNEL))->channel;
+  return tl_channel_check(L, tl_rt(L), index);
 }
 
 tide_channel *tl_channel_test(lua_State *L, const tl_runtime *rt, int index) {
@@ -42,8 +49,7 @@ static void channel_release(tl_runtime *rt, void *object) {
 /* For hosts. */
 
 tide_channel *tide_lua_to_channel(lua_State *L, int index) {
-  const tl_runtime *rt = tl_lent_runtime(L);
-  return ((const tl_channel *)tl_check(L, rt, lua_absindex(L, index), TL_CHANNEL))->channel;
+  return tl_channel_check(L, tl_lent_runtime(L), lua_absindex(L, index));
 }
 
 void tide_lua_push_channel(lua_State *L, tide_channel *channel) {

@@ -8,8 +8,11 @@
 
 typedef struct tl_runtime tl_runtime;
 
-/* The core's channel of the Channel at `index`, or NULL. */
+/* The core's channel of the Channel at `index`, or NULL: it is none, or was collected. */
 tide_channel *tl_channel_test(lua_State *L, const tl_runtime *rt, int index);
+
+/* The same; raises for what is no Channel, and `closed` where the collector has taken it. */
+tide_channel *tl_channel_check(lua_State *L, const tl_runtime *rt, int index);
 
 /* Pushes a Channel, which has a reference of its own. [-0, +1, m] */
 void tl_channel_push(lua_State *L, tl_runtime *rt, tide_channel *channel);

@@ -175,7 +175,7 @@ static bool can_copy(lua_State *L, const encoder *self) {
   case LUA_TTHREAD:
     return false;
   case LUA_TUSERDATA:
-    return tl_test(L, self->rt, -1, TL_CHANNEL) != NULL;
+    return tl_channel_test(L, self->rt, -1) != NULL;
   case LUA_TLIGHTUSERDATA:
     return (self->flags & TIDE_LUA_POINTERS) != 0;
   case LUA_TTABLE:

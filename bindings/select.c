@@ -171,7 +171,7 @@ static void make_case(lua_State *L, const tl_runtime *rt, tide_case *out, int in
     make_own(L, rt, out, index);
     break;
   case TL_CHANNEL:
-    tide_case_recv(out, tl_channel_test(L, rt, index));
+    tide_case_recv(out, tl_channel_check(L, rt, index));
     break;
   case TL_EVENT:
     tide_case_event(out, object);

@@ -155,6 +155,25 @@ describe("a Channel", function()
     other.task:cancel()
   end))
 
+  it("is closed to a finalizer that comes across it after it was collected", run(function()
+    local uses = {
+      try_send = function(c) c:try_send(1) end, try_recv = function(c) c:try_recv() end,
+      iter = function(c) c:iter() end, close = function(c) c:close() end,
+      closed = function(c) c:closed() end, len = function(c) return #c end, tostring = tostring,
+    }
+    local expected, kinds = {}, {}
+    for name, use in pairs(uses) do
+      local last = setmetatable({}, { __gc = function(self) -- the channel is younger: it goes first
+        local _, err = pcall(use, self.channel)
+        kinds[name] = err.kind
+      end })
+      last.channel = tide.Channel()
+      expected[name] = "closed"
+    end
+    collectgarbage()
+    assert.are.same(expected, kinds)
+  end))
+
   it("goes, with what is in it, when nobody has it any more", run(function()
     for i = 1, 1000 do
       local channel = tide.Channel()
