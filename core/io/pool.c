@@ -24,13 +24,15 @@ typedef struct tide__worker {
 struct tide_pool {
   pthread_mutex_t lock;  /* of all that is here */
   pthread_cond_t wanted; /* there is a job, or a thread is to end */
+  pthread_cond_t less;   /* while it is closing: a thread has ended, or is waited for no more */
   tide_list queue;       /* jobs that nobody has begun, in order */
   unsigned queued;       /* how many */
   unsigned size;         /* of threads, at most */
   unsigned threads;      /* there are */
   unsigned idle;         /* of those wait for a job */
   unsigned called;       /* of those were told to wake up, and have not yet */
-  unsigned references;   /* one for each thread, one of the owner's */
+  uint32_t references;   /* atomic: one for each thread, each job that may be taken back, and one of
+                            the owner's */
   bool closing;          /* tide_pool_free was called */
   tide__worker *workers; /* all there have been */
 };
@@ -39,19 +41,25 @@ struct tide_pool {
 typedef struct jobs {
   tide__attachment attachment; /* in the loop's list */
   tide_list out;               /* jobs */
+  tide_list late;              /* those that can be let go, and came back while the loop's tasks are
+                                  dropped; by job->link */
   tide_pool *own;              /* the loop's pool, or NULL */
 } jobs;
 
 /* Threads. */
 
-static void unref_and_unlock(tide_pool *pool) {
-  bool last = --pool->references == 0;
-  pthread_mutex_unlock(&pool->lock);
-  if (!last) return;
+static void pool_ref(tide_pool *pool) {
+  __atomic_fetch_add(&pool->references, 1, __ATOMIC_RELAXED);
+}
+
+/* Not under its lock. */
+static void pool_unref(tide_pool *pool) {
+  if (__atomic_sub_fetch(&pool->references, 1, __ATOMIC_ACQ_REL) > 0) return;
   for (tide__worker *worker = pool->workers, *next; worker != NULL; worker = next) {
     next = worker->next;
     free(worker);
   }
+  pthread_cond_destroy(&pool->less);
   pthread_cond_destroy(&pool->wanted);
   pthread_mutex_destroy(&pool->lock);
   free(pool);
@@ -101,7 +109,9 @@ static void *work(void *argument) {
   use_port(self, NULL);
   self->state = OVER;
   pool->threads--;
-  unref_and_unlock(pool);
+  pthread_cond_broadcast(&pool->less);
+  pthread_mutex_unlock(&pool->lock);
+  pool_unref(pool);
   return NULL;
 }
 
@@ -128,7 +138,7 @@ static int start_thread(tide_pool *pool, const tide_loop *loop) {
   if (error < 0) return TIDE_OS(-error);
   worker->state = AT_WORK;
   pool->threads++;
-  pool->references++;
+  pool_ref(pool);
   return TIDE_OK;
 }
 
@@ -140,6 +150,7 @@ tide_pool *tide_pool_new(unsigned size) {
   *pool = (tide_pool){.size = size > 0 ? size : 1, .references = 1};
   pthread_mutex_init(&pool->lock, NULL);
   pthread_cond_init(&pool->wanted, NULL);
+  pthread_cond_init(&pool->less, NULL);
   tide_list_init(&pool->queue);
   return pool;
 }
@@ -166,16 +177,14 @@ unsigned tide_pool_threads(tide_pool *pool) {
   return threads;
 }
 
-/* Joins that thread, whatever it still has to do, or leaves it to itself. */
-static void end_worker(tide_pool *pool, tide__worker *worker) {
-  if (worker->state == VACANT) return;
-  if (worker->job != NULL && worker->let_go) {
-    pthread_detach(worker->thread);
-    return;
-  }
-  pthread_mutex_unlock(&pool->lock);
-  pthread_join(worker->thread, NULL);
-  pthread_mutex_lock(&pool->lock);
+static bool is_let_go(const tide__worker *worker) { return worker->job != NULL && worker->let_go; }
+
+/* Whether anything is to be done, or being done, that somebody waits for. */
+static bool has_work(const tide_pool *pool) {
+  if (pool->queued > 0) return true;
+  for (const tide__worker *worker = pool->workers; worker != NULL; worker = worker->next)
+    if (worker->state == AT_WORK && !is_let_go(worker)) return true;
+  return false;
 }
 
 void tide_pool_free(tide_pool *pool) {
@@ -183,9 +192,13 @@ void tide_pool_free(tide_pool *pool) {
   pthread_mutex_lock(&pool->lock);
   pool->closing = true;
   pthread_cond_broadcast(&pool->wanted);
-  for (tide__worker *worker = pool->workers; worker != NULL; worker = worker->next)
-    end_worker(pool, worker);
-  unref_and_unlock(pool);
+  while (has_work(pool)) pthread_cond_wait(&pool->less, &pool->lock);
+  for (const tide__worker *worker = pool->workers; worker != NULL; worker = worker->next) {
+    if (worker->state == OVER) pthread_join(worker->thread, NULL);
+    if (worker->state == AT_WORK) pthread_detach(worker->thread);
+  }
+  pthread_mutex_unlock(&pool->lock);
+  pool_unref(pool);
 }
 
 /* What a loop has out. */
@@ -197,9 +210,17 @@ static void stop_holding(tide_job *job) {
   tide_loop_release(job->loop);
 }
 
+/* Nobody will take it out of its pool any more, which may go. */
+static void leave_pool(tide_job *job) {
+  tide_pool *pool = job->pool;
+  job->pool = NULL;
+  if (pool != NULL) pool_unref(pool);
+}
+
 static void is_back(tide_job *job) {
   tide_list_remove(&job->out);
   stop_holding(job);
+  leave_pool(job);
 }
 
 static void term(tide__attachment *attachment, tide_loop *loop);
@@ -211,12 +232,13 @@ static jobs *jobs_of(tide_loop *loop) {
   if (self == NULL) return NULL;
   *self = (jobs){.attachment.term = term};
   tide_list_init(&self->out);
+  tide_list_init(&self->late);
   tide_list_append(&loop->attachments, &self->attachment.link);
   return self;
 }
 
 /* Whether nobody had begun it; then it is in no queue any more. Else whoever does it knows that it
- * may be let go. */
+ * may be let go. The pool is there: it may have been freed, but the job has a reference. */
 static bool withdraw(tide_job *job) {
   tide_pool *pool = job->pool;
   pthread_mutex_lock(&pool->lock);
@@ -226,17 +248,21 @@ static bool withdraw(tide_job *job) {
     pool->queued--;
   }
   if (begun && job->worker->job == job) job->worker->let_go = job->ops->abandoned != NULL;
+  pthread_cond_broadcast(&pool->less);
   pthread_mutex_unlock(&pool->lock);
   return !begun;
 }
 
-/* While one is waited for none begins, and all are told to end. Of those whose end is on its way
- * the pool may have been freed. */
+/* Whether it may still be running, and was not let go. */
+static bool is_ours(const tide_job *job) {
+  return job->pool != NULL && !tide__completion_has_come(&job->completion);
+}
+
+/* While one is waited for none begins, and all are told to end. */
 static void stop_all(jobs *self) {
   for (tide_list *link = self->out.next; link != &self->out; link = link->next) {
     tide_job *job = tide_container(link, tide_job, out);
-    bool has_come = tide__completion_has_come(&job->completion);
-    if (!has_come && !withdraw(job) && job->ops->interrupt != NULL) job->ops->interrupt(job);
+    if (is_ours(job) && !withdraw(job) && job->ops->interrupt != NULL) job->ops->interrupt(job);
   }
 }
 
@@ -247,23 +273,35 @@ static void wait_for_end(tide_job *job) {
   while (tide_job_is_out(job)) tide__port_await(job->loop->port);
 }
 
-/* Those whose end the loop does not wait for are on their own. */
-static void drop_all(jobs *self) {
-  tide_list all;
-  tide_list_init(&all);
-  tide_list_splice(&all, &self->out);
-  for (tide_list *link; (link = tide_list_shift(&all)) != NULL;) {
+static void drop(tide_job *job) {
+  if (tide__completion_is_wanted(&job->completion)) tide_completion_drop(&job->completion);
+}
+
+/* Nobody will see what becomes of them. Those that are on their own then are first: the others are
+ * waited for, one after the other. */
+static void drop_all(jobs *self, tide_loop *loop) {
+  tide_list waited;
+  tide_list_init(&waited);
+  for (tide_list *link; (link = tide_list_shift(&self->late)) != NULL;)
+    drop(tide_container(link, tide_job, link));
+  for (tide_list *link; (link = tide_list_shift(&self->out)) != NULL;) {
     tide_job *job = tide_container(link, tide_job, out);
-    if (job->ops->abandoned == NULL) tide_list_append(&self->out, link);
-    if (tide__completion_is_wanted(&job->completion)) tide_completion_drop(&job->completion);
+    if (job->ops->abandoned == NULL)
+      tide_list_append(&waited, link);
+    else
+      drop(job);
+  }
+  while (!tide_list_empty(&waited)) {
+    const tide_list *first = waited.next;
+    drop(tide_container(first, tide_job, out));
+    if (waited.next == first) tide__port_await(loop->port);
   }
 }
 
 static void term(tide__attachment *attachment, tide_loop *loop) {
   jobs *self = tide_container(attachment, jobs, attachment);
   stop_all(self);
-  drop_all(self);
-  while (!tide_list_empty(&self->out)) tide__port_await(loop->port);
+  drop_all(self, loop);
   tide_pool_free(self->own);
   tide_free(&loop->allocator, self, sizeof *self);
 }
@@ -298,13 +336,23 @@ static tide_taken_back job_cancel(tide_completion *completion) {
     return TIDE_KEPT;
   }
   stop_holding(job);
+  leave_pool(job);
   return TIDE_TOO_LATE;
 }
 
-static void job_ended(tide_completion *completion) { is_back(job_of(completion)); }
+/* Where the loop ends its task may have been dropped already, or never have been. */
+static void job_ended(tide_completion *completion) {
+  tide_job *job = job_of(completion);
+  is_back(job);
+  if (!job->loop->ending || job->ops->abandoned == NULL) return;
+  tide__attachment *all = tide__attachment_find(job->loop, term);
+  if (all != NULL) tide_list_append(&tide_container(all, jobs, attachment)->late, &job->link);
+}
 
 static void job_free(tide_completion *completion) {
   tide_job *job = job_of(completion);
+  leave_pool(job);
+  tide_list_remove(&job->link);
   if (job->ops->abandoned != NULL) job->ops->abandoned(job);
 }
 
@@ -331,9 +379,9 @@ static int enqueue(tide_pool *pool, tide_job *job) {
 
 int tide_job_submit(tide_job *job, tide_pool *pool) {
   if (tide_job_is_out(job)) return TIDE_EINVALID_STATE;
+  if (job->loop->ending) return TIDE_ECLOSED;
   jobs *all = jobs_of(job->loop);
   if (all == NULL) return TIDE_ENOMEM;
-  job->pool = pool;
   job->worker = NULL;
   tide_completion_init(&job->completion, job->loop, &completion_ops);
   pthread_mutex_lock(&pool->lock);
@@ -342,6 +390,8 @@ int tide_job_submit(tide_job *job, tide_pool *pool) {
   if (wake) pool->called++;
   if (error == TIDE_OK) { /* before it may come back */
     tide_list_append(&all->out, &job->out);
+    pool_ref(pool);
+    job->pool = pool;
     job->holds = true;
     job->loop->outside++;
     tide_loop_hold(job->loop);

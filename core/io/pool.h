@@ -16,8 +16,9 @@ typedef struct tide_job tide_job;
  * memory is short; a pool needs the C library's. */
 TIDE_API tide_pool *tide_pool_new(unsigned size);
 
-/* Takes no more jobs, and waits until those that it has are done, but for those that were let go:
- * their threads end by themselves. NULL is ignored. */
+/* Takes no more jobs, and waits until those that it has are done, but for those that are running
+ * and were let go, or are meanwhile: their threads end by themselves. Loops in other threads may
+ * still cancel and drop jobs that it has, or had. NULL is ignored. */
 TIDE_API void tide_pool_free(tide_pool *pool);
 
 /* How many threads there may be. Those that are too many end when they have nothing to do. From any
@@ -53,7 +54,7 @@ struct tide_job {
                                   loops and tasks */
   const tide_job_ops *ops;     /* how to end it early */
   tide_loop *loop;             /* whose thread submits it, and hears of its end */
-  tide_pool *pool;             /* where it is, or was */
+  tide_pool *pool;             /* where it is, as long as it may be taken back; counted */
   struct tide__worker *worker; /* who has begun it; under the pool's lock */
   tide_list link;              /* in the pool's queue; the same */
   tide_list out;               /* among those of the loop that are out */
@@ -66,8 +67,8 @@ TIDE_API void tide_job_init(tide_job *job, tide_loop *loop, void (*work)(tide_jo
 
 /* Gives the job to the pool, in the loop's thread: it is out, and holds the loop (tide_loop_hold),
  * whose virtual time stands still. TIDE_EINVALID_STATE: it is out already; TIDE_ECLOSED: the pool
- * is being freed; TIDE_ENOMEM, or TIDE_OS(EAGAIN): there is no thread, and none can be started.
- * With an error nothing has happened. */
+ * is being freed, or the loop; TIDE_ENOMEM, or TIDE_OS(EAGAIN): there is no thread, and none can be
+ * started. With an error nothing has happened. */
 TIDE_API int tide_job_submit(tide_job *job, tide_pool *pool);
 
 /* (waits) Until the work is done. The outcome is TIDE_OK, and the job its maker's. A job that is
