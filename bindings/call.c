@@ -10,12 +10,16 @@
 
 typedef struct beginning {
   tide_lua_call *call;
+  const tide_task *task; /* who is to await it */
   int nargs;
 } beginning;
 
 /* In protected mode: function, arguments, beginning. The Task is kept before it can begin. */
 static int begin(lua_State *L) {
   const beginning *self = lua_touserdata(L, -1);
+  const tl_runtime *rt = tl_lent_runtime(L);
+  if (self->task->loop != rt->loop)
+    return tl_raise_message(L, rt, TIDE_EMISUSE, "the task is of another loop than the state");
   lua_pop(L, 1);
   lua_pushboolean(L, 1);
   int reference = self->call->reference = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -34,7 +38,7 @@ static int number_of_error(lua_State *L) {
 }
 
 int tide_lua_call_async(lua_State *L, int nargs, tide_lua_call *call, tide_task *task) {
-  beginning self = {.call = call, .nargs = nargs};
+  beginning self = {.call = call, .task = task, .nargs = nargs};
   *call = (tide_lua_call){.reference = LUA_NOREF};
   if (!lua_checkstack(L, 2)) {
     lua_pop(L, nargs + 1);
@@ -53,7 +57,9 @@ int tide_lua_call_async(lua_State *L, int nargs, tide_lua_call *call, tide_task 
 
 /* In protected mode: the results of the Task at 1, or its error. */
 static int push_result(lua_State *L) {
-  tl_runtime *rt = tl_runtime_find(L);
+  tl_runtime *rt = tl_lent_runtime(L);
+  if (lua_isnil(L, 1))
+    return tl_raise_message(L, rt, TIDE_EINVALID_STATE, "the call was ended or dropped before");
   return tl_result_push(L, rt, lua_touserdata(L, 1), 1);
 }
 

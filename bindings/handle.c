@@ -215,8 +215,10 @@ void tide_lua_spawn(lua_State *L, int nargs, tide_group *group) {
   luaL_checkstack(L, nargs + LUA_MINSTACK, NULL);
   if (group == NULL) {
     group = tl_run_home(&rt->run, rt->loop);
+  } else if (group->loop != rt->loop) {
+    tl_raise_message(L, rt, TIDE_EMISUSE, "the group is of another loop than the state");
   } else if (tl_group_is_ours(group)) {
-    tl_lent_push(L, rt, group);
+    tl_lent_check(L, rt, group, TL_GROUP);
     lua_insert(L, function);
     tl_group_for_spawn(L, rt, function);
     own = function;
@@ -247,6 +249,10 @@ static int watch(lua_State *L) {
 void tide_lua_spawn_cb(lua_State *L, int nargs, tide_lua_done_fn done, void *context) {
   tl_handle told = {.done = done, .context = context};
   tide_lua_spawn(L, nargs, NULL);
+  if (done == NULL) {
+    lua_pop(L, 1);
+    return;
+  }
   lua_pushcfunction(L, watch);
   lua_pushvalue(L, -2);
   lua_pushlightuserdata(L, &told);

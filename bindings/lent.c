@@ -4,6 +4,10 @@
  * TL_LENT knows those of which C was given a pointer: the table has weak values, and is asked for
  * the object of a pointer, and at the end of the state for all. */
 #include "lent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
 #include "class.h"
 #include "error.h"
 #include "future.h"
@@ -42,6 +46,16 @@ void tl_lent_push(lua_State *L, const tl_runtime *rt, const void *address) {
   tl_table_push(L, rt, TL_LENT);
   lua_rawgetp(L, -1, address);
   lua_remove(L, -2);
+}
+
+void tl_lent_check(lua_State *L, const tl_runtime *rt, const void *address, tl_class class) {
+  tl_lent_push(L, rt, address);
+  if (tl_test(L, rt, -1, class) != NULL) return;
+  tl_class_push(L, rt, class);
+  lua_getfield(L, -1, "__name");
+  lua_pushfstring(L, "the pointer is not to a %s that this Lua state has given to C",
+                  lua_tostring(L, -1));
+  tl_raise_message(L, rt, TIDE_EMISUSE, lua_tostring(L, -1));
 }
 
 void tide_lua_push_lent(lua_State *L, const void *object) {
@@ -160,6 +174,7 @@ tide_condition *tide_lua_push_condition(lua_State *L, int lock) {
 
 tide_barrier *tide_lua_push_barrier(lua_State *L, size_t parties) {
   tl_runtime *rt = tl_lent_runtime(L);
+  if (parties == 0) tl_raise_message(L, rt, TIDE_EMISUSE, "a barrier has one party at least");
   tl_barrier_push(L, rt, parties);
   return lend(L, rt, -1);
 }
@@ -172,6 +187,7 @@ tide_queue *tide_lua_push_queue(lua_State *L, tide_queue_order order, size_t max
 
 tide_stream *tide_lua_push_stream(lua_State *L, int fd) {
   tl_runtime *rt = tl_lent_runtime(L);
+  if (fd >= 0 && fcntl(fd, F_GETFD) < 0) tl_raise(L, rt, TIDE_OS(errno)); /* libev would abort */
   tide_stream *stream = tl_stream_new(L, rt);
   lend(L, rt, -1);
   tide_stream_init(stream, rt->loop, fd);
@@ -186,13 +202,12 @@ tide_listener *tide_lua_push_listener(lua_State *L) {
 
 /* What is in them. */
 
-/* Calls the method of the object that is lent under that address, with what is on top. */
-static bool call_method(lua_State *L, const void *object, const char *name, int count) {
+/* Calls the method of the Future that is lent under that address, with what is on top. */
+static bool call_method(lua_State *L, const tide_future *future, const char *name, int count) {
   const tl_runtime *rt = tl_lent_runtime(L);
   int first = lua_gettop(L) - count + 1;
   luaL_checkstack(L, count + LUA_MINSTACK, NULL);
-  tl_lent_push(L, rt, object);
-  if (lua_isnil(L, -1)) luaL_error(L, "what is to be ended was not lent by this Lua state");
+  tl_lent_check(L, rt, future, TL_FUTURE);
   lua_getfield(L, -1, name);
   lua_insert(L, first);
   lua_insert(L, first + 1);
@@ -213,8 +228,7 @@ bool tide_lua_set_error(lua_State *L, const tide_future *future) {
 uint32_t tide_lua_queue_store(lua_State *L, tide_queue *queue) {
   const tl_runtime *rt = tl_lent_runtime(L);
   if (lua_isnil(L, -1)) luaL_error(L, "nil cannot be put into a queue");
-  tl_lent_push(L, rt, queue);
-  tl_check(L, rt, lua_gettop(L), TL_QUEUE);
+  tl_lent_check(L, rt, queue, TL_QUEUE);
   lua_insert(L, -2);
   uint32_t slot = tl_queue_store(L, queue, lua_gettop(L) - 1);
   lua_pop(L, 3);
@@ -225,8 +239,14 @@ void tide_lua_queue_take(lua_State *L, tide_queue *queue, uint32_t slot) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   const tl_runtime *rt = tl_runtime_find(L);
   int top = lua_gettop(L);
-  tl_lent_push(L, rt, queue);
-  tl_queue_take(L, queue, slot, top + 1);
+  if (rt != NULL)
+    tl_lent_push(L, rt, queue);
+  else
+    lua_pushnil(L);
+  if (rt != NULL && tl_test(L, rt, -1, TL_QUEUE) != NULL)
+    tl_queue_take(L, queue, slot, top + 1);
+  else
+    lua_pushnil(L); /* another state's, or it went with this one's end */
   lua_replace(L, top + 1);
   lua_settop(L, top + 1);
 }

@@ -8,6 +8,7 @@
 #include "report.h"
 #include "runtime.h"
 #include "slots.h"
+#include "stop.h"
 #include "task.h"
 #include "tide_lua.h"
 #include "value.h"
@@ -72,8 +73,9 @@ static void begin_drain(tl_runtime *rt, tl_drainer *drainer, tide_group *group,
   tide_group_cancel(group);
 }
 
-/* The group has ended: it may be used again. */
+/* The group has ended: it may be used again, unless the host has stopped the state. */
 static void end_drain(lua_State *L, tl_runtime *rt, tide_group *group) {
+  if (rt->run.stopped) return;
   tl_reason_clear(L, rt, &group->scope);
   while (tide_scope_uncancel(&group->scope)) continue;
 }
@@ -190,6 +192,7 @@ static void end(tl_runtime *rt) {
   rt->run.running = rt->run.forever = false;
   rt->run.root = NULL;
   rt->L = rt->main;
+  if (rt->stop != NULL) tl_stop_look(rt->stop);
 }
 
 /* In protected mode: makes the message of the error `deadlock`. */

@@ -23,6 +23,7 @@ typedef struct tl_leaving {
 typedef struct tl_run {
   bool running;         /* the loop is being run, by tide.run or run_forever */
   bool forever;         /* ... by run_forever */
+  bool stopped;         /* by the host (stop.c): the groups stay cancelled */
   tl_task *root;        /* the task of tide.run, or NULL */
   tide_group group;     /* tide.run's: the root, and what is spawned while it runs */
   tide_group outside;   /* what is spawned outside of tide.run, also by what runs in here */

@@ -137,7 +137,7 @@ void tl_slot_take(lua_State *L, tl_runtime *rt) {
 }
 
 TL_COLD static void too_many(tl_runtime *rt) {
-  if (rt->stop != NULL && tl_slots_used(&rt->slots) == 0) tl_stop_emptied(rt->stop);
+  if (rt->stop != NULL && tl_slots_used(&rt->slots) == 0) tl_stop_look(rt->stop);
   if (rt->slots.count <= limit_for(rt->slots.capacity)) return;
   if (!tide_idle_begun(&rt->slots.shrinker)) tide_idle_touch(&rt->slots.shrinker, rt->loop);
 }

@@ -16,7 +16,7 @@ struct tl_stop {
   tide_group group;    /* it alone: nobody cancels it */
   tide_timeout grace;  /* while tasks may end by themselves */
   tide_time span;      /* how long that is */
-  tide_event emptied;  /* the last task has ended */
+  tide_event changed;  /* the last task has ended, or tide.run has returned */
   tl_runtime *rt;      /* whose */
   int kills;           /* made */
   tide_lua_stop_fn fn; /* to be told */
@@ -26,7 +26,7 @@ struct tl_stop {
 
 static bool is_empty(const tl_runtime *rt) { return tl_slots_used(&rt->slots) == 0; }
 
-void tl_stop_emptied(tl_stop *stop) { tide_event_set(&stop->emptied); }
+void tl_stop_look(tl_stop *stop) { tide_event_set(&stop->changed); }
 
 /* In protected mode. */
 static int set_reasons(lua_State *L) {
@@ -46,6 +46,7 @@ static void cancel_all(tl_runtime *rt) {
   lua_pushcfunction(L, set_reasons);
   lua_pushlightuserdata(L, rt);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* no memory: no reason */
+  rt->run.stopped = true;
   tl_run_groups(&rt->run, groups);
   for (int i = 0; i < TL_RUN_GROUPS; i++) tide_group_cancel(groups[i]);
   for (int slot = 0; tl_live_push(L, rt, &slot); lua_pop(L, 1)) { /* those in groups of hosts */
@@ -94,13 +95,18 @@ static void step(tide_task *task, int outcome) {
   cancel_all(rt);
   TIDE_WAIT(tide_timeout_begin(&self->grace, task, self->span));
   while (!is_empty(rt) && self->steps.outcome == TIDE_OK) {
-    tide_event_clear(&self->emptied);
-    TIDE_WAIT(tide_event_wait(&self->emptied, task));
+    tide_event_clear(&self->changed);
+    TIDE_WAIT(tide_event_wait(&self->changed, task));
   }
   tide_timeout_end(&self->grace, self->steps.outcome);
   while (!is_empty(rt) && self->kills++ < KILLS_MAX) {
     kill_protected(rt);
     TIDE_WAIT(tide_task_yield(task));
+  }
+  while (rt->run.running) { /* on the stack of who has called it: the host would close that */
+    if (rt->run.forever) tide_loop_stop(rt->loop);
+    tide_event_clear(&self->changed);
+    TIDE_WAIT(tide_event_wait(&self->changed, task));
   }
   TIDE_WAIT(tide_task_yield(task)); /* for reports, at the end of a turn */
   finish(self);
@@ -138,7 +144,7 @@ int tide_lua_stop(lua_State *L, tide_time grace, tide_lua_stop_fn fn, void *cont
   tl_stop *self = tide_alloc(allocator, sizeof *self);
   if (self == NULL) return TIDE_ENOMEM;
   *self = (tl_stop){.rt = rt, .span = grace, .fn = fn, .context = context, .allocator = *allocator};
-  tide_event_init(&self->emptied);
+  tide_event_init(&self->changed);
   tide_group_init(&self->group, rt->loop, 0, false);
   tide_task_init(&self->task, rt->loop, &ops);
   tide_task_spawn(&self->task, &self->group);
@@ -152,9 +158,19 @@ static void note(lua_State *L, void *context) {
   *(bool *)context = true;
 }
 
+/* Whether somebody is in the middle of it: a script that has called, a finalizer, tide.run. */
+static bool is_in_use(lua_State *L, const tl_runtime *rt) {
+  lua_Debug ar;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  lua_State *main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  return (rt != NULL && rt->run.running) || lua_getstack(L, 0, &ar) || lua_getstack(main, 0, &ar);
+}
+
 int tide_lua_close(lua_State *L, tide_time grace) {
   tl_runtime *rt = running(L);
   bool stopped = false;
+  if (is_in_use(L, rt)) return TIDE_EALREADY_RUNNING;
   if (rt != NULL) {
     tide_loop *loop = rt->loop;
     if (tide_loop_turning(loop)) return TIDE_EALREADY_RUNNING;

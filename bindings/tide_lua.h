@@ -102,24 +102,25 @@ TIDE_API void tide_lua_interrupt(tide_lua_interrupter *interrupter, const char *
 /* Stopping and closing. */
 
 /* Told that a state has been stopped, in a step of the loop that is none of the state's: nothing of
- * it runs any more. In a host's loop it may close the state. */
+ * it runs any more. In a host's loop it may close the state. It must not raise. */
 typedef void (*tide_lua_stop_fn)(lua_State *L, void *context);
 
 /* Ends all that a state runs: cancels its tasks and callbacks (the reason is "stop"), kills those
  * that have not ended `grace` nanoseconds later by the loop's clock (0: at once; TIDE_NEVER: it
  * waits as long as they take), and calls `fn`, if not NULL, in a later turn of the loop, which the
- * host goes on turning. Tasks that are spawned meanwhile, or after it, are cancelled when they
- * begin. Streams that were closed are sent on in the background. May be called from a task of the
- * state, and in a hook. L is any of its threads; `fn` gets the main one. TIDE_OK;
- * TIDE_EALREADY_RUNNING: it is being stopped, and this `fn` is not called; TIDE_ECLOSED: tide is
- * not open in it; TIDE_ENOMEM. lua_close is safe at any moment, also meanwhile: then `fn` is not
- * called. [-0, +0, -] */
+ * host goes on turning; where the state is in tide.run, when that has returned. Tasks that are
+ * spawned meanwhile, or after it, are cancelled when they begin. Streams that were closed are sent
+ * on in the background. May be called from a task of the state, and in a hook. L is any of its
+ * threads; `fn` gets the main one. TIDE_OK; TIDE_EALREADY_RUNNING: it is being stopped, and this
+ * `fn` is not called; TIDE_ECLOSED: tide is not open in it; TIDE_ENOMEM. lua_close is safe at any
+ * moment, also meanwhile: then `fn` is not called. [-0, +0, -] */
 TIDE_API int tide_lua_stop(lua_State *L, tide_time grace, tide_lua_stop_fn fn, void *context);
 
 /* The same, waits for it here, turning the loop, and closes the state (L is its main thread) by
  * lua_close. Where nothing can end by itself any more all is killed before its time. TIDE_OK; the
- * state is not closed where it gives TIDE_EALREADY_RUNNING (inside a turn, or it is being stopped
- * already) or TIDE_EINVALID_STATE (the loop is a guest in the host's). */
+ * state is not closed where it gives TIDE_EALREADY_RUNNING (inside a turn, in a function that the
+ * state has called, or it is being stopped already) or TIDE_EINVALID_STATE (the loop is a guest in
+ * the host's). [-0, +0, -] */
 TIDE_API int tide_lua_close(lua_State *L, tide_time grace);
 
 /* Leaving. */
@@ -140,7 +141,7 @@ TIDE_API void tide_lua_unwind_main(lua_State *L);
  * Task. `group`: one of the host's own, or a script's TaskGroup (tide_lua_to_group); NULL: the one
  * that tide.spawn would take. A failure that nobody awaits is reported as any; in a supervised
  * group it cancels the others. It is first stepped in a turn to come. Raises `closed` where the
- * group takes nobody. [-(nargs + 1), +1, e] */
+ * group takes nobody, `misuse` where it is of another loop or state. [-(nargs + 1), +1, e] */
 TIDE_API void tide_lua_spawn(lua_State *L, int nargs, tide_group *group);
 
 /* Told how a task has ended, between two steps, with what it left on top of L: `error` is TIDE_OK
@@ -153,7 +154,7 @@ typedef void (*tide_lua_done_fn)(lua_State *L, int error, int count, void *conte
 
 /* The same, and pushes nothing: `done` is called, exactly once, when the task has ended, or the
  * state. That counts as awaiting it: a failure is not reported. Where this raises, it is not
- * called.
+ * called. NULL: nobody is told, and a failure is reported.
  * [-(nargs + 1), +0, e] */
 TIDE_API void tide_lua_spawn_cb(lua_State *L, int nargs, tide_lua_done_fn done, void *context);
 
@@ -171,13 +172,14 @@ typedef struct tide_lua_call {
  * task of its own, until that has ended; then, where this gave TIDE_OK, or the outcome is TIDE_OK,
  * tide_lua_call_end is to be called. Who is cancelled cancels that task, and waits until it has
  * ended. With another outcome, or where `task` is killed: tide_lua_call_drop. Raises nothing:
- * TIDE_ENOMEM, TIDE_ECLOSED, TIDE_EFAILED (it is no function): then nothing is to be dropped.
+ * TIDE_ENOMEM, TIDE_ECLOSED, TIDE_EFAILED (it is no function), TIDE_EMISUSE (the task is of another
+ * loop): then nothing is to be dropped.
  * [-(nargs + 1), +0, -] */
 TIDE_API int tide_lua_call_async(lua_State *L, int nargs, tide_lua_call *call, tide_task *task);
 
 /* Pushes what the function returned, `*count` values; or the error it raised, one value, and gives
- * its number: that of its kind, TIDE_OS(errno), or TIDE_EFAILED. Raises nothing. [-0, +*count, -]
- */
+ * its number: that of its kind, TIDE_OS(errno), or TIDE_EFAILED; TIDE_EINVALID_STATE where it has
+ * not ended, or was taken before. The call is over then. Raises nothing. [-0, +*count, -] */
 TIDE_API int tide_lua_call_end(lua_State *L, tide_lua_call *call, int *count);
 
 /* The call's results are not wanted: it is cancelled. Harmless when repeated. Not after lua_close.
@@ -291,7 +293,8 @@ TIDE_API tide_scope *tide_lua_to_scope(lua_State *L, int index); /* to look at, 
 TIDE_API tide_stream *tide_lua_to_stream(lua_State *L, int index);
 TIDE_API tide_listener *tide_lua_to_listener(lua_State *L, int index);
 
-/* Makes one and pushes it, as its constructor in Lua does; gives the core's part. [-0, +1, m] */
+/* Makes one and pushes it, as its constructor in Lua does; gives the core's part. A barrier of no
+ * parties is `misuse`. [-0, +1, e] */
 TIDE_API tide_future *tide_lua_push_future(lua_State *L);
 TIDE_API tide_lock *tide_lua_push_lock(lua_State *L);
 TIDE_API tide_rwlock *tide_lua_push_rwlock(lua_State *L);
@@ -303,7 +306,7 @@ TIDE_API tide_queue *tide_lua_push_queue(lua_State *L, tide_queue_order order, s
 TIDE_API tide_listener *tide_lua_push_listener(lua_State *L); /* closed: for tide_listener_open */
 
 /* The same of a stream over a descriptor, which it takes over as tide_stream_init does; not where
- * this raises. [-0, +1, m] */
+ * this raises, as it does for one that is not open (EBADF). [-0, +1, e] */
 TIDE_API tide_stream *tide_lua_push_stream(lua_State *L, int fd);
 
 /* Pushes the object that C got that pointer of from this state, or nil. [-0, +1, -] */
@@ -311,7 +314,8 @@ TIDE_API void tide_lua_push_lent(lua_State *L, const void *object);
 
 /* Ends a Future (no Task) of Lua's with the topmost `count` values for results, or the topmost one
  * for an error. Whether it took: false where it was cancelled. Raises `invalid_state` where it has
- * ended. By tide_future_end it gets no value: nil, or an error that says so.
+ * ended, `misuse` where this state has not lent it. By tide_future_end it gets no value: nil, or an
+ * error that says so.
  * [-count, +0, e], [-1, +0, e] */
 TIDE_API bool tide_lua_set_result(lua_State *L, const tide_future *future, int count);
 TIDE_API bool tide_lua_set_error(lua_State *L, const tide_future *future);
@@ -322,7 +326,8 @@ TIDE_API bool tide_lua_set_error(lua_State *L, const tide_future *future);
 TIDE_API uint32_t tide_lua_queue_store(lua_State *L, tide_queue *queue);
 
 /* Pushes the value of a slot, which is free then: of one that tide_queue_get or _try_get gave; or
- * that was not put, as the queue was full or closed, or the wait cancelled. [-0, +1, -] */
+ * that was not put, as the queue was full or closed, or the wait cancelled. Of a queue that this
+ * state has not lent, or that went with the state's end: nil. [-0, +1, -] */
 TIDE_API void tide_lua_queue_take(lua_State *L, tide_queue *queue, uint32_t slot);
 
 /* Iterators (sched/iter.h), from C to Lua and from Lua to C. */

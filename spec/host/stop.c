@@ -123,6 +123,35 @@ static void a_task_of_the_state_may_stop_it(void) {
   tide_loop_free(loop);
 }
 
+/* A script that has called tide.run is on the host's stack: nobody may close the state under it. */
+static void it_is_told_once_tide_run_has_returned(void) {
+  static const char *const runs[] = {
+      "pcall(tide.run, function() stop() tide.sleep(1) never = true end)",
+      "pcall(tide.run, function() tide.spawn(function()\n"
+      "  local _ <close> = setmetatable({}, {__close = function() tide.shield(tide.sleep, 0.5) "
+      "end})\n"
+      "  tide.sleep(9) end) stop() pcall(tide.sleep, 1) tide.raw.pcall(tide.shield, tide.sleep, "
+      "99) end)",
+      "tide.spawn(function() tide.sleep(0) stop() tide.sleep(1) never = true end) "
+      "tide.run_forever()",
+      "tide.spawn(function() tide.sleep(0) stop() end) pcall(tide.run, function() tide.sleep(99) "
+      "end)",
+  };
+  for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+    tide_loop *loop = virtual_loop();
+    lua_State *L = state_new(loop);
+    own = (told){.closes = true};
+    lua_register(L, "stop", stop_own);
+    run_code(L, runs[i]);
+    CHECK_EQ(own.times, 0);
+    run_code(
+        L, "assert(not never and not pcall(tide.run, function() never = true end) and not never)");
+    turn_until_told(loop, &own); /* and closes it */
+    check_loop_is_empty(loop);
+    tide_loop_free(loop);
+  }
+}
+
 static void what_is_told_may_close_it_while_another_state_goes_on(void) {
   for (int turns = 0; turns < 60; turns += 3) {
     tide_loop *loop = virtual_loop();
@@ -248,6 +277,7 @@ int main(void) {
   RUN(it_kills_what_is_left_when_its_time_is_over);
   RUN(it_ends_who_will_not_and_who_spawns_in_cleanup);
   RUN(a_task_of_the_state_may_stop_it);
+  RUN(it_is_told_once_tide_run_has_returned);
   RUN(what_is_told_may_close_it_while_another_state_goes_on);
   RUN(it_may_be_closed_while_it_is_being_stopped);
   RUN(closing_waits_and_leaves_nothing);
