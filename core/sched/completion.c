@@ -85,10 +85,18 @@ static void park(tide_completion *self, tide_wait *wait) {
 /* Of a wait whose half has gone, or that never had it. */
 static const tide_wait_ops gone_ops = {.name = "completion", .abandon = tide__wait_unlink};
 
+static void arrive(tide_completion *self);
+
 static bool wait_cancelled(tide_wait *wait, int outcome) {
   tide_completion *self = wait->source;
   if (outcome != TIDE_ECANCELLED) return false;
-  if (!give_up(self, false)) return true;
+  self->waiter = NULL; /* where the hook completes it, both are there until that has returned */
+  bool gone = give_up(self, false);
+  self->waiter = wait;
+  if (!gone) {
+    if (tide_completion_ended(self)) arrive(self);
+    return true;
+  }
   leave(wait);
   wait->ops = &gone_ops;
   tide__wait_end(wait, outcome);

@@ -7,6 +7,7 @@ typedef struct thing {
   tide_completion completion;
   tide_taken_back answer; /* of its `cancel` */
   bool ends;              /* which completes it first */
+  int result;             /* with that; TIDE_OK: TIDE_EFAILED */
   int asked;              /* so often */
   int freed;              /* so often */
   int told;               /* what the caller was told */
@@ -15,12 +16,14 @@ typedef struct thing {
 static tide_taken_back cancel(tide_completion *completion) {
   thing *self = tide_container(completion, thing, completion);
   self->asked++;
-  if (self->ends) tide_completion_end(completion, TIDE_EFAILED);
+  if (self->ends)
+    self->told = tide_completion_end(completion, self->result != 0 ? self->result : TIDE_EFAILED);
   return self->answer;
 }
 
 static void free_thing(tide_completion *completion) {
   tide_container(completion, thing, completion)->freed++;
+  memset(completion, 0xee, sizeof *completion); /* it is gone */
 }
 
 static const tide_completion_ops ops = {.name = "thing", .cancel = cancel, .free = free_thing};
@@ -191,19 +194,27 @@ static void a_result_that_is_on_its_way_is_not_lost(void) {
 }
 
 static void cancelling_may_complete_it_there_and_then(void) {
-  for (tide_taken_back answer = TIDE_TAKEN_BACK; answer <= TIDE_KEPT; answer++) {
-    world w;
-    world_open(&w);
-    open_thing(&w, answer);
-    it.ends = true;
-    actor *a = spawn(&w, "a", waiter);
-    turn(&w);
-    tide_task_cancel(&a->task);
-    settle(&w);
-    CHECK_LOG(&w, "a -18");
-    CHECK_EQ(it.freed, 1);
-    world_close(&w);
-  }
+  static const struct {
+    int result;
+    const char *log;
+  } cases[] = {{TIDE_EFAILED, "a -18"}, {TIDE_ECANCELLED, "a -1"}};
+  for (tide_taken_back answer = TIDE_TAKEN_BACK; answer <= TIDE_KEPT; answer++)
+    for (int i = 0; i < 2; i++) {
+      world w;
+      world_open(&w);
+      open_thing(&w, answer);
+      it.ends = true;
+      it.result = cases[i].result;
+      actor *a = spawn(&w, "a", waiter);
+      turn(&w);
+      tide_task_cancel(&a->task);
+      CHECK_EQ(it.told, TIDE_OK);
+      settle(&w);
+      CHECK_LOG(&w, cases[i].log);
+      CHECK_EQ(it.freed, 1);
+      CHECK(!tide_loop_held(w.loop));
+      world_close(&w);
+    }
 }
 
 static void in_a_cancelled_scope_it_is_asked_to_be_taken_back(void) {
