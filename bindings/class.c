@@ -42,7 +42,8 @@ void tl_class_new(lua_State *L, tl_runtime *rt, tl_class class, const char *name
 
 void tl_classes_end(tl_classes *classes) {
   for (int class = 0; class < TL_CLASS_COUNT; class ++) {
-    classes->metatables[class] = classes; /* none has this address */
+    if (class != TL_ERROR)                  /* which finalizers are told by that it is over */
+      classes->metatables[class] = classes; /* none has this address */
     classes->last[class] = NULL;
   }
 }

@@ -53,8 +53,9 @@ function tide.await_callback(f, ...)
   local arguments = table.pack(...)
   arguments[arguments.n + 1] = function(...)
     if over then return end
+    local ok, err = pcall(future.set_result, future, ...)
+    if not ok and not tide.is(err, "closed") then error(err, 0) end -- closed: the state has ended
     over = true
-    future:set_result(...)
   end
   f(table.unpack(arguments, 1, arguments.n + 1))
   return future:await()

@@ -57,6 +57,13 @@ static void await_callback_is_called_by_the_library(void) {
   host_close(&h);
 }
 
+static int checks; /* that have held */
+
+static int l_check(lua_State *L) {
+  checks += lua_toboolean(L, 1);
+  return 0;
+}
+
 static int open_in_loop(lua_State *L) {
   luaL_openlibs(L);
   tide_lua_open(L, lua_touserdata(L, 1), NULL);
@@ -85,9 +92,37 @@ static void the_state_is_closed_while_callbacks_are_open(void) {
   }
 }
 
+/* A finalizer that is older than tide is called when the state's loop has gone: the functions that
+ * the library was given do nothing then. */
+static void what_calls_back_at_the_very_end_does_no_harm(void) {
+  world w;
+  world_open(&w);
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  CHECK_EQ(luaL_dostring(
+               L,
+               "oldest = setmetatable({}, { __gc = function()\n"
+               "  check(pcall(late, 1)) check(pcall(call, 1)) check(pcall(handle.close, handle))\n"
+               "end })"),
+           LUA_OK);
+  lua_register(L, "check", l_check);
+  lua_pushcfunction(L, open_in_loop);
+  lua_pushlightuserdata(L, w.loop);
+  CHECK_EQ(lua_pcall(L, 1, 0, 0), LUA_OK);
+  CHECK_EQ(luaL_dostring(L, "tide.spawn(tide.await_callback, function(done) late = done end)\n"
+                            "call, handle = tide.callback(print)"),
+           LUA_OK);
+  turn(&w);
+  checks = 0;
+  lua_close(L);
+  CHECK_EQ(checks, 3);
+  world_close(&w);
+}
+
 int main(void) {
   RUN(the_library_calls_it_outside_of_everything);
   RUN(await_callback_is_called_by_the_library);
   RUN(the_state_is_closed_while_callbacks_are_open);
+  RUN(what_calls_back_at_the_very_end_does_no_harm);
   return check_summary();
 }
