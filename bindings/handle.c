@@ -237,6 +237,7 @@ static int watch(lua_State *L) {
   tl_handle *handle = new_handle(L, rt, 2);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 2);
+  handle->task.own.flags |= TIDE_SCOPE_SHIELD; /* it waits for the end also where all is stopped */
   tide_group *watchers = tl_run_watchers(&rt->run, rt->loop);
   int error = tide_task_spawn_after(&handle->task, watchers, lua_touserdata(L, 1));
   started(L, rt, handle, error);

@@ -49,10 +49,9 @@ static void cancel_all(tl_runtime *rt) {
   rt->run.stopped = true;
   tl_run_groups(&rt->run, groups);
   for (int i = 0; i < TL_RUN_GROUPS; i++) tide_group_cancel(groups[i]);
-  for (int slot = 0; tl_live_push(L, rt, &slot); lua_pop(L, 1)) { /* those in groups of hosts */
-    tide_task *task = lua_touserdata(L, -1);
-    if (!tide_scope_cancelled(&task->own)) tide_task_cancel(task);
-  }
+  tl_task *task;
+  for (int slot = 0; (task = tl_live_task_push(L, rt, &slot)) != NULL; lua_pop(L, 1))
+    if (!tide_scope_cancelled(&task->task.own)) tide_task_cancel(&task->task); /* a host's group */
 }
 
 /* In protected mode. */

@@ -148,8 +148,9 @@ TIDE_API void tide_lua_spawn(lua_State *L, int nargs, tide_group *group);
  * and `count` the number of its results; or an error, and `count` 1, the error value. `count` is 0
  * where there was no memory for that (TIDE_ENOMEM), and where the state is being closed
  * (TIDE_ECLOSED; nothing of tide's may be called then). It need not tidy the stack, and must not
- * wait; what it raises is reported. L is the state's, and need not be the thread in which the task
- * was spawned. */
+ * wait, nor close the state (tide_lua_stop may be called); what it raises is reported. L is the
+ * state's, and need not be the thread in which the task was spawned. In a stop it is told of the
+ * end as ever, before the host hears that the state has been stopped. */
 typedef void (*tide_lua_done_fn)(lua_State *L, int error, int count, void *context);
 
 /* The same, and pushes nothing: `done` is called, exactly once, when the task has ended, or the

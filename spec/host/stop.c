@@ -172,6 +172,43 @@ static void what_is_told_may_close_it_while_another_state_goes_on(void) {
   }
 }
 
+static char ends[200]; /* of tasks that the host has started: second, error, count, value */
+
+static void told_end(lua_State *L, int error, int count, void *context) {
+  size_t used = strlen(ends);
+  tide_time passed = tide_loop_now(tide_lua_loop(L)) - *(tide_time *)context;
+  snprintf(ends + used, sizeof ends - used, "%d: %d %d %s; ", (int)(passed / SECOND), error, count,
+           count > 0 ? luaL_tolstring(L, -count, NULL) : "");
+}
+
+static void who_started_a_task_is_told_how_it_has_ended(void) {
+  static const char *const codes[] = {
+      "tide.sleep(100)",
+      "tide.raw.pcall(tide.sleep, 100) tide.shield(tide.sleep, 2) return 'cleaned'",
+      "tide.shield(tide.sleep, 100)",
+  };
+  tide_loop *loop = virtual_loop();
+  lua_State *L = state_new(loop);
+  told t = {0};
+  tide_time begun = tide_loop_now(loop);
+  ends[0] = '\0';
+  for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+    CHECK_EQ(luaL_loadstring(L, codes[i]), LUA_OK);
+    tide_lua_spawn_cb(L, 0, told_end, &begun);
+  }
+  CHECK_EQ(tide_loop_turn(loop, false), TIDE_OK);
+  CHECK_EQ(tide_lua_stop(L, 5 * SECOND, on_stopped, &t), TIDE_OK);
+  luaL_loadstring(L, "return 1");
+  tide_lua_spawn_cb(L, 0, told_end, &begun); /* which is cancelled before it begins */
+  turn_until_told(loop, &t);
+  CHECK_TEXT(ends, "0: -1 1 cancelled: cancelled (stop); 0: -1 1 cancelled: cancelled (stop); "
+                   "2: 0 1 cleaned; 5: -1 1 cancelled: cancelled (stop); ");
+  CHECK_EQ(lua_gettop(L), 0);
+  lua_close(L);
+  check_loop_is_empty(loop);
+  tide_loop_free(loop);
+}
+
 static void it_may_be_closed_while_it_is_being_stopped(void) {
   for (int turns = 0; turns < 40; turns++) {
     tide_loop *loop = virtual_loop();
@@ -279,6 +316,7 @@ int main(void) {
   RUN(a_task_of_the_state_may_stop_it);
   RUN(it_is_told_once_tide_run_has_returned);
   RUN(what_is_told_may_close_it_while_another_state_goes_on);
+  RUN(who_started_a_task_is_told_how_it_has_ended);
   RUN(it_may_be_closed_while_it_is_being_stopped);
   RUN(closing_waits_and_leaves_nothing);
   RUN(closing_does_not_wait_for_what_never_ends);
