@@ -185,9 +185,19 @@ tide_queue *tide_lua_push_queue(lua_State *L, tide_queue_order order, size_t max
   return lend(L, rt, -1);
 }
 
+/* libev aborts where it is to watch what is not open. -1 is a closed stream. */
+static int check_descriptor(int fd) {
+  int before = errno;
+  if (fd < 0 || fcntl(fd, F_GETFD) >= 0) return TIDE_OK;
+  int error = TIDE_OS(errno);
+  errno = before;
+  return error;
+}
+
 tide_stream *tide_lua_push_stream(lua_State *L, int fd) {
   tl_runtime *rt = tl_lent_runtime(L);
-  if (fd >= 0 && fcntl(fd, F_GETFD) < 0) tl_raise(L, rt, TIDE_OS(errno)); /* libev would abort */
+  int error = check_descriptor(fd);
+  if (error != TIDE_OK) tl_raise(L, rt, error);
   tide_stream *stream = tl_stream_new(L, rt);
   lend(L, rt, -1);
   tide_stream_init(stream, rt->loop, fd);

@@ -1,6 +1,7 @@
 /* sys.c: every system call of core/io. */
 #include "sys.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <signal.h>
@@ -30,13 +31,22 @@ static const struct iovec *cut_parts(const tide_loop *loop, const struct iovec *
   return one;
 }
 
-/* The value of `call`, repeated while signals interrupt it, or the negated errno. The loop's faults
- * make it fail. */
+/* The negated errno, which is what it was before the call. */
+static int take_errno(int before) {
+  int error = errno;
+  errno = before;
+  return -error;
+}
+
+/* The value of `call`, repeated while signals interrupt it, or the negated errno; that itself stays
+ * as it is. The loop's faults make it fail. */
 #define RETRY(type, name, call)                            \
   type result;                                             \
+  int before = errno;                                      \
   do result = fails(loop, TIDE_CALL_##name) ? -1 : (call); \
   while (result < 0 && errno == EINTR);                    \
-  return result < 0 ? (type)-errno : result
+  int error = take_errno(before);                          \
+  return result < 0 ? (type)error : result
 
 ssize_t tide__sys_read_again(const tide_loop *loop, int fd, void *buffer, size_t size) {
   RETRY(ssize_t, READ, read(fd, buffer, cut(loop, size)));
@@ -87,7 +97,9 @@ static ssize_t write_with_mask(const tide_loop *loop, int fd, const struct iovec
   bool held_before = sigismember(&before, SIGPIPE);
   bool hosts = held_before && sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE);
   ssize_t written = write_parts(loop, fd, parts, count, 0);
+  int kept = errno;
   if (written == -EPIPE && !hosts) sigtimedwait(&pipe_signal, NULL, &at_once);
+  errno = kept;
   if (!held_before) pthread_sigmask(SIG_SETMASK, &before, NULL);
   return written;
 }
@@ -148,22 +160,26 @@ int tide__sys_peer_address(const tide_loop *loop, int fd, tide_address *address)
   RETRY(int, GETPEERNAME, getpeername(fd, &address->as.any, &address->length));
 }
 
-int tide__sys_is_open(int fd) { return fcntl(fd, F_GETFD) < 0 ? -errno : 0; }
+int tide__sys_is_open(int fd) {
+  int before = errno;
+  return fcntl(fd, F_GETFD) < 0 ? take_errno(before) : 0;
+}
 
 /* Of a descriptor that is no file, socket or pipe: only to one of epoll's something can be added,
  * and so be missing in it. */
 static int check_not_epoll(const tide_loop *loop, int fd) {
-  if (fails(loop, TIDE_CALL_EVENTFD)) return -errno;
-  int probe = eventfd(0, EFD_CLOEXEC);
-  if (probe < 0) return -errno;
-  bool is = epoll_ctl(fd, EPOLL_CTL_DEL, probe, NULL) < 0 && errno == ENOENT;
+  int before = errno;
+  int probe = fails(loop, TIDE_CALL_EVENTFD) ? -1 : eventfd(0, EFD_CLOEXEC);
+  if (probe < 0) return take_errno(before);
+  int error = epoll_ctl(fd, EPOLL_CTL_DEL, probe, NULL) < 0 ? take_errno(before) : 0;
   close(probe);
-  return is ? -EINVAL : 0;
+  return error == -ENOENT ? -EINVAL : 0;
 }
 
 int tide__sys_is_watchable(const tide_loop *loop, int fd) {
   struct stat status;
-  if (fstat(fd, &status) < 0) return -errno;
+  int before = errno;
+  if (fstat(fd, &status) < 0) return take_errno(before);
   return (status.st_mode & S_IFMT) == 0 ? check_not_epoll(loop, fd) : 0;
 }
 
@@ -171,7 +187,8 @@ int tide__sys_unlink(const tide_loop *loop, const char *path) { RETRY(int, UNLIN
 
 int tide__sys_socket_file(const tide_loop *loop, const char *path, uint64_t identity[2]) {
   struct stat status;
-  if (fails(loop, TIDE_CALL_LSTAT) || lstat(path, &status) < 0) return -errno;
+  int before = errno;
+  if (fails(loop, TIDE_CALL_LSTAT) || lstat(path, &status) < 0) return take_errno(before);
   if (!S_ISSOCK(status.st_mode)) return -ENOTSOCK;
   identity[0] = status.st_dev;
   identity[1] = status.st_ino;
@@ -179,14 +196,16 @@ int tide__sys_socket_file(const tide_loop *loop, const char *path, uint64_t iden
 }
 
 int tide__sys_family(int fd) {
-  int family;
+  int family, before = errno;
   socklen_t length = sizeof family;
-  return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length) < 0 ? -errno : family;
+  if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length) < 0) return take_errno(before);
+  return family;
 }
 
 size_t tide__sys_untaken(int fd) {
-  int bytes = 0;
-  if (ioctl(fd, SIOCOUTQ, &bytes) < 0 && ioctl(fd, FIONREAD, &bytes) < 0) return 0;
+  int bytes = 0, before = errno;
+  if (ioctl(fd, SIOCOUTQ, &bytes) < 0 && ioctl(fd, FIONREAD, &bytes) < 0) bytes = 0;
+  errno = before;
   return bytes > 0 ? (size_t)bytes : 0;
 }
 
@@ -196,7 +215,8 @@ int tide__sys_thread(const tide_loop *loop, pthread_t *thread, void *(*work)(voi
                      void *argument) {
   pthread_attr_t attributes;
   sigset_t all, before;
-  if (loop != NULL && fails(loop, TIDE_CALL_THREAD)) return -errno;
+  int kept = errno;
+  if (loop != NULL && fails(loop, TIDE_CALL_THREAD)) return take_errno(kept);
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, STACK_SIZE);
   sigfillset(&all);
@@ -204,15 +224,22 @@ int tide__sys_thread(const tide_loop *loop, pthread_t *thread, void *(*work)(voi
   int error = pthread_create(thread, &attributes, work, argument);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   pthread_attr_destroy(&attributes);
+  errno = kept;
   return -error;
 }
 
 /* EINTR is not for repeating here: the descriptor is gone, and may be another's by now. */
-void tide__sys_close(int fd) { close(fd); }
+void tide__sys_close(int fd) {
+  int before = errno;
+  close(fd);
+  errno = before;
+}
 
 /* socket(7), SO_LINGER: no patience, so that nothing of what is unsent is sent, nor an end. */
 void tide__sys_abort(int fd) {
   const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+  int before = errno;
   setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   close(fd);
+  errno = before;
 }

@@ -1,6 +1,7 @@
 /* loop.c: polling, clocks, watchers; the one file that knows libev. Turns are in turn.c. */
 #include "loop.h"
 
+#include <errno.h>
 #include <ev.h>
 
 #include "alarm.h"
@@ -74,10 +75,11 @@ static tide_loop *new_over(struct ev_loop *ev, bool guest, tide_allocator a) {
 
 tide_loop *tide_loop_new(const tide_allocator *allocator) {
   tide_allocator a = allocator != NULL ? *allocator : tide_allocator_default();
+  int before = errno;
   struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
-  if (ev == NULL) return NULL;
-  tide_loop *loop = new_over(ev, false, a);
-  if (loop == NULL) ev_loop_destroy(ev);
+  tide_loop *loop = ev != NULL ? new_over(ev, false, a) : NULL;
+  if (ev != NULL && loop == NULL) ev_loop_destroy(ev);
+  errno = before;
   return loop;
 }
 
@@ -184,6 +186,7 @@ static void free_attachments(tide_loop *loop) {
 
 void tide_loop_free(tide_loop *loop) {
   if (loop == NULL) return;
+  int before = errno;
   loop->ending = true;
   tide__tasks_drop(loop);
   free_attachments(loop);
@@ -196,6 +199,7 @@ void tide_loop_free(tide_loop *loop) {
   else
     ev_loop_destroy(loop->ev);
   tide_free(&a, loop, sizeof(loop_with_alarm));
+  errno = before;
 }
 
 const tide_allocator *tide_loop_allocator(const tide_loop *loop) { return &loop->allocator; }
@@ -552,6 +556,7 @@ static int find_descriptor(tide_loop *loop) {
 }
 
 int tide_loop_fd(tide_loop *loop) {
+  int before = errno;
   if (loop->guest || !(ev_backend(loop->ev) & ev_embeddable_backends())) return TIDE_EINVALID_STATE;
   if (loop->polled_by < 0) loop->polled_by = find_descriptor(loop);
   loop->hosted = loop->polled_by >= 0;
@@ -559,6 +564,7 @@ int tide_loop_fd(tide_loop *loop) {
     ev_run(loop->ev, EVRUN_NOWAIT); /* the kernel hears of the alarm */
     tide__host_wake(loop);
   }
+  errno = before;
   return loop->polled_by;
 }
 

@@ -30,6 +30,7 @@ struct tide_loop {
   bool virtual_clock;  /* time jumps to the next deadline instead of passing */
   bool stirred;        /* a descriptor had an event in this poll */
   bool turning;        /* inside tide_loop_turn or tide_loop_run */
+  int hosts_errno;     /* meanwhile: what errno is to be again */
   bool stopping;       /* tide_loop_stop was called */
   bool ending;         /* inside tide_loop_free */
   bool over;           /* the future has ended that tide_loop_run waits for */

@@ -1,4 +1,6 @@
 /* turn.c: stepping what is ready: turns, runs of turns, and ticks. */
+#include <errno.h>
+
 #include "../base/shuffle.h"
 #include "lane.h"
 #include "port.h"
@@ -121,6 +123,7 @@ static inline bool poll_is_due(tide_loop *loop) {
 /* What the host does between turns is no slice. */
 static void begin_turning(tide_loop *loop) {
   loop->turning = true;
+  loop->hosts_errno = errno;
   tide__port_attend(loop->port);
   loop->checked = tide_clock_monotonic();
 }
@@ -131,6 +134,7 @@ static void end_turning(tide_loop *loop) {
   if (loop->polled_by >= 0) tide__show_next_turn(loop);
   tide__port_leave(loop->port);
   loop->steps_end = loop->tick_end = TIDE_NEVER;
+  errno = loop->hosts_errno;
 }
 
 static void run_turn(tide_loop *loop) {
