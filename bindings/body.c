@@ -27,11 +27,13 @@ int tl_body_keep_failure(lua_State *L, lua_State *co) {
     rt->step.how = TL_STOPPED;
     return 1;
   }
-  lua_createtable(L, 2, 0);
+  lua_createtable(L, TL_RECORD_NUMBER, 0);
   lua_pushvalue(L, -2);
-  lua_rawseti(L, -2, 1);
+  lua_rawseti(L, -2, TL_RECORD_ERROR);
   tl_traceback_take_from(L, rt, co, -2);
-  lua_rawseti(L, -2, 2);
+  lua_rawseti(L, -2, TL_RECORD_TRACEBACK);
+  lua_pushinteger(L, tl_failure_number(L, rt, -2));
+  lua_rawseti(L, -2, TL_RECORD_NUMBER);
   rt->step.how = TL_FAILED;
   return 1;
 }

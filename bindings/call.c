@@ -31,9 +31,8 @@ static int begin(lua_State *L) {
 
 static int number_of_error(lua_State *L) {
   const tl_runtime *rt = tl_runtime_find(L);
-  int top = lua_gettop(L);
-  int number = rt != NULL ? tl_error_number(L, rt, top) : TIDE_EFAILED;
-  lua_settop(L, top - 1);
+  int number = rt != NULL ? tl_error_number(L, rt, -1) : TIDE_EFAILED;
+  lua_pop(L, 1);
   return number;
 }
 

@@ -46,7 +46,7 @@ TL_COLD static void drop_arguments(lua_State *box, const tl_task *task) {
 /* Stores the value on top of the box, tells the core, lets go of what the task held. Not reusable
  * is the coroutine of a task whose body could keep nothing, not even for the group that supervises
  * it: its failure is reported in any case. */
-static void end_task(tl_task *task, tide_future_state state, bool reusable) {
+static void end_task(tl_task *task, int error, bool reusable) {
   tl_runtime *rt = task->rt;
   lua_State *box = rt->pool.box, *co = task->co;
   if (co != NULL && TL_UNLIKELY(lua_gethook(co) != NULL)) tl_hook_reset(rt, co);
@@ -66,10 +66,11 @@ static void end_task(tl_task *task, tide_future_state state, bool reusable) {
   if (TL_UNLIKELY(task->greenlets)) tl_greenlets_leave(box, task);
   if (TL_UNLIKELY(rt->reason_count > 0)) tl_reason_clear(box, rt, &task->task.own);
   if (TL_UNLIKELY(task->task.scope != &task->task.own)) tl_report_left(rt);
-  tide_task_finish(&task->task, state);
-  if (TL_UNLIKELY(state == TIDE_FUTURE_FAILED && supervised && reusable))
+  tide_task_finish_with(&task->task, error);
+  bool failed = task->task.future.state == TIDE_FUTURE_FAILED;
+  if (TL_UNLIKELY(failed && supervised && reusable))
     tl_told(&task->task.future); /* the group was */
-  if (TL_UNLIKELY(state == TIDE_FUTURE_FAILED && !(task->task.future.user & TL_TOLD)))
+  if (TL_UNLIKELY(failed && !(task->task.future.user & TL_TOLD)))
     tl_failed(rt, task);
   else
     release_slot(rt, task);
@@ -82,7 +83,7 @@ void tl_end_cancelled(tl_task *task) {
     tl_reason_push(box, task->rt, &task->task);
   else
     lua_pushnil(box);
-  end_task(task, TIDE_FUTURE_CANCELLED, true);
+  end_task(task, TIDE_ECANCELLED, true);
 }
 
 /* In protected mode. */
@@ -101,11 +102,19 @@ TL_COLD static void tell_open(tl_task *task) {
   lua_pop(L, 1);
 }
 
+/* Of the record on top of the box. */
+static int number_of_record(lua_State *box) {
+  lua_rawgeti(box, -1, TL_RECORD_NUMBER);
+  int number = (int)lua_tointeger(box, -1);
+  lua_pop(box, 1);
+  return number;
+}
+
 void tl_end_returned(tl_task *task, int count) {
   tl_runtime *rt = task->rt;
   if (TL_UNLIKELY(task->task.scope != &task->task.own)) tell_open(task);
   uint8_t how = rt->step.how;
-  tide_future_state state = TIDE_FUTURE_DONE;
+  int error = TIDE_OK;
   lua_State *box = open_box(task);
   if (count == 0) {
     task->task.future.user |= TL_EMPTY;
@@ -116,13 +125,13 @@ void tl_end_returned(tl_task *task, int count) {
   if (TL_UNLIKELY(how != 0)) {
     rt->step.how = 0;
     if (how == TL_STOPPED)
-      state = TIDE_FUTURE_CANCELLED;
+      error = TIDE_ECANCELLED;
     else if (how == TL_FAILED)
-      state = TIDE_FUTURE_FAILED;
+      error = number_of_record(box);
     else
       task->task.future.user |= how;
   }
-  end_task(task, state, true);
+  end_task(task, error, true);
 }
 
 void tl_end_broken(tl_task *task, int message) {
@@ -138,11 +147,12 @@ void tl_end_broken(tl_task *task, int message) {
     lua_xmove(co, box, 1);
   else
     lua_rawgeti(box, LUA_REGISTRYINDEX, message);
-  end_task(task, TIDE_FUTURE_FAILED, false);
+  end_task(task, message == task->rt->messages.no_memory ? TIDE_ENOMEM : TIDE_EFAILED, false);
 }
 
 void tl_end_failed(lua_State *L, tl_task *task, bool kept) {
-  lua_xmove(L, open_box(task), 1);
+  lua_State *box = open_box(task);
+  lua_xmove(L, box, 1);
   if (!kept) task->task.future.user |= TL_BARE;
-  end_task(task, TIDE_FUTURE_FAILED, kept);
+  end_task(task, kept ? number_of_record(box) : TIDE_EFAILED, kept);
 }

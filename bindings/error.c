@@ -7,7 +7,7 @@
 #include "parts.h"
 #include "runtime.h"
 
-enum { NAME_SIZE = 64 };
+enum { NAME_SIZE = 64, ERRNO_MAX = 4095 /* as the kernel has it */ };
 
 /* Kinds that programs use to steer: no traceback is made for them. */
 static bool is_signal(int error) {
@@ -152,18 +152,24 @@ static int number_of_kind(const char *kind) {
   return TIDE_EFAILED;
 }
 
+/* The same of one of the operating system's. Scripts may put anything there. */
+static int number_of_os(lua_State *L, int index) {
+  tl_error_field_push(L, index, "errno");
+  lua_Integer number = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
+  lua_pop(L, 1);
+  return number > 0 && number <= ERRNO_MAX ? TIDE_OS((int)number) : TIDE_EFAILED;
+}
+
 int tl_error_number(lua_State *L, const tl_runtime *rt, int index) {
   if (lua_type(L, index) == LUA_TSTRING)
     return strcmp(lua_tostring(L, index), "not enough memory") == 0 ? TIDE_ENOMEM : TIDE_EFAILED;
-  if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return TIDE_EFAILED;
-  if (lua_topointer(L, -1) != rt->classes.metatables[TL_ERROR]) return TIDE_EFAILED;
-  lua_pushliteral(L, "errno");
-  lua_rawget(L, index);
-  lua_pushliteral(L, "kind");
-  if (lua_rawget(L, index) != LUA_TSTRING) return TIDE_EFAILED;
+  index = lua_absindex(L, index);
+  if (!tl_error_kind_push(L, rt, index)) return TIDE_EFAILED;
   const char *kind = lua_tostring(L, -1);
-  if (strcmp(kind, "os") == 0 && lua_isinteger(L, -2)) return TIDE_OS((int)lua_tointeger(L, -2));
-  return number_of_kind(kind);
+  bool is_os = strcmp(kind, "os") == 0;
+  int number = is_os ? number_of_os(L, index) : number_of_kind(kind);
+  lua_pop(L, 1);
+  return number;
 }
 
 /* Lua's message names neither the limit nor a way around it. */

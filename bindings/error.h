@@ -34,8 +34,7 @@ bool tl_error_is_cancel(lua_State *L, const tl_runtime *rt, int index); /* of on
 /* Whether the error, which leaves that scope's body, is a cancellation that was asked of it. One
  * that was not, of a task that was awaited, or raised by the program, is a failure as any other. */
 bool tl_error_was_asked(lua_State *L, const tl_runtime *rt, int index, const tide_scope *scope);
-/* What the core would call the error at `index`: TIDE_EFAILED where it is none of its own; it may
- * push values. */
+/* What the core would call the error at `index`: TIDE_EFAILED where it is none of its own. */
 int tl_error_number(lua_State *L, const tl_runtime *rt, int index);
 /* The field of the error at `index` itself, on top; its type. */
 int tl_error_field_push(lua_State *L, int index, const char *name);

@@ -41,10 +41,15 @@ bool tl_kept_push(lua_State *L, const tide_future *future, int index) {
   return false;
 }
 
-/* What a failed future keeps: field 1 the error, 2 the traceback. */
+int tl_failure_number(lua_State *L, const tl_runtime *rt, int error) {
+  int number = tl_error_number(L, rt, error);
+  return number == TIDE_ECANCELLED ? TIDE_EFAILED : number;
+}
+
+/* A field of what a failed future keeps: the error, or the traceback. */
 static void push_record(lua_State *L, const tide_future *future, int index, int field) {
   if (!tl_kept_push(L, future, index)) {
-    if (field == 1) return;
+    if (field == TL_RECORD_ERROR) return;
     lua_pushnil(L);
   } else {
     lua_rawgeti(L, -1, field);
@@ -53,11 +58,11 @@ static void push_record(lua_State *L, const tide_future *future, int index, int 
 }
 
 void tl_failure_push(lua_State *L, const tide_future *future, int index) {
-  push_record(L, future, index, 1);
+  push_record(L, future, index, TL_RECORD_ERROR);
 }
 
 int tl_failure_trace_push(lua_State *L, const tide_future *future, int index) {
-  push_record(L, future, index, 2);
+  push_record(L, future, index, TL_RECORD_TRACEBACK);
   return lua_type(L, -1);
 }
 
@@ -199,8 +204,8 @@ static tl_future *check_pending(lua_State *L) {
   return future;
 }
 
-static int set(lua_State *L, tl_future *future, tide_future_state state) {
-  lua_pushboolean(L, future != NULL && tide_future_end(&future->future, state) == TIDE_OK);
+static int set(lua_State *L, tl_future *future, int error) {
+  lua_pushboolean(L, future != NULL && tide_future_end_with(&future->future, error) == TIDE_OK);
   return 1;
 }
 
@@ -212,10 +217,10 @@ static int future_set_result(lua_State *L) {
   if (count == 0) lua_pushnil(L);
   if (count > 1) tl_pack(L, 2);
   tl_future *future = check_pending(L);
-  if (future == NULL) return set(L, NULL, TIDE_FUTURE_DONE);
+  if (future == NULL) return set(L, NULL, TIDE_OK);
   future->future.user |= count == 0 ? TL_EMPTY : count > 1 ? TL_PACKED : 0;
   lua_setiuservalue(L, 1, 1);
-  return set(L, future, TIDE_FUTURE_DONE);
+  return set(L, future, TIDE_OK);
 }
 
 /* future:set_error(error) -> as set_result; the record of the failure is made first */
@@ -225,11 +230,12 @@ static int future_set_error(lua_State *L) {
   luaL_checkany(L, 2);
   lua_settop(L, 2);
   tl_record_push(L, rt, 2);
+  int number = tl_failure_number(L, rt, 2);
   tl_future *future = check_pending(L);
-  if (future == NULL) return set(L, NULL, TIDE_FUTURE_FAILED);
+  if (future == NULL) return set(L, NULL, number);
   lua_setiuservalue(L, 1, 1);
   tl_report_when_collected(L, rt, &future->future);
-  return set(L, future, TIDE_FUTURE_FAILED);
+  return set(L, future, number);
 }
 
 static int future_cancel(lua_State *L) {

@@ -106,10 +106,7 @@ static void report_failure(lua_State *L, tl_runtime *rt, tide_future *future) {
  * gets a finalizer among all that are newer: so it is the witness's, which is new then, and not the
  * record's. */
 
-enum {
-  WITNESS = 3, /* field of the record */
-  OWNER = 1,   /* user value of the witness: whose it is, once all is in place */
-};
+enum { OWNER = 1 }; /* user value of the witness: whose it is, once all is in place */
 
 static void push_witness(lua_State *L, const tl_runtime *rt) {
   tl_hook_push(L, rt, "unseen");
@@ -126,11 +123,13 @@ static uint64_t id_of_culprit(const tl_runtime *rt, const tide_future *future) {
 
 void tl_record_push(lua_State *L, const tl_runtime *rt, int error) {
   error = lua_absindex(L, error);
-  lua_createtable(L, WITNESS, 0);
+  lua_createtable(L, TL_RECORD_WITNESS, 0);
   lua_pushvalue(L, error);
-  lua_rawseti(L, -2, 1);
+  lua_rawseti(L, -2, TL_RECORD_ERROR);
+  lua_pushinteger(L, tl_failure_number(L, rt, error));
+  lua_rawseti(L, -2, TL_RECORD_NUMBER);
   push_witness(L, rt);
-  lua_rawseti(L, -2, WITNESS);
+  lua_rawseti(L, -2, TL_RECORD_WITNESS);
 }
 
 /* Pushes the record of the Task or Future at 1. */
@@ -158,11 +157,11 @@ static int witness_gc(lua_State *L) {
 void tl_report_when_collected(lua_State *L, const tl_runtime *rt, tide_future *future) {
   int top = lua_gettop(L), record = top + 1, witness = top + 2;
   push_record(L, rt, future);
-  if (lua_rawgeti(L, record, WITNESS) == LUA_TNIL) {
+  if (lua_rawgeti(L, record, TL_RECORD_WITNESS) == LUA_TNIL) {
     lua_pop(L, 1);
     push_witness(L, rt);
     lua_pushvalue(L, witness);
-    lua_rawseti(L, record, WITNESS);
+    lua_rawseti(L, record, TL_RECORD_WITNESS);
   }
   *(uint64_t *)lua_touserdata(L, witness) = id_of_culprit(rt, future);
   tl_table_push(L, rt, TL_UNSEEN);

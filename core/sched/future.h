@@ -45,7 +45,9 @@ TIDE_API int tide_future_end(tide_future *future, tide_future_state state);
 TIDE_API int tide_future_end_with(tide_future *future, int error);
 
 /* How it has ended: TIDE_OK, TIDE_ECANCELLED, or the error that it failed with, TIDE_EFAILED where
- * its owner keeps one of another sort (a Lua task's, for example). TIDE_PENDING: it has not. */
+ * its owner keeps one of another sort. A Lua task's is the number of its error's kind; TIDE_EFAILED
+ * of a kind that is not the core's, and where the task has failed with another's cancellation.
+ * TIDE_PENDING: it has not. */
 static inline int tide_future_error(const tide_future *future) {
   return tide_future_ended(future) ? future->error : TIDE_PENDING;
 }

@@ -222,6 +222,95 @@ static void what_cannot_be_spawned_raises(void) {
   lua_close(L);
 }
 
+/* Numbers: who awaits in C is told what the error is of. */
+
+static tide_future *awaited;
+
+static void number_reader(actor *self) {
+  BEGIN;
+  WAIT(tide_future_wait(awaited, &self->task, false));
+  say(self, "%d", tide_future_error(awaited));
+  END;
+}
+
+static void check_number(host *h, const char *code, const char *expected) {
+  push_function(h, code);
+  tide_lua_spawn(h->L, 0, NULL);
+  awaited = tide_lua_to_future(h->L, -1);
+  spawn(&h->w, "c", number_reader);
+  settle(&h->w);
+  CHECK_LOG(&h->w, expected);
+  lua_settop(h->L, 0);
+}
+
+static void c_is_told_the_number_of_the_error_s_kind(void) {
+  static const char *const cases[][2] = {
+      {"return function() return 1 end", "c 0"},
+      {"return function() error('text') end", "c -18"},
+      {"return function() error() end", "c -18"},
+      {"return function() sleep(1) error(tide.error('closed')) end", "c -4"},
+      {"return function() tide.timeout(1, sleep, 2) end", "c -2"},
+      {"return function() tide.Queue():get_nowait() end", "c -6"},
+      {"return function() error('not enough memory', 0) end", "c -14"},
+      {"return function() error(tide.error('mine')) end", "c -18"},
+      {"return function() error(tide.error('os', 'x', { errno = 2 })) end", "c -1002"},
+      {"return function() error(tide.error('os', 'x', { errno = -1000 })) end", "c -18"},
+      {"return function() error(tide.error('os', 'x', { errno = 1 << 40 })) end", "c -18"},
+      {"return function() error(tide.error('os', 'x')) end", "c -18"},
+      {"return function() tide.TaskGroup(function(g) g:spawn(error, 'x') end) end", "c -3"},
+      {"return function() tide.current_task():cancel() sleep(1) end", "c -1"},
+      /* of another task, it is no cancellation */
+      {"return function() local t = spawn(sleep, 1) t:cancel() t:await() end", "c -18"},
+      {"return function() local _ <close> = closer(function() sleep(1) end) "
+       "error(tide.error('eof')) end",
+       "c -13"},
+  };
+  host h;
+  host_open_for_lua(&h);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    check_number(&h, cases[i][0], cases[i][1]);
+  host_do(&h, "f = tide.Future()");
+  lua_getglobal(h.L, "f");
+  awaited = tide_lua_to_future(h.L, -1);
+  host_do(&h, "f:set_error(tide.error('limit'))");
+  CHECK_EQ(tide_future_error(awaited), TIDE_ELIMIT);
+  lua_settop(h.L, 0);
+  host_close(&h);
+}
+
+static void a_group_of_the_host_s_has_it_too(void) {
+  host h;
+  tide_group own;
+  host_open_for_lua(&h);
+  tide_group_init(&own, h.w.loop, 0, true);
+  push_function(&h, "return function() sleep(1) error(tide.error('limit')) end");
+  tide_lua_spawn(h.L, 0, &own);
+  push_function(&h, "return function() sleep(2) error(tide.error('closed')) end");
+  tide_lua_spawn(h.L, 0, &own);
+  settle(&h.w);
+  CHECK_EQ(tide_group_error(&own), TIDE_ELIMIT);
+  tide_group_exit(&own);
+  lua_settop(h.L, 0);
+  host_close(&h);
+}
+
+static void one_that_is_killed_while_its_error_leaves_it_has_failed_with_that(void) {
+  host h;
+  host_open_for_lua(&h);
+  push_function(&h, "return function()\n"
+                    "  local _ <close> = closer(function() sleep(9) end)\n"
+                    "  error(tide.error('limit'))\n"
+                    "end");
+  tide_lua_spawn(h.L, 0, NULL);
+  awaited = tide_lua_to_future(h.L, -1);
+  lua_setglobal(h.L, "task");
+  turn(&h.w);
+  host_do(&h, "task:kill()");
+  CHECK_EQ(tide_future_error(awaited), TIDE_ELIMIT);
+  settle(&h.w);
+  host_close(&h);
+}
+
 /* Ends. */
 
 static int spawn_told(lua_State *L) {
@@ -325,6 +414,9 @@ int main(void) {
   RUN(a_group_of_the_host_s_holds_and_cancels_them);
   RUN(a_group_of_a_script_s_has_them_as_children);
   RUN(what_cannot_be_spawned_raises);
+  RUN(c_is_told_the_number_of_the_error_s_kind);
+  RUN(a_group_of_the_host_s_has_it_too);
+  RUN(one_that_is_killed_while_its_error_leaves_it_has_failed_with_that);
   RUN(the_host_is_told_once_however_short_memory_is);
   RUN(the_host_is_told_when_the_state_is_closed);
   RUN(what_it_does_when_told_is_its_own);
