@@ -228,8 +228,11 @@ static int completion_attempt(tide_case *self) {
   return tide_completion_ended(completion) ? completion->result : TIDE_PENDING;
 }
 
+/* Another case of the same select may be of it, too. */
 static int completion_park(tide_case *self) {
-  park(self->wait.source, &self->wait);
+  tide_completion *completion = self->wait.source;
+  if (completion->waiter != NULL) return TIDE_EBUSY;
+  park(completion, &self->wait);
   return TIDE_OK;
 }
 

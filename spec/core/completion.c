@@ -349,6 +349,18 @@ static void selector(actor *self) {
   END;
 }
 
+static void greedy(actor *self) {
+  static tide_case cases[2];
+  static tide_select select;
+  BEGIN;
+  for (int i = 0; i < 2; i++) tide_case_completion(&cases[i], &it.completion);
+  tide_select_init(&select, cases, 2);
+  CALL(tide_select_wait(&select, &self->task));
+  say(self, "%d %u", self->outcome, select.chosen);
+  tide_completion_drop(&it.completion);
+  END;
+}
+
 static void select_waits_for_it_and_takes_nothing_back(void) {
   for (int which = 0; which < 4; which++) {
     world w;
@@ -367,6 +379,35 @@ static void select_waits_for_it_and_takes_nothing_back(void) {
     settle(&w);
     CHECK_LOG(&w, which == 0 ? "a 0 0" : which == 1 ? "a 0 1" : which == 2 ? "a -18 1" : "a -1 0");
     if (it.freed == 0) CHECK_EQ(tide_completion_end(&it.completion, TIDE_OK), TIDE_ECANCELLED);
+    CHECK_EQ(it.freed, 1);
+    world_close(&w);
+  }
+}
+
+static void twice_in_one_select_is_refused(void) {
+  world w;
+  world_open(&w);
+  open_thing(&w, TIDE_TAKEN_BACK);
+  spawn(&w, "a", greedy);
+  settle(&w); /* nothing holds the loop */
+  CHECK_LOG(&w, "a -16 1");
+  CHECK_EQ(it.freed, 1);
+  world_close(&w);
+}
+
+static void a_select_whose_task_is_killed_leaves_it_to_who_cleans_up(void) {
+  for (int ready = 0; ready < 2; ready++) {
+    world w;
+    world_open(&w);
+    tide_event_init(&other);
+    open_thing(&w, TIDE_TAKEN_BACK);
+    actor *a = spawn(&w, "a", selector);
+    turn(&w);
+    if (ready) tide_completion_end(&it.completion, TIDE_OK);
+    actor_kill(a);
+    CHECK_EQ(it.freed + it.asked, 0);
+    CHECK(!tide_loop_held(w.loop));
+    tide_completion_drop(&it.completion);
     CHECK_EQ(it.freed, 1);
     world_close(&w);
   }
@@ -542,6 +583,8 @@ int main(void) {
   RUN(an_interrupted_wait_leaves_it_alone);
   RUN(struck_at_any_point_it_is_freed_once);
   RUN(select_waits_for_it_and_takes_nothing_back);
+  RUN(twice_in_one_select_is_refused);
+  RUN(a_select_whose_task_is_killed_leaves_it_to_who_cleans_up);
   RUN(a_loop_that_goes_first_is_told_of);
   RUN(cancelled_while_a_thread_completes_it);
   RUN(two_threads_complete_many);
