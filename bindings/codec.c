@@ -286,19 +286,28 @@ static bool is_entry(lua_State *L, const table_shape *shape) {
   return key >= 1 && key <= (lua_Integer)shape->entries;
 }
 
+/* How many entries from 1 on are written by their order: up to the length, which is a power of two
+ * of the like where a few keys are far apart. So there may be holes, but not more than this and half
+ * of what is there. */
+enum { FEW_HOLES = 16 };
+
+static uint32_t write_entries(lua_State *L, encoder *self, int table) {
+  lua_Unsigned length = lua_rawlen(L, table);
+  uint32_t last = length < UINT32_MAX / 4 ? (uint32_t)length : UINT32_MAX / 4, holes = 0;
+  for (uint32_t i = 1; i <= last; i++) {
+    lua_pushinteger(L, i);
+    if (lua_rawgeti(L, table, i) == LUA_TNIL && ++holes > FEW_HOLES + i / 2) last = i;
+    write_value(L, self);
+    lua_pop(L, 2);
+  }
+  return last;
+}
+
 /* The table on top. An error leaves behind what cannot go: the task or stream that it is about. */
 static void write_content(lua_State *L, encoder *self) {
   table_shape shape = {.kind = is_error(L, self, lua_gettop(L)) ? ERROR : PLAIN};
   int table = lua_gettop(L);
-  lua_Unsigned length = lua_rawlen(L, table);
-  if (length > UINT32_MAX / 2) tl_raise_message(L, self->rt, TIDE_ELIMIT, "the table is too large");
-  shape.entries = shape.kind == PLAIN ? (uint32_t)length : 0;
-  for (uint32_t i = 1; i <= shape.entries; i++) {
-    lua_pushinteger(L, i);
-    lua_rawgeti(L, table, i);
-    write_value(L, self);
-    lua_pop(L, 2);
-  }
+  if (shape.kind == PLAIN) shape.entries = write_entries(L, self, table);
   for (lua_pushnil(L); lua_next(L, table) != 0; lua_pop(L, 1)) {
     if (is_entry(L, &shape) || (shape.kind == ERROR && !can_copy(L, self))) continue;
     lua_pushvalue(L, -2);

@@ -82,6 +82,34 @@ static void tables_are_copied_with_all_that_is_in_them(void) {
   host_close(&h);
 }
 
+static void tables_with_holes_cost_what_is_in_them(void) {
+  host h;
+  open_with_copy(&h);
+  host_do(&h, "local function same(a, b)\n"
+              "  for k, v in pairs(a) do assert(b[k] == v) end\n"
+              "  for k, v in pairs(b) do assert(a[k] == v) end\n"
+              "end\n"
+              "local far = {}\n" /* its length is any of its keys */
+              "for i = 0, 62 do far[1 << i] = i end\n"
+              "local out, size = copy(far)\n"
+              "same(far, out)\n"
+              "assert(size < 2000)\n"
+              "local half = {}\n"
+              "for i = 1, 1000 do half[i] = i end\n"
+              "for i = 1, 999, 2 do half[i] = nil end\n"
+              "out, size = copy(half)\n"
+              "same(half, out)\n"
+              "assert(size < 10000)\n"
+              "local emptied = {}\n"
+              "for i = 1, 100000 do emptied[i] = i end\n"
+              "for i = 1, 99999 do emptied[i] = nil end\n"
+              "out, size = copy(emptied)\n"
+              "same(emptied, out)\n"
+              "assert(size < 200)\n"
+              "assert(#copy { 1, nil, nil, 4 } == 4)");
+  host_close(&h);
+}
+
 static void what_is_shared_stays_shared_and_cycles_stay_cycles(void) {
   host h;
   open_with_copy(&h);
@@ -308,6 +336,7 @@ static void a_message_goes_to_another_state(void) {
 int main(void) {
   RUN(each_kind_of_value_comes_out_as_it_went_in);
   RUN(tables_are_copied_with_all_that_is_in_them);
+  RUN(tables_with_holes_cost_what_is_in_them);
   RUN(what_is_shared_stays_shared_and_cycles_stay_cycles);
   RUN(errors_of_tide_s_go_with_their_tracebacks);
   RUN(what_cannot_be_copied_is_named_with_its_path);
