@@ -47,7 +47,7 @@ static int drop_input(tide_transport *transport, size_t most, size_t *dropped) {
   char nowhere[DROP_AT_ONCE];
   for (size_t from = *dropped; *dropped - from < most;) {
     size_t got = 0;
-    int result = transport->ops->read(transport, nowhere, sizeof nowhere, &got);
+    int result = tide__transport_read(transport, nowhere, sizeof nowhere, &got);
     if (result != TIDE_OK) return result;
     *dropped += got;
   }

@@ -183,6 +183,7 @@ static void end_init(memory *both, int i) {
 int tide_stream_memory_pair(tide_stream *one, tide_stream *other, tide_loop *loop,
                             size_t capacity) {
   if (capacity > SIZE_MAX / 4) return TIDE_ENOMEM;
+  if (capacity == 0) capacity = 1;
   memory *both = tide_alloc(&loop->allocator, size_of(capacity));
   if (both == NULL) return TIDE_ENOMEM;
   both->loop = loop;

@@ -74,7 +74,8 @@ static void writable(tide_wait *wait, int outcome) {
   tide__outbox *self = tide_container(wait, tide__outbox, wait);
   struct iovec all = {tide_buffer_bytes(&self->bytes), tide_buffer_size(&self->bytes)};
   size_t sent = 0;
-  if (outcome == TIDE_OK) outcome = self->transport->ops->write(self->transport, &all, 1, &sent);
+  if (outcome == TIDE_OK)
+    outcome = tide__transport_write(self->transport, &all, 1, all.iov_len, &sent);
   if (outcome == TIDE_PENDING) outcome = TIDE_OK;
   tide_buffer_consume(&self->bytes, sent);
   if (sent > 0 && (self->stuck || tide_timer_armed(&self->look))) see_what_is_taken(self, true);

@@ -2,8 +2,10 @@
 #ifndef TIDE_IO_PRIVATE_H
 #define TIDE_IO_PRIVATE_H
 
+#include <errno.h>
+
 #include "../sched/private.h"
-#include "fd.h"
+#include "transport.h"
 
 /* TIDE_TINY_BUFFERS: test builds in which everything is cut at awkward places. */
 #ifdef TIDE_TINY_BUFFERS
@@ -56,6 +58,28 @@ void tide__linger_drop_all(tide__shared *shared);
 
 /* stream_write.c: who writes, or waits for a turn, gets TIDE_ECLOSED. */
 void tide__stream_end_turns(tide_stream *stream);
+
+/* Reads and writes through a transport (`total` bytes in those parts). One that breaks its promise,
+ * having moved nothing, or more than it was to, has failed with EPROTO. */
+static inline int tide__transport_read(tide_transport *self, void *buffer, size_t size,
+                                       size_t *got) {
+  size_t count = 0;
+  int result = self->ops->read(self, buffer, size, &count);
+  if (result != TIDE_OK) return result;
+  if (count - 1 >= size) return TIDE_OS(EPROTO);
+  *got = count;
+  return TIDE_OK;
+}
+
+static inline int tide__transport_write(tide_transport *self, const struct iovec *parts,
+                                        size_t count, size_t total, size_t *sent) {
+  size_t taken = 0;
+  int result = self->ops->write(self, parts, count, &taken);
+  if (result != TIDE_OK) return result;
+  if (taken > total || (taken == 0 && total > 0)) return TIDE_OS(EPROTO);
+  *sent = taken;
+  return TIDE_OK;
+}
 
 /* fd.c: descriptor waits under names of their own, with or without a task. */
 

@@ -80,7 +80,7 @@ static int fill(tide_stream *stream, tide_task *task, size_t want) {
   if (error != TIDE_OK) return error;
   tide_buffer *input = &stream->input;
   size_t got = 0;
-  int result = transport->ops->read(transport, input->data + input->end, room, &got);
+  int result = tide__transport_read(transport, input->data + input->end, room, &got);
   if (result == TIDE_PENDING) return result;
   if (result != TIDE_OK) return stream->read_error = result;
   input->end += got;

@@ -128,13 +128,13 @@ static size_t length_of(const struct iovec *parts, size_t count) {
 static int send_now(tide_stream *stream, const struct iovec *parts, size_t count, size_t *sent) {
   for (size_t at = 0; at < count; at += PARTS_AT_ONCE) {
     size_t few = count - at < PARTS_AT_ONCE ? count - at : PARTS_AT_ONCE;
-    size_t taken = 0;
-    int result = stream->transport->ops->write(stream->transport, parts + at, few, &taken);
+    size_t size = length_of(parts + at, few), taken = 0;
+    int result = tide__transport_write(stream->transport, parts + at, few, size, &taken);
     if (result == TIDE_PENDING) break;
     if (result != TIDE_OK) return stream->write_error = result;
     *sent += taken;
     stream->wrote = true;
-    if (taken < length_of(parts + at, few)) break;
+    if (taken < size) break;
   }
   return TIDE_OK;
 }

@@ -6,7 +6,8 @@
  * may bring its own, over whatever it likes, another transport for example.
  *
  * Its functions are called by the stream alone, in the loop's thread. They do not wait, and call
- * nothing of the stream. */
+ * nothing of the stream. One that says that it has moved no bytes, or more than it was to, is
+ * broken: its stream fails with TIDE_OS(EPROTO). */
 #ifndef TIDE_TRANSPORT_H
 #define TIDE_TRANSPORT_H
 
