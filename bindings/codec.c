@@ -287,8 +287,8 @@ static bool is_entry(lua_State *L, const table_shape *shape) {
 }
 
 /* How many entries from 1 on are written by their order: up to the length, which is a power of two
- * of the like where a few keys are far apart. So there may be holes, but not more than this and half
- * of what is there. */
+ * of the like where a few keys are far apart. So there may be holes, but not more than this and
+ * half of what is there. */
 enum { FEW_HOLES = 16 };
 
 static uint32_t write_entries(lua_State *L, encoder *self, int table) {

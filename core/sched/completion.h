@@ -91,9 +91,9 @@ TIDE_API int tide_completion_post(tide_completion *self, int result);
 TIDE_API void tide_completion_drop(tide_completion *self);
 
 /* A case of select (select.h): that it was completed; its result is the outcome. Where another case
- * happens it goes on; the waiter's half stays in any case, also where the task is killed: who cleans
- * up behind that task drops it. TIDE_EBUSY: another task waits, or another case of the same select.
- */
+ * happens it goes on; the waiter's half stays in any case, also where the task is killed: who
+ * cleans up behind that task drops it. TIDE_EBUSY: another task waits, or another case of the same
+ * select. */
 TIDE_API void tide_case_completion(tide_case *self, tide_completion *completion);
 
 TIDE_END_DECLS
