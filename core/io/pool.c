@@ -30,7 +30,7 @@ struct tide_pool {
   unsigned size;         /* of threads, at most */
   unsigned threads;      /* there are */
   unsigned idle;         /* of those wait for a job */
-  unsigned called;       /* of those were told to wake up, and have not yet */
+  bool called;           /* one of those was told to wake up, and has not yet */
   uint32_t references;   /* atomic: one for each thread, each job that may be taken back, and one of
                             the owner's */
   bool closing;          /* tide_pool_free was called */
@@ -73,6 +73,14 @@ static void use_port(tide__worker *self, tide_port *port) {
   self->port = port;
 }
 
+/* Whether one that is idle is to be woken up. One at a time is on its way, and calls the next where
+ * there is still something for it: jobs that are shorter than waking up need no more. */
+static bool call_if_needed(tide_pool *pool) {
+  if (pool->queued == 0 || pool->idle == 0 || pool->called) return false;
+  pool->called = true;
+  return true;
+}
+
 /* The next job for this thread; NULL: it is to end. */
 static tide_job *take_job(tide__worker *self) {
   tide_pool *pool = self->pool;
@@ -81,10 +89,11 @@ static tide_job *take_job(tide__worker *self) {
     pool->idle++;
     pthread_cond_wait(&pool->wanted, &pool->lock);
     pool->idle--;
-    if (pool->called > 0) pool->called--;
+    pool->called = false;
   }
   if (pool->queued == 0 || pool->threads > pool->size) return NULL;
   pool->queued--;
+  if (call_if_needed(pool)) pthread_cond_signal(&pool->wanted);
   return tide_container(tide_list_shift(&pool->queue), tide_job, link);
 }
 
@@ -386,8 +395,7 @@ int tide_job_submit(tide_job *job, tide_pool *pool) {
   tide_completion_init(&job->completion, job->loop, &completion_ops);
   pthread_mutex_lock(&pool->lock);
   int error = enqueue(pool, job);
-  bool wake = error == TIDE_OK && pool->idle > pool->called;
-  if (wake) pool->called++;
+  bool wake = error == TIDE_OK && call_if_needed(pool);
   if (error == TIDE_OK) { /* before it may come back */
     tide_list_append(&all->out, &job->out);
     pool_ref(pool);

@@ -204,6 +204,27 @@ static void idle_threads_are_used_before_new_ones_come(void) {
   tide_pool_free(pool);
 }
 
+static void as_many_idle_threads_wake_up_as_there_are_jobs(void) {
+  enum { SIZE = 4 };
+  world w;
+  errand errands[SIZE];
+  world_open(&w);
+  pool = tide_pool_new(SIZE);
+  for (int round = 0; round < 50; round++) {
+    int gate = 0;
+    for (int i = 0; i < SIZE; i++) {
+      errand_init(&errands[i], w.loop, &plain, &gate);
+      CHECK_EQ(tide_job_submit(&errands[i].job, pool), TIDE_OK);
+    }
+    for (int i = 0; i < SIZE; i++) await_flag(&errands[i].begun); /* all at a time */
+    raise_flag(&gate);
+    for (int i = 0; i < SIZE; i++) TURN_UNTIL(w.loop, !tide_job_is_out(&errands[i].job));
+    if (round % 2) pause_us(300); /* they are idle */
+  }
+  world_close(&w);
+  tide_pool_free(pool);
+}
+
 static sigset_t held;
 
 static void look_at_signals(tide_job *job) {
@@ -300,6 +321,7 @@ int main(void) {
   RUN(virtual_time_stands_still_while_one_is_out);
   RUN(threads_come_when_they_are_needed_and_go_with_the_loop);
   RUN(idle_threads_are_used_before_new_ones_come);
+  RUN(as_many_idle_threads_wake_up_as_there_are_jobs);
   RUN(their_signals_are_held_back);
   RUN(where_no_thread_can_be_had_it_is_told);
   RUN(where_memory_is_short_it_is_told);
