@@ -1,5 +1,6 @@
 /* call.c: tasks of C's that call functions of Lua's which may wait: in a task of Lua's, which they
  * await. */
+#include "call.h"
 #include "class.h"
 #include "error.h"
 #include "future.h"
@@ -7,6 +8,8 @@
 #include "report.h"
 #include "runtime.h"
 #include "tide_lua.h"
+
+enum { CLOSED = LUA_NOREF - 1 }; /* instead of a reference: the state has been closed */
 
 typedef struct beginning {
   tide_lua_call *call;
@@ -17,7 +20,7 @@ typedef struct beginning {
 /* In protected mode: function, arguments, beginning. The Task is kept before it can begin. */
 static int begin(lua_State *L) {
   const beginning *self = lua_touserdata(L, -1);
-  const tl_runtime *rt = tl_lent_runtime(L);
+  tl_runtime *rt = tl_lent_runtime(L);
   if (self->task->loop != rt->loop)
     return tl_raise_message(L, rt, TIDE_EMISUSE, "the task is of another loop than the state");
   lua_pop(L, 1);
@@ -26,6 +29,7 @@ static int begin(lua_State *L) {
   tide_lua_spawn(L, self->nargs, NULL);
   self->call->task = lua_touserdata(L, -1);
   lua_rawseti(L, LUA_REGISTRYINDEX, reference);
+  tide_list_append(&rt->calls, &self->call->link);
   return 0;
 }
 
@@ -47,9 +51,9 @@ int tide_lua_call_async(lua_State *L, int nargs, tide_lua_call *call, tide_task 
   lua_insert(L, -nargs - 2);
   lua_pushlightuserdata(L, &self);
   if (lua_pcall(L, nargs + 2, 0, 0) != LUA_OK) {
-    int error = number_of_error(L);
-    tide_lua_call_drop(L, call);
-    return error;
+    luaL_unref(L, LUA_REGISTRYINDEX, call->reference);
+    *call = (tide_lua_call){.reference = LUA_NOREF};
+    return number_of_error(L);
   }
   return tide_future_wait(&call->task->future, task, false);
 }
@@ -63,8 +67,9 @@ static int push_result(lua_State *L) {
 }
 
 int tide_lua_call_end(lua_State *L, tide_lua_call *call, int *count) {
-  int before = lua_gettop(L), error = TIDE_OK;
   *count = 0;
+  if (call->task == NULL && call->reference == CLOSED) return TIDE_ECLOSED;
+  int before = lua_gettop(L), error = TIDE_OK;
   if (!lua_checkstack(L, LUA_MINSTACK)) {
     tide_lua_call_drop(L, call);
     return TIDE_ENOMEM;
@@ -81,7 +86,18 @@ int tide_lua_call_end(lua_State *L, tide_lua_call *call, int *count) {
 }
 
 void tide_lua_call_drop(lua_State *L, tide_lua_call *call) {
-  if (call->task != NULL) tide_task_cancel(call->task);
+  if (call->task == NULL) return;
+  tide_task_cancel(call->task);
+  tide_list_remove(&call->link);
   luaL_unref(L, LUA_REGISTRYINDEX, call->reference);
   *call = (tide_lua_call){.reference = LUA_NOREF};
+}
+
+void tl_calls_end(tide_list *calls) {
+  while (!tide_list_empty(calls)) {
+    tide_lua_call *call = tide_container(calls->next, tide_lua_call, link);
+    tide_list_remove(&call->link);
+    tide_waits_break(&call->task->future.waiters, TIDE_ECLOSED);
+    *call = (tide_lua_call){.reference = CLOSED};
+  }
 }

@@ -1,6 +1,7 @@
 /* runtime.c: what tide keeps per Lua state. */
 #include <string.h>
 
+#include "call.h"
 #include "class.h"
 #include "error.h"
 #include "late.h"
@@ -68,6 +69,7 @@ void tl_runtime_end(lua_State *L, tl_runtime *rt) {
   tl_run_end(&rt->run);
   tl_stop_end(rt);
   tl_lent_end(L, rt);
+  tl_calls_end(&rt->calls);
   tl_slots_finish(L, rt);
   tl_owned_release_all(L, rt);
   tl_run_leave_loop(&rt->run);
@@ -138,6 +140,7 @@ tl_runtime *tl_runtime_open(lua_State *L, tide_loop *loop, const tide_lua_option
   tl_shelf_open(L, &rt->selects);
   enter_loop(L, rt, loop);
   tl_slots_init(&rt->slots);
+  tide_list_init(&rt->calls);
   tl_reports_init(&rt->reports);
   tl_run_init(&rt->run, rt->loop);
   return rt;

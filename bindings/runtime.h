@@ -77,6 +77,7 @@ typedef struct tl_runtime {
   tl_shelf selects;           /* records of selects that have ended */
   tl_reports reports;         /* what is to be reported at the end of the turn */
   tl_stop *stop;              /* it is being stopped; or NULL */
+  tide_list calls;            /* of functions, by tasks of C's: through tide_lua_call.link */
   tl_debug debug;             /* debug mode */
   tl_messages messages;       /* of errors */
   int reason_count;           /* entries in TL_REASONS */

@@ -1,4 +1,10 @@
-/* tide_lua.h: embedding tide in a program that hosts Lua 5.4. */
+/* tide_lua.h: embedding tide in a program that hosts Lua 5.4.
+ *
+ * [-o, +p, x] is what a function pops and pushes, and what it raises, as in Lua's manual: `-`
+ * nothing, `m` memory errors, `e` others too, `v` always: then in protected mode. All are for the
+ * loop's thread; where nothing else is said, they may be called anywhere in it: outside of turns,
+ * in a C function that a task calls, in a hook. Those that raise do so where tide is not loaded in
+ * the state, and `closed` where that is being closed. */
 #ifndef TIDE_LUA_H
 #define TIDE_LUA_H
 
@@ -11,7 +17,7 @@ TIDE_BEGIN_DECLS
 /* Opens the module, as `require "tide"` does: pushes its table. Makes a loop for this Lua state
  * and replaces coroutine.*, pcall and xpcall by versions that tasks can wait in. Needs of Lua's
  * libraries base, package, coroutine, table, string and math. Raises Lua errors: call it in
- * protected mode. After an error all is as before, and it may be called again. */
+ * protected mode. After an error all is as before, and it may be called again. [-0, +1, e] */
 TIDE_API int luaopen_tide(lua_State *L);
 
 /* Leaving with a status: who is told the one that tide.exit was called with, when all that ran has
@@ -61,31 +67,32 @@ typedef struct tide_lua_options {
 TIDE_API void tide_lua_open(lua_State *L, tide_loop *loop, const tide_lua_options *options);
 
 /* The same, as `require "tide.net"` does: pushes that part's table. For hosts that fill
- * package.preload; after luaopen_tide, require finds it. */
+ * package.preload; after luaopen_tide, require finds it. [-0, +1, e] */
 TIDE_API int luaopen_tide_net(lua_State *L);
 
 /* Where the memory of tide's C part is to come from, for this state: call it before luaopen_tide,
  * which makes the loop with it. The struct is copied; its context must outlive the state. Without
  * it: the C library's. The memory of Lua objects comes from the state's lua_Alloc in any case.
- * Raises `not enough memory`: call it in protected mode. */
+ * Raises `not enough memory`: call it in protected mode. [-0, +0, m] */
 TIDE_API void tide_lua_set_allocator(lua_State *L, const tide_allocator *allocator);
 
 /* The loop of this state, or NULL before luaopen_tide. Unless the host gave
- * it, it belongs to the state and is freed by lua_close. */
+ * it, it belongs to the state and is freed by lua_close. [-0, +0, -] */
 TIDE_API tide_loop *tide_lua_loop(lua_State *L);
 
 /* Cancels the task that tide.run is running, with a string as the reason (copied), as task:cancel()
- * does. From the loop's thread. False where none runs. */
+ * does. From the loop's thread. False where none runs. [-0, +0, -] */
 TIDE_API bool tide_lua_cancel_main(lua_State *L, const char *reason);
 
-/* The same, of all that the task has open: neither a shield nor pcall keeps it up. */
+/* The same, of all that the task has open: neither a shield nor pcall keeps it up. [-0, +0, -] */
 TIDE_API bool tide_lua_interrupt_main(lua_State *L, const char *reason);
 
 /* Whether tide.run's task has ended, and the others are being ended. From a signal handler too. */
 typedef struct tl_runtime tide_lua_interrupter;
 TIDE_API bool tide_lua_main_has_ended(const tide_lua_interrupter *interrupter);
 
-/* What signal handlers know this state by, which cannot ask Lua. Valid until lua_close. */
+/* What signal handlers know this state by, which cannot ask Lua. Valid until lua_close; NULL where
+ * tide is not loaded. [-0, +0, -] */
 TIDE_API tide_lua_interrupter *tide_lua_get_interrupter(lua_State *L);
 
 /* Ends what runs in this state at the moment without waiting: the task is cancelled, with all that
@@ -126,16 +133,10 @@ TIDE_API int tide_lua_close(lua_State *L, tide_time grace);
 /* Leaving. */
 
 /* Runs the `<close>` variables of tide.run's task, also of the one that calls this: they cannot
- * wait. For who ends the process there and then: nothing of it may run afterwards. */
+ * wait. For who ends the process there and then: nothing of it may run afterwards. [-0, +0, -] */
 TIDE_API void tide_lua_unwind_main(lua_State *L);
 
-/* Tasks of Lua's that a host starts.
- *
- * What is said of functions here and below: [-o, +p, x] is what they pop and push, and what they
- * raise, as in Lua's manual: `-` nothing, `m` memory errors, `e` others too: then in protected
- * mode. All are for the loop's thread; where nothing else is said, they may be called anywhere in
- * it: outside of turns, in a C function that a task calls, in a hook. They raise where tide is not
- * loaded in the state, and `closed` where that is being closed. */
+/* Tasks of Lua's that a host starts. */
 
 /* Spawns a task that calls the function below the topmost `nargs` values with these. Pushes the
  * Task. `group`: one of the host's own, or a script's TaskGroup (tide_lua_to_group); NULL: the one
@@ -163,16 +164,19 @@ TIDE_API void tide_lua_spawn_cb(lua_State *L, int nargs, tide_lua_done_fn done, 
  * copied, or NULL. False where it has ended. [-0, +0, e] */
 TIDE_API bool tide_lua_cancel(lua_State *L, int index, const char *reason);
 
-/* A call of a Lua function, which may wait, by a task of C's. */
+/* A call of a Lua function, which may wait, by a task of C's. Nothing of it is the host's to touch.
+ */
 typedef struct tide_lua_call {
-  tide_task *task; /* of Lua's, in which it runs; NULL: none */
+  tide_task *task; /* of Lua's, in which it runs; NULL: none, or none any more */
   int reference;   /* to that, in the registry; LUA_NOREF where there is none */
+  tide_list link;  /* among those of the state */
 } tide_lua_call;
 
 /* (waits: sched/wait.h) Calls the function below the topmost `nargs` values with these, in a Lua
  * task of its own, until that has ended; then, where this gave TIDE_OK, or the outcome is TIDE_OK,
  * tide_lua_call_end is to be called. Who is cancelled cancels that task, and waits until it has
- * ended. With another outcome, or where `task` is killed: tide_lua_call_drop. Raises nothing:
+ * ended. With another outcome, which is TIDE_ECLOSED where the state was closed meanwhile, or where
+ * `task` is killed: tide_lua_call_drop. Raises nothing:
  * TIDE_ENOMEM, TIDE_ECLOSED, TIDE_EFAILED (it is no function), TIDE_EMISUSE (the task is of another
  * loop): then nothing is to be dropped.
  * [-(nargs + 1), +0, -] */
@@ -180,10 +184,12 @@ TIDE_API int tide_lua_call_async(lua_State *L, int nargs, tide_lua_call *call, t
 
 /* Pushes what the function returned, `*count` values; or the error it raised, one value, and gives
  * its number: that of its kind, TIDE_OS(errno), or TIDE_EFAILED; TIDE_EINVALID_STATE where it has
- * not ended, or was taken before. The call is over then. Raises nothing. [-0, +*count, -] */
+ * not ended, or was taken before. The call is over then. Raises nothing. Where the state has been
+ * closed since it ended this gives TIDE_ECLOSED, `*count` is 0, and L is not looked at.
+ * [-0, +*count, -] */
 TIDE_API int tide_lua_call_end(lua_State *L, tide_lua_call *call, int *count);
 
-/* The call's results are not wanted: it is cancelled. Harmless when repeated. Not after lua_close.
+/* The call's results are not wanted: it is cancelled. Harmless when repeated, and after lua_close.
  * [-0, +0, -] */
 TIDE_API void tide_lua_call_drop(lua_State *L, tide_lua_call *call);
 
@@ -227,11 +233,12 @@ TIDE_API void *tide_lua_begin(lua_State *L, size_t size, const tide_lua_ops *ops
 
 /* `return tide_lua_wait(L, &w->completion)`: suspends the task until the record was completed;
  * then the function returns what ops->push gives, or raises the error it was completed with. The
- * record may be gone as soon as this is called. Completed before already, it does not suspend. */
+ * record may be gone as soon as this is called. Completed before already, it does not suspend.
+ * [-0, +results, e] */
 TIDE_API int tide_lua_wait(lua_State *L, tide_completion *completion);
 
 /* `return tide_lua_fail(L, &w->completion, TIDE_OS(errno), NULL)`: nobody is going to call back:
- * frees the record, and raises the error; `message` NULL: that of the error. */
+ * frees the record, and raises the error; `message` NULL: that of the error. [-0, +0, v] */
 TIDE_API int tide_lua_fail(lua_State *L, tide_completion *completion, int error,
                            const char *message);
 

@@ -396,6 +396,63 @@ static void cancelling_the_caller_cancels_the_function(void) {
   host_close(&h);
 }
 
+/* On a loop that goes on: who waits is told, and where the function has ended, but the caller was
+ * not stepped again, the result is not taken out of the state, which is gone. */
+
+static int call_outcome, call_result;
+
+static void lonely_step(tide_task *task, int outcome) {
+  caller *self = (caller *)(void *)task;
+  lua_State *L = self->h->L;
+  int count;
+  TIDE_BEGIN(task, &self->steps, outcome);
+  luaL_dostring(L, self->code);
+  TIDE_WAIT(tide_lua_call_async(L, 0, &self->call, task));
+  call_outcome = self->steps.outcome;
+  if (call_outcome == TIDE_OK) {
+    call_result = tide_lua_call_end(L, &self->call, &count);
+    CHECK(call_result == TIDE_OK || count == 0);
+    if (call_result == TIDE_OK) lua_pop(L, count);
+  }
+  tide_lua_call_drop(L, &self->call);
+  self->steps.outcome = TIDE_OK;
+  TIDE_END;
+}
+
+static int open_in_loop(lua_State *L) {
+  luaL_openlibs(L);
+  tide_lua_open(L, lua_touserdata(L, 1), NULL);
+  lua_setglobal(L, "tide");
+  return 0;
+}
+
+static void the_state_is_closed_while_c_calls_it(void) {
+  static const tide_task_ops task_ops = {.name = "caller", .step = lonely_step};
+  bool waiting = false, ended = false, over = false;
+  for (int turns = 0; turns < 8; turns++) {
+    host h = {.L = luaL_newstate()};
+    caller self = {.h = &h, .code = "return function() tide.sleep(0) return 1 end"};
+    world_open(&h.w);
+    lua_pushcfunction(h.L, open_in_loop);
+    lua_pushlightuserdata(h.L, h.w.loop);
+    CHECK_EQ(lua_pcall(h.L, 1, 0, 0), LUA_OK);
+    tide_task_init(&self.task, h.w.loop, &task_ops);
+    CHECK_EQ(tide_task_spawn(&self.task, tide_loop_background(h.w.loop)), TIDE_OK);
+    call_outcome = call_result = 1;
+    for (int i = 0; i <= turns; i++) turn(&h.w);
+    if (self.task.state == TIDE_TASK_ENDED) over = true;
+    bool ready = self.task.state == TIDE_TASK_READY;
+    lua_close(h.L);
+    settle(&h.w);
+    CHECK_EQ(self.task.state, TIDE_TASK_ENDED);
+    if (call_outcome == TIDE_ECLOSED) waiting = true;
+    if (ready) CHECK_EQ(call_result, TIDE_ECLOSED);
+    if (call_result == TIDE_ECLOSED) ended = true;
+    world_close(&h.w);
+  }
+  CHECK(waiting && ended && over);
+}
+
 static void a_call_short_of_memory_says_so(void) {
   for (unsigned number = 1; number < 40; number++) {
     host h;
@@ -427,6 +484,7 @@ int main(void) {
   RUN(memory_may_be_short);
   RUN(a_task_of_c_calls_a_function_that_waits);
   RUN(cancelling_the_caller_cancels_the_function);
+  RUN(the_state_is_closed_while_c_calls_it);
   RUN(a_call_short_of_memory_says_so);
   return check_summary();
 }
