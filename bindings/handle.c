@@ -224,7 +224,8 @@ void tide_lua_spawn(lua_State *L, int nargs, tide_group *group) {
     own = function;
   }
   bool child = own != 0 && group->supervised;
-  tl_task_spawn(L, rt, group, child ? own : 0, own != 0 ? own + 1 : function);
+  tl_task *task = tl_task_spawn(L, rt, group, child ? own : 0, own != 0 ? own + 1 : function);
+  if (rt->run.stopped) tide_task_cancel(&task->task); /* hosts' groups are not */
   lua_replace(L, function);
   lua_settop(L, function);
 }

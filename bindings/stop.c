@@ -42,15 +42,17 @@ static int set_reasons(lua_State *L) {
 static void cancel_all(tl_runtime *rt) {
   lua_State *L = rt->L;
   tide_group *groups[TL_RUN_GROUPS];
-  if (!lua_checkstack(L, LUA_MINSTACK)) return;
-  lua_pushcfunction(L, set_reasons);
-  lua_pushlightuserdata(L, rt);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* no memory: no reason */
+  bool room = lua_checkstack(L, LUA_MINSTACK);
+  if (room) {
+    lua_pushcfunction(L, set_reasons);
+    lua_pushlightuserdata(L, rt);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* no memory: no reason */
+  }
   rt->run.stopped = true;
   tl_run_groups(&rt->run, groups);
   for (int i = 0; i < TL_RUN_GROUPS; i++) tide_group_cancel(groups[i]);
   tl_task *task;
-  for (int slot = 0; (task = tl_live_task_push(L, rt, &slot)) != NULL; lua_pop(L, 1))
+  for (int slot = 0; room && (task = tl_live_task_push(L, rt, &slot)) != NULL; lua_pop(L, 1))
     if (!tide_scope_cancelled(&task->task.own)) tide_task_cancel(&task->task); /* a host's group */
 }
 

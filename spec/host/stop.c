@@ -209,6 +209,28 @@ static void who_started_a_task_is_told_how_it_has_ended(void) {
   tide_loop_free(loop);
 }
 
+static void what_is_spawned_in_a_group_of_the_host_s_is_cancelled_too(void) {
+  tide_loop *loop = virtual_loop();
+  lua_State *L = state_new(loop);
+  tide_group group;
+  told t = {0};
+  tide_group_init(&group, loop, 0, false);
+  CHECK_EQ(tide_lua_stop(L, TIDE_NEVER, on_stopped, &t), TIDE_OK);
+  for (int i = 0; i < 3; i++) { /* while it is being stopped, and after that */
+    luaL_loadstring(L, "tide.sleep(1000) never = true");
+    tide_lua_spawn(L, 0, &group);
+    lua_settop(L, 0);
+    tide_loop_turn(loop, false);
+  }
+  turn_until_told(loop, &t);
+  CHECK_EQ(group.live, 0);
+  run_code(L, "assert(not never)");
+  lua_close(L);
+  tide_group_exit(&group);
+  check_loop_is_empty(loop);
+  tide_loop_free(loop);
+}
+
 static void it_may_be_closed_while_it_is_being_stopped(void) {
   for (int turns = 0; turns < 40; turns++) {
     tide_loop *loop = virtual_loop();
@@ -317,6 +339,7 @@ int main(void) {
   RUN(it_is_told_once_tide_run_has_returned);
   RUN(what_is_told_may_close_it_while_another_state_goes_on);
   RUN(who_started_a_task_is_told_how_it_has_ended);
+  RUN(what_is_spawned_in_a_group_of_the_host_s_is_cancelled_too);
   RUN(it_may_be_closed_while_it_is_being_stopped);
   RUN(closing_waits_and_leaves_nothing);
   RUN(closing_does_not_wait_for_what_never_ends);
