@@ -206,20 +206,23 @@ end
 local function leaving_nothing(f)
   local seen = setmetatable({}, { __mode = "k" })
   local before = helper.holdings()
-  local result = f(seen)
+  f(seen)
   tide.sleep(0.001) -- for done callbacks, and what is still being sent
   local leak = helper.leaked(before, helper.holdings())
   if leak then error("left behind: " .. leak, 0) end
   if count(seen) > 0 then error(count(seen) .. " runs cannot be collected", 0) end
-  return result
 end
 
--- One series of points, in a run of its own. What fails is counted and noted in `failures`.
-local function series(failures, title, opts, f)
-  local ok, result = tide.raw.pcall(helper.run_now, function() return leaving_nothing(f) end, opts)
-  if ok then return result end
+-- Counts a failure, and notes it in `failures`.
+local function note(failures, title, err)
   helper.count_failure()
-  failures[#failures + 1] = ("%s, %s"):format(title, tostring(result))
+  failures[#failures + 1] = ("%s, %s"):format(title, tostring(err))
+end
+
+-- One series of points, in a run of its own.
+local function series(failures, title, opts, f)
+  local ok, err = tide.raw.pcall(helper.run_now, function() leaving_nothing(f) end, opts)
+  if not ok then note(failures, title, err) end
 end
 
 -- The scenario to its end, and cancelled in a turn that the seed decides.
@@ -233,16 +236,32 @@ local function sweep_seed(failures, scenario, seed, turns)
   end)
 end
 
--- The whole sweep of a scenario.
+-- The points of some courses, each a mode and a place, in one series. Returns how many turns the
+-- subject had in the last one.
+local function sweep_courses(failures, scenario, courses)
+  local turns = 1
+  local first = courses[1]
+  local title = #courses == 1 and first.mode .. ", " .. first.place or "all modes (TIDE_SWEEP=full says which)"
+  series(failures, title, VIRTUAL, function(seen)
+    for _, course in ipairs(courses) do
+      local ok, result = tide.raw.pcall(sweep_turns, scenario, course.mode, course.place, seen)
+      if ok then turns = result else note(failures, course.mode .. ", " .. course.place, result) end
+    end
+  end)
+  return turns
+end
+
+-- The whole sweep of a scenario. All courses are one series: collecting the garbage after each
+-- would take ten times as long as they do.
 local function sweep_all(scenario)
-  local failures, turns = {}, 1
+  local failures, turns, courses = {}, 1, {}
   for _, mode in ipairs(sweep.modes) do
     for _, place in ipairs(places) do
-      turns = series(failures, mode .. ", " .. place, VIRTUAL, function(seen)
-        return sweep_turns(scenario, mode, place, seen)
-      end) or turns
+      courses[#courses + 1] = { mode = mode, place = place }
+      if helper.thoroughness == "full" then turns, courses = sweep_courses(failures, scenario, courses), {} end
     end
   end
+  if #courses > 0 then turns = sweep_courses(failures, scenario, courses) end
   for seed = 1, SEEDS do sweep_seed(failures, scenario, seed, turns) end
   if #failures > 0 then error(table.concat(failures, "\n"), 0) end
 end
