@@ -238,6 +238,7 @@ describe("a chain of tasks that each hold a group, cancelled, costs time in prop
 end)
 
 describe("failures, many at once, that somebody waited for", function()
+  local FEW = ({ quick = 400, usual = 1000, full = 2500 })[helper.thoroughness]
   local function failing(count)
     local functions = {}
     for i = 1, count do functions[i] = function() error("x", 0) end end
@@ -270,7 +271,7 @@ describe("failures, many at once, that somebody waited for", function()
 
   for name, take in pairs(takers) do
     it(("cost %s time in proportion to their number"):format(name), run(function()
-      local few, many = seconds(take, 2500), seconds(take, 20000)
+      local few, many = seconds(take, FEW), seconds(take, 8 * FEW)
       assert(many < 24 * few, ("%.3f s, then %.3f s"):format(few, many)) -- 8 times, where all is well
     end))
   end

@@ -23,8 +23,9 @@ local MIB, PIECE = helper.size(1 << 20), helper.size(50000)
 
 local function pattern(size)
   if not all_bytes then
-    local parts = {}
-    for i = 1, 1000000 do parts[i] = ("%d,%d;"):format(i, i * 7919 % 1000) end
+    local hundred, parts = {}, {} -- "00,0;", "01,919;" ..., between which stands a count of hundreds
+    for i = 0, 99 do hundred[i] = ("%02d,%d;"):format(i, i * 7919 % 1000) end
+    for i = 1, 10000 do parts[i] = i .. table.concat(hundred, i, 0, 99) end
     all_bytes = table.concat(parts)
   end
   return all_bytes:sub(1, size)
