@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct check_state {
@@ -44,6 +45,24 @@ static inline void check_text(const char *file, int line, const char *text, cons
 /* Integers of any kind; strings. */
 #define CHECK_EQ(a, b)   check_equal(__FILE__, __LINE__, #a " == " #b, (long long)(a), (long long)(b))
 #define CHECK_TEXT(a, b) check_text(__FILE__, __LINE__, #a, a, b)
+
+/* How thorough specs are that repeat or try many points: TIDE_SWEEP "quick" makes them less so, as
+ * under valgrind, which is after each kind of access, not after numbers. */
+static inline int check_quick(void) {
+  const char *sweep = getenv("TIDE_SWEEP");
+  return sweep != NULL && strcmp(sweep, "quick") == 0;
+}
+
+/* How often to repeat what is done `count` times: a twentieth of them. */
+static inline int check_many(int count) {
+  if (!check_quick()) return count;
+  return count > 20 ? count / 20 : 1;
+}
+
+/* The point of a sweep that comes after this one: further and further ahead. */
+static inline unsigned check_next(unsigned point) {
+  return point + 1 + (check_quick() ? point / 4 : 0);
+}
 
 static inline void check_run(const char *name, void (*test)(void)) {
   volatile int failed = 0;

@@ -54,7 +54,7 @@ static void what_the_system_does_not_take_is_sent_in_the_background(void) {
 static void parts_are_kept_in_order_wherever_the_system_cuts_them(void) {
   world w;
   open_pair(&w);
-  for (int size = 1; size < 64; size += 7) {
+  for (int size = 1; size < 64; size += check_quick() ? 31 : 7) {
     struct iovec parts[4] = {{large, 5}, {large + 5, 0}, {large + 5, 50}, {large + 55, LARGE - 55}};
     actor a = {.world = &w};
     tide_task_init(&a.task, w.loop, &actor_ops);

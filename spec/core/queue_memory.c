@@ -159,7 +159,7 @@ static void let_one_go(void) {
 
 static void whatever_comes_and_goes_each_item_stays_what_it_is(void) {
   told = false;
-  for (unsigned seed = 1; seed <= 9; seed++) {
+  for (unsigned seed = 1; seed <= (check_quick() ? 3 : 9); seed++) {
     world w;
     open_queue(&w, (tide_queue_order)(seed % 3));
     srand(seed);

@@ -294,7 +294,7 @@ static void a_hundred_thousand_values_leave_a_small_queue(void) {
   queue = tide_lua_push_queue(h.L, TIDE_LIFO, 0);
   lua_setglobal(h.L, "queue");
   uint32_t slot;
-  for (int round = 0; round < 10; round++) {
+  for (int round = 0; round < check_many(10); round++) {
     for (int i = 0; i < 10000; i++) {
       lua_pushfstring(h.L, "%d", i);
       slot = tide_lua_queue_store(h.L, queue);

@@ -26,7 +26,7 @@ static void the_places_of_tasks_that_have_ended_are_given_back(void) {
                    "  for i = 1, n do tide.spawn(tide.sleep, 0) end\n"
                    "  tide.sleep(0.1)\n"
                    "end)",
-                   1000, 50000);
+                   1000, check_many(50000));
 }
 
 static void so_are_those_of_callbacks(void) {
@@ -36,7 +36,7 @@ static void so_are_those_of_callbacks(void) {
                    "  tide.sleep(0.1)\n"
                    "end)\n"
                    "assert(called == n)",
-                   1000, 50000);
+                   1000, check_many(50000));
 }
 
 static void check_queues(const char *script) {
@@ -44,7 +44,7 @@ static void check_queues(const char *script) {
   for (int i = 0; i < 3; i++) {
     char text[400];
     snprintf(text, sizeof text, script, kinds[i]);
-    check_given_back(text, 500, 50000);
+    check_given_back(text, 500, check_many(50000));
   }
 }
 
@@ -85,7 +85,7 @@ static void while_a_loop_goes_on_it_is_given_back_a_second_later(void) {
   double held[2];
   for (int i = 0; i < 2; i++) {
     CHECK_EQ(luaL_loadstring(h.L, script), LUA_OK);
-    lua_pushinteger(h.L, i == 0 ? 20 : 50000);
+    lua_pushinteger(h.L, i == 0 ? 20 : check_many(50000));
     CHECK_EQ(lua_pcall(h.L, 1, 3, 0), LUA_OK);
     if (i == 1) CHECK(lua_tointeger(h.L, -3) > 1000);
     CHECK(lua_tointeger(h.L, -2) < 30);

@@ -319,7 +319,7 @@ static int spawn_told(lua_State *L) {
 }
 
 static void the_host_is_told_once_however_short_memory_is(void) {
-  for (unsigned number = 1; number < 60; number++) {
+  for (unsigned number = 1; number < 60; number = check_next(number)) {
     host h;
     host_open_for_lua(&h);
     host_do(&h, "function work() return function() ran = true return ('x'):rep(100) end end");
@@ -393,7 +393,7 @@ static void what_it_does_when_told_is_its_own(void) {
 
 static void a_hundred_thousand_leave_nothing_behind(void) {
   host h;
-  int left = 100000;
+  int left = check_many(100000);
   host_open_for_lua(&h);
   host_do(&h, "sleep = function() end");
   push_function(&h, "return function() return 1 end");

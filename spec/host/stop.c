@@ -153,7 +153,7 @@ static void it_is_told_once_tide_run_has_returned(void) {
 }
 
 static void what_is_told_may_close_it_while_another_state_goes_on(void) {
-  for (int turns = 0; turns < 60; turns += 3) {
+  for (int turns = 0; turns < 60; turns = (int)check_next(turns) + 2) {
     tide_loop *loop = virtual_loop();
     lua_State *a = state_new(loop), *b = state_new(loop);
     told t = {.closes = true};
@@ -232,7 +232,7 @@ static void what_is_spawned_in_a_group_of_the_host_s_is_cancelled_too(void) {
 }
 
 static void it_may_be_closed_while_it_is_being_stopped(void) {
-  for (int turns = 0; turns < 40; turns++) {
+  for (int turns = 0; turns < 40; turns = (int)check_next(turns)) {
     tide_loop *loop = virtual_loop();
     lua_State *L = state_new(loop);
     told t = {0};
