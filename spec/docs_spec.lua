@@ -6,7 +6,7 @@ local tide = require "tide"
 
 local reference = {
   "tide", "cancellation", "group", "sync", "iter", "debug", "errors", "coroutine", "net", "fd", "testing",
-  "program", "c",
+  "program", "c", "tide_lua",
 }
 
 -- Constructors whose objects have another name in headings than their own in small letters.
@@ -201,6 +201,37 @@ describe("the reference", function()
       end
     end
     assert.equal("", sorted(vanished))
+  end)
+end)
+
+-- The declarations of functions in C text, each in one line: {["int f(void)"] = true}.
+local function declarations_in(text, pattern)
+  local found = {}
+  for declaration in text:gsub("/%*.-%*/", ""):gmatch(pattern) do
+    found[declaration:gsub("%s+", " ")] = true
+  end
+  return found
+end
+
+local function without(some, others)
+  local list = {}
+  for name in pairs(some) do
+    if not others[name] then list[#list + 1] = name end
+  end
+  return sorted(list)
+end
+
+describe("the reference of tide_lua.h", function()
+  local declared = declarations_in(read "bindings/tide_lua.h", "TIDE_API%s+([^;]-%));")
+  local documented = declarations_in(read "docs/reference/tide_lua.md", "\n| `([^`]*%b())`")
+
+  it("has a row for each function, as it is declared", function()
+    assert.is_truthy(next(declared))
+    assert.equal("", without(declared, documented))
+  end)
+
+  it("has no row for a function that there is not", function()
+    assert.equal("", without(documented, declared))
   end)
 end)
 
