@@ -213,7 +213,7 @@ local function declarations_in(text, pattern)
   return found
 end
 
-local function without(some, others)
+local function left_of(some, others)
   local list = {}
   for name in pairs(some) do
     if not others[name] then list[#list + 1] = name end
@@ -227,11 +227,11 @@ describe("the reference of tide_lua.h", function()
 
   it("has a row for each function, as it is declared", function()
     assert.is_truthy(next(declared))
-    assert.equal("", without(declared, documented))
+    assert.equal("", left_of(declared, documented))
   end)
 
   it("has no row for a function that there is not", function()
-    assert.equal("", without(documented, declared))
+    assert.equal("", left_of(documented, declared))
   end)
 end)
 
