@@ -65,3 +65,12 @@ void tl_task_kill(lua_State *L, tl_task *task) {
     tl_end_cancelled(task);
   rt->step.how = how;
 }
+
+void tl_task_kill_all(lua_State *L, tl_runtime *rt, const tide_group *group) {
+  tl_task *task;
+  for (int slot = 0; (task = tl_live_task_push(L, rt, &slot)) != NULL; lua_pop(L, 1)) {
+    if (task->task.state == TIDE_TASK_RUNNING) continue;
+    if (group == NULL || tide_scope_outermost(&task->task.own) == &group->scope)
+      tl_task_kill(L, task);
+  }
+}

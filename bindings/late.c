@@ -7,6 +7,7 @@
 #include "modules.h"
 #include "parts.h"
 #include "runtime.h"
+#include "value.h"
 
 /* What the Lua part adds: to the module and to modules in it, to classes, and hooks for the C part.
  */
@@ -110,13 +111,7 @@ static bool is_private(const char *name) {
 static void copy_library(lua_State *L, const char *name) {
   lua_newtable(L);
   lua_getglobal(L, name);
-  if (lua_istable(L, -1)) {
-    for (lua_pushnil(L); lua_next(L, -2) != 0;) {
-      lua_pushvalue(L, -2);
-      lua_insert(L, -2);
-      lua_rawset(L, -5);
-    }
-  }
+  if (lua_istable(L, -1)) tl_copy_fields(L, -1, -2);
   lua_pop(L, 1);
   lua_setfield(L, -2, name);
 }
@@ -268,15 +263,16 @@ void tl_late_methods(lua_State *L, tl_runtime *rt, const char *class, int method
 
 /* ---- the module */
 
-static const char *const part_names[] = {"fd", "net", "testing"};
+const char *const tl_parts[TL_PARTS] = {"tide.fd", "tide.net", "tide.testing"};
 
-enum { PARTS = sizeof part_names / sizeof part_names[0] };
+/* What the module has a part under. */
+static const char *key_of(const char *part) { return strchr(part, '.') + 1; }
 
 /* Whether scripts get what the module has under that name: of its parts, those that require may
  * load. */
 static bool is_allowed(const tl_runtime *rt, const char *key) {
-  for (size_t i = 0; i < PARTS; i++)
-    if (strcmp(key, part_names[i]) == 0) return tl_modules_part(rt, key);
+  for (int i = 0; i < TL_PARTS; i++)
+    if (strcmp(key, key_of(tl_parts[i])) == 0) return tl_modules_part(rt, key);
   return true;
 }
 
@@ -310,12 +306,11 @@ static void push_public(lua_State *L, tl_runtime *rt, const char *name) {
 }
 
 /* require "tide.net" gives the module's table of that name. */
-static void set_loaded(lua_State *L, const tl_runtime *rt, const char *name) {
-  if (!is_allowed(rt, name)) return;
+static void set_loaded(lua_State *L, const tl_runtime *rt, const char *part) {
+  if (!is_allowed(rt, key_of(part))) return;
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_getfield(L, -2, name);
-  lua_pushfstring(L, "tide.%s", name);
-  lua_insert(L, -2);
+  lua_pushstring(L, part);
+  lua_getfield(L, -3, key_of(part));
   lua_rawset(L, -3);
   lua_pop(L, 1);
 }
@@ -331,5 +326,5 @@ void tl_late_open(lua_State *L, tl_runtime *rt) {
   lua_pop(L, 1);
   push_public(L, rt, "tide");
   lua_remove(L, -2);
-  for (size_t i = 0; i < PARTS; i++) set_loaded(L, rt, part_names[i]);
+  for (int i = 0; i < TL_PARTS; i++) set_loaded(L, rt, tl_parts[i]);
 }

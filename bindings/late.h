@@ -11,6 +11,10 @@
 
 typedef struct tl_runtime tl_runtime;
 
+/* The parts of the module that require finds: "tide.net" ... */
+enum { TL_PARTS = 3 };
+extern const char *const tl_parts[TL_PARTS];
+
 /* Replaces the pieces' table on top, which is complete but for the Lua part, by the module. [-1,
  * +1, e] */
 void tl_late_open(lua_State *L, tl_runtime *rt);

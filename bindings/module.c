@@ -7,6 +7,7 @@
 #include "parts.h"
 #include "runtime.h"
 #include "tide_lua.h"
+#include "value.h"
 
 #ifndef TIDE_VERSION
 #define TIDE_VERSION "unknown"
@@ -36,11 +37,7 @@ static void push_originals(lua_State *L) {
   lua_newtable(L);
   lua_getglobal(L, "coroutine");
   luaL_checktype(L, -1, LUA_TTABLE);
-  for (lua_pushnil(L); lua_next(L, -2) != 0;) {
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_rawset(L, -5);
-  }
+  tl_copy_fields(L, -1, -2);
   lua_pop(L, 1);
   lua_setfield(L, -2, "coroutine");
 }
@@ -97,35 +94,24 @@ static int open_all(lua_State *L) {
 
 /* Undoing, after an error: nothing here needs memory. */
 
-/* Sets all fields that the table at `from` has to what they are there. */
-static void restore(lua_State *L, int from, int to) {
-  for (lua_pushnil(L); lua_next(L, from) != 0;) {
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_rawset(L, to);
-  }
-}
-
-static void remove_parts(lua_State *L, int table) {
-  static const char *const names[] = {"tide", "tide.fd", "tide.net", "tide.testing"};
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-    lua_pushstring(L, names[i]);
-    lua_pushnil(L);
-    lua_rawset(L, table);
-  }
+static void unload(lua_State *L, const char *name) {
+  lua_pushstring(L, name);
+  lua_pushnil(L);
+  lua_rawset(L, LOADED);
 }
 
 static void undo(lua_State *L) {
   int top = lua_gettop(L);
   tl_runtime *rt = tl_runtime_find(L);
   if (rt != NULL) tl_runtime_end(L, rt);
-  remove_parts(L, LOADED);
+  unload(L, "tide");
+  for (int i = 0; i < TL_PARTS; i++) unload(L, tl_parts[i]);
   lua_pushglobaltable(L);
   lua_getfield(L, RAW, "coroutine");
-  restore(L, top + 2, COROUTINE);
+  tl_copy_fields(L, top + 2, COROUTINE);
   lua_pushvalue(L, COROUTINE);
   lua_setfield(L, RAW, "coroutine");
-  restore(L, RAW, top + 1);
+  tl_copy_fields(L, RAW, top + 1);
   lua_settop(L, top);
 }
 

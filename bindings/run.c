@@ -56,13 +56,6 @@ tide_group *tl_run_home_of(tl_run *run, tide_loop *loop) {
   return outside ? &run->outside : &run->group;
 }
 
-/* Kills what is left in the group: tasks that nothing can wake, and that shield themselves. */
-static void kill_all(lua_State *L, tl_runtime *rt, const tide_group *group) {
-  tl_task *task;
-  for (int slot = 0; (task = tl_live_task_push(L, rt, &slot)) != NULL; lua_pop(L, 1))
-    if (tide_scope_outermost(&task->task.own) == &group->scope) tl_task_kill(L, task);
-}
-
 /* Cancels all that is in the group, and has the drainer wait for its end. */
 static void begin_drain(tl_runtime *rt, tl_drainer *drainer, tide_group *group,
                         const tide_task_ops *ops) {
@@ -93,7 +86,7 @@ static void await_all(lua_State *L, tl_runtime *rt, tide_group *group) {
   tide_future *drained = &rt->run.drainer.task.future;
   begin_drain(rt, &rt->run.drainer, group, &drainer_ops);
   while (!tide_future_ended(drained))
-    if (tide_loop_run(rt->loop, drained) == TIDE_EDEADLOCK) kill_all(L, rt, group);
+    if (tide_loop_run(rt->loop, drained) == TIDE_EDEADLOCK) tl_task_kill_all(L, rt, group);
 }
 
 /* The end of a run: of its tasks, of what they have written, and of what a callback spawns while
@@ -226,7 +219,7 @@ static bool run_root(lua_State *L, tl_runtime *rt, tl_task *root) {
     if (!note_deadlock(L, rt)) continue;
     tide_loop_interrupt(rt->loop, &root->task, TIDE_EDEADLOCK);
     if (++told > DEADLOCKS_MAX || tide_loop_deadline(rt->loop) == TIDE_NEVER) {
-      kill_all(L, rt, &rt->run.group);
+      tl_task_kill_all(L, rt, &rt->run.group);
       return true;
     }
   }

@@ -58,10 +58,7 @@ static void cancel_all(tl_runtime *rt) {
 
 /* In protected mode. */
 static int kill_all(lua_State *L) {
-  tl_runtime *rt = lua_touserdata(L, 1);
-  tl_task *task;
-  for (int slot = 0; (task = tl_live_task_push(L, rt, &slot)) != NULL; lua_pop(L, 1))
-    if (task->task.state != TIDE_TASK_RUNNING) tl_task_kill(L, task);
+  tl_task_kill_all(L, lua_touserdata(L, 1), NULL);
   return 0;
 }
 

@@ -60,6 +60,9 @@ void tl_handle_step(tide_task *task, int outcome);
 /* kill.c: ends a task that is not running, at once. */
 void tl_task_kill(lua_State *L, tl_task *task);
 
+/* The same for each of the state's in the group and in groups below it, or each one (NULL). */
+void tl_task_kill_all(lua_State *L, tl_runtime *rt, const tide_group *group);
+
 /* task.c */
 void tl_task_push(lua_State *L, const tl_task *task);                 /* a live one's userdata */
 void tl_task_name_push(lua_State *L, const tl_task *task, int index); /* which is at `index` */

@@ -61,3 +61,13 @@ void tl_set_boolean(lua_State *L, const char *name, bool value) {
 void tl_set_waiters(lua_State *L, const char *name, const tide_list *waiters) {
   tl_set_integer(L, name, (lua_Integer)tide_list_length(waiters));
 }
+
+void tl_copy_fields(lua_State *L, int from, int to) {
+  from = lua_absindex(L, from);
+  to = lua_absindex(L, to);
+  for (lua_pushnil(L); lua_next(L, from) != 0;) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, to);
+  }
+}

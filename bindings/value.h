@@ -23,6 +23,10 @@ void tl_set_waiters(lua_State *L, const char *name, const tide_list *waiters); /
 /* Whether values of that type may be collected. */
 static inline bool tl_is_collectable(int type) { return type > LUA_TNUMBER; }
 
+/* Sets all fields that the table at `from` has in the table at `to`. Needs no memory where they are
+ * there. [-0, +0, m] */
+void tl_copy_fields(lua_State *L, int from, int to);
+
 void tl_pack(lua_State *L, int first); /* all from `first` on becomes a table {n=, ...} */
 
 #endif
