@@ -124,6 +124,16 @@ local works = {
     size = function(k) return { 64, 500000 * k } end,
   },
   {
+    name = "job1_lua", title = "a job from Lua, one at a time, beside the bare pool", unit = "ns", at_most = 2, tenfold = false,
+    limit = "limit_job", tide = "hosted_job", cpus = "0,1",
+    size = function(k) return { 1, 100000 * k } end,
+  },
+  {
+    name = "job64_lua", title = "the same, by 64 tasks, per job", unit = "ns", at_most = 2, tenfold = false,
+    limit = "limit_job", tide = "hosted_job", cpus = "0,1",
+    size = function(k) return { 64, 500000 * k } end,
+  },
+  {
     name = "channel", title = "`tide_channel` of 1,024 between two threads, per message", unit = "ns", at_most = 1.5, tenfold = false,
     limit = "limit_channel", tide = "core_channel", cpus = "0,1",
     size = function(k) return { 1000000 * k } end,

@@ -1,7 +1,9 @@
-/* async.c: C functions of a host's that wait: a record that its library will complete.
+/* async.c: C functions of a host's that wait: a record that its library will complete, or a job's.
  *
  * The record is in memory of the C library's: it may be freed in another thread, and later than the
- * loop. Who has it, the two halves of its completion say; so it needs no finalizer. */
+ * loop. Who has it, the two halves of its completion say; so it needs no finalizer. A job begins
+ * with its completion, and is abandoned in the same moment as the completion of a library's is
+ * freed: once there is nobody who could need it. */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,23 +17,30 @@
 
 /* What is before the host's record. */
 typedef struct record {
-  tide_completion_ops ops;  /* of the completion */
+  union {
+    tide_completion_ops completion;
+    tide_job_ops job;
+  } ops;                    /* of the record's first member */
   const tide_lua_ops *host; /* what the host has given */
   tl_runtime *rt;           /* whose task waits; not looked at once that has gone */
-  max_align_t start[];      /* the host's, whose first member is the completion */
+  bool is_job;              /* which of the two it is */
+  max_align_t start[];      /* the host's, whose first member is the completion, or the job */
 } record;
 
 static record *record_of(tide_completion *completion) {
   return (record *)(void *)((char *)completion - offsetof(record, start));
 }
 
-static void record_free(tide_completion *completion) {
+static void completion_free(tide_completion *completion) {
   record *self = record_of(completion);
   if (self->host->free != NULL) self->host->free(completion);
   free(self);
 }
 
-void *tide_lua_begin(lua_State *L, size_t size, const tide_lua_ops *ops) {
+static void job_free(tide_job *job) { completion_free(&job->completion); }
+
+/* Raises where the task cannot wait. */
+static record *record_new(lua_State *L, size_t size, const tide_lua_ops *ops) {
   tl_runtime *rt = tl_runtime_find(L);
   if (TL_UNLIKELY(rt == NULL)) rt = tl_lent_runtime(L); /* raises */
   tl_waiter(L, rt);
@@ -40,11 +49,29 @@ void *tide_lua_begin(lua_State *L, size_t size, const tide_lua_ops *ops) {
     luaL_error(L, "not enough memory");
     return NULL;
   }
-  self->ops = (tide_completion_ops){.name = ops->name, .cancel = ops->cancel, .free = record_free};
   self->host = ops;
   self->rt = rt;
   memset(self->start, 0, size);
-  tide_completion_init((tide_completion *)(void *)self->start, rt->loop, &self->ops);
+  return self;
+}
+
+void *tide_lua_begin(lua_State *L, size_t size, const tide_lua_ops *ops) {
+  record *self = record_new(L, size, ops);
+  self->is_job = false;
+  self->ops.completion =
+      (tide_completion_ops){.name = ops->name, .cancel = ops->cancel, .free = completion_free};
+  tide_completion_init((tide_completion *)(void *)self->start, self->rt->loop,
+                       &self->ops.completion);
+  return self->start;
+}
+
+void *tide_lua_begin_job(lua_State *L, size_t size, void (*work)(tide_job *job),
+                         const tide_lua_ops *ops) {
+  record *self = record_new(L, size, ops);
+  self->is_job = true;
+  self->ops.job =
+      (tide_job_ops){.name = ops->name, .interrupt = ops->interrupt, .abandoned = job_free};
+  tide_job_init((tide_job *)(void *)self->start, self->rt->loop, work, &self->ops.job);
   return self->start;
 }
 
@@ -85,10 +112,22 @@ int tide_lua_wait(lua_State *L, tide_completion *completion) {
   return answer(L, rt, completion, result);
 }
 
+int tide_lua_wait_job(lua_State *L, tide_job *job, tide_pool *pool) {
+  if (pool == NULL) pool = tide_loop_pool(job->loop);
+  int error = pool != NULL ? tide_job_submit(job, pool) : TIDE_ENOMEM;
+  if (error != TIDE_OK) return tide_lua_fail(L, &job->completion, error, NULL);
+  return tide_lua_wait(L, &job->completion);
+}
+
 int tide_lua_fail(lua_State *L, tide_completion *completion, int error, const char *message) {
-  const tl_runtime *rt = record_of(completion)->rt;
-  tide_completion_end(completion, error);
-  tide_completion_drop(completion);
+  const record *self = record_of(completion);
+  const tl_runtime *rt = self->rt;
+  if (self->is_job) { /* one that was not submitted */
+    completion_free(completion);
+  } else {
+    tide_completion_end(completion, error);
+    tide_completion_drop(completion);
+  }
   return tl_raise_message(L, rt, error, message);
 }
 

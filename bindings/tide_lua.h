@@ -223,6 +223,8 @@ typedef struct tide_lua_ops {
   /* Gives back what else the record holds; the record goes behind it. In the loop's thread, or in
    * the caller's, where the loop went before. NULL: nothing. */
   void (*free)(tide_completion *self);
+  /* Of a job alone: as of tide_job_ops, has the work end soon. NULL: nothing can be done. */
+  void (*interrupt)(tide_job *job);
 } tide_lua_ops;
 
 /* For a C function that a task has called, first thing after it has looked at its arguments: a
@@ -241,6 +243,32 @@ TIDE_API int tide_lua_wait(lua_State *L, tide_completion *completion);
  * frees the record, and raises the error; `message` NULL: that of the error. [-0, +0, v] */
 TIDE_API int tide_lua_fail(lua_State *L, tide_completion *completion, int error,
                            const char *message);
+
+/* The same for work that blocks or takes long, done by a thread of a pool (io/pool.h).
+ *
+ *     typedef struct sizing { tide_job job; char path[256]; off_t size; } sizing;
+ *
+ *     static int l_size(lua_State *L) {
+ *       const char *path = luaL_checkstring(L, 1);
+ *       sizing *s = tide_lua_begin_job(L, sizeof *s, find_size, &ops);
+ *       snprintf(s->path, sizeof s->path, "%s", path);
+ *       return tide_lua_wait_job(L, &s->job, NULL);
+ *     }
+ *
+ * The work has the record and nothing of Lua's; ops->push gives its results, or raises its error.
+ * Cancelled in the queue it never runs. While it runs the task does not wait for it: it is
+ * interrupted, let go, and the record freed when it has ended. The end of the loop lets it go, too:
+ * what the work uses besides the record must outlive it. */
+
+/* A record of so many bytes, zeros but for its first member, a tide_job. What follows must be
+ * tide_lua_wait_job, or tide_lua_fail of its completion; else as tide_lua_begin. [-0, +0, e] */
+TIDE_API void *tide_lua_begin_job(lua_State *L, size_t size, void (*work)(tide_job *job),
+                                  const tide_lua_ops *ops);
+
+/* Gives the job to the pool, NULL: that of the loop, and suspends the task until it is done; then
+ * as tide_lua_wait. Where it cannot be submitted, which raises the error of tide_job_submit, the
+ * record is freed. */
+TIDE_API int tide_lua_wait_job(lua_State *L, tide_job *job, tide_pool *pool);
 
 /* Raises an error object of tide's, of that number's kind. `message` is copied; NULL: that of
  * the error. [-0, +0, v] */

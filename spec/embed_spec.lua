@@ -102,6 +102,14 @@ script: no more lines, the clock went on
     assert.equal("both:\t3\t5\nslow:\tfalse\ttimeout\n", run "./async_c")
   end)
 
+  it("job: work that blocks, by a thread of the pool", function()
+    assert.equal([[
+sum, bytes:	294	3
+removed:	false	ENOENT
+endless:	false	timeout	others went on
+]], run "./job")
+  end)
+
   it("two_states: a channel between two states in one loop, one of which is unloaded", function()
     assert.equal([[
 producer: cleans up

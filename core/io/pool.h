@@ -73,10 +73,10 @@ TIDE_API int tide_job_submit(tide_job *job, tide_pool *pool);
 
 /* (waits) Until the work is done. The outcome is TIDE_OK, and the job its maker's. A job that is
  * cancelled before it began never runs: TIDE_ECANCELLED. While it runs it is interrupted, and if it
- * can be let go, the outcome is TIDE_ECANCELLED at once; else the task waits on: it has happened,
- * and the outcome is TIDE_OK. After TIDE_ECANCELLED, or where the task is killed, a job that can be
- * let go is `abandoned`'s, any other its maker's once it is out no more. TIDE_EBUSY: another task
- * waits for it. */
+ * can be let go, the outcome is TIDE_ECANCELLED at once (TIDE_OK where it ends in that very
+ * moment); else the task waits on: it has happened, and the outcome is TIDE_OK. After
+ * TIDE_ECANCELLED, or where the task is killed, a job that can be let go is `abandoned`'s, any
+ * other its maker's once it is out no more. TIDE_EBUSY: another task waits for it. */
 TIDE_API int tide_job_wait(tide_job *job, tide_task *task);
 
 /* Nobody will wait for it, or nobody wants to any more: as if the task that waits had been
