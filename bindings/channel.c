@@ -72,10 +72,14 @@ void tl_message_open(lua_State *L, tide_message *message) {
   if (status != LUA_OK) lua_error(L);
 }
 
-/* Of the value at 2. */
-static tide_message *make_message(lua_State *L) {
+void tl_channel_check_value(lua_State *L) {
   luaL_checkany(L, 2);
   luaL_argcheck(L, !lua_isnil(L, 2), 2, "nil cannot be sent: it says that there is no more");
+}
+
+/* Of the value at 2. */
+static tide_message *make_message(lua_State *L) {
+  tl_channel_check_value(L);
   return tide_lua_encode(L, 2, 0, 0);
 }
 
@@ -208,10 +212,15 @@ static int new_channel(lua_State *L) {
 }
 
 void tl_channel_open(lua_State *L, tl_runtime *rt) {
-  static const luaL_Reg methods[] = {{"send", channel_send},         {"recv", channel_recv},
-                                     {"try_send", channel_try_send}, {"try_recv", channel_try_recv},
-                                     {"iter", channel_iter},         {"close", channel_close},
-                                     {"closed", channel_closed},     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"send", channel_send},
+                                     {"recv", channel_recv},
+                                     {"try_send", channel_try_send},
+                                     {"try_recv", channel_try_recv},
+                                     {"sending", tl_channel_sending},
+                                     {"iter", channel_iter},
+                                     {"close", channel_close},
+                                     {"closed", channel_closed},
+                                     {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__close", channel_close},
                                          {"__eq", channel_eq},
                                          {"__len", channel_len},

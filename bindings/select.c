@@ -1,6 +1,6 @@
 /* select.c: select over whatever can be waited for, and the cases that are objects of their own:
- * queue:putting(value), group:ended(), stream:readable(), fd:readable(), fd:writable() and
- * tide.after(seconds). */
+ * queue:putting(value), channel:sending(value), group:ended(), stream:readable(), fd:readable(),
+ * fd:writable() and tide.after(seconds). */
 #include "channel.h"
 #include "class.h"
 #include "error.h"
@@ -28,12 +28,13 @@ static const uint32_t NO_CASE = UINT32_MAX;
 
 typedef struct tl_select {
   tide_select select; /* first */
-  bool puts;          /* there are cases of putting */
+  bool gives;         /* there are cases of putting or sending */
   tide_case cases[];  /* as many as there are arguments, or SPARE_ROOM */
 } tl_select;
 
 typedef enum tl_case_kind {
   TL_CASE_PUTTING,
+  TL_CASE_SENDING,
   TL_CASE_ENDED,
   TL_CASE_AFTER,
   TL_CASE_STREAM, /* is readable */
@@ -74,6 +75,14 @@ int tl_queue_putting(lua_State *L) {
                    2);
 }
 
+/* channel:sending(value) -> case */
+int tl_channel_sending(lua_State *L) {
+  tl_runtime *rt = tl_rt(L);
+  tide_channel *channel = tl_channel_check(L, rt, 1);
+  tl_channel_check_value(L);
+  return push_case(L, rt, (tl_case){.kind = TL_CASE_SENDING, .source = channel}, 2);
+}
+
 /* group:ended() -> case */
 int tl_group_ended(lua_State *L) { return case_of(L, TL_GROUP, TL_CASE_ENDED); }
 
@@ -93,16 +102,17 @@ static int after(lua_State *L) {
   return push_case(L, tl_rt(L), (tl_case){.kind = TL_CASE_AFTER, .seconds = seconds}, 0);
 }
 
-static bool is_putting(lua_State *L, const tl_runtime *rt, int index) {
+/* Whether there is something to give in that case, to be taken back where another one happens. */
+static bool is_giving(lua_State *L, const tl_runtime *rt, int index) {
   const tl_case *self = tl_test(L, rt, index, TL_CASE);
-  return self != NULL && self->kind == TL_CASE_PUTTING;
+  return self != NULL && (self->kind == TL_CASE_PUTTING || self->kind == TL_CASE_SENDING);
 }
 
 static int case_tostring(lua_State *L) {
   static const char *const names[] = {
-      [TL_CASE_PUTTING] = "Queue.putting",  [TL_CASE_ENDED] = "TaskGroup.ended",
-      [TL_CASE_STREAM] = "Stream.readable", [TL_CASE_READABLE] = "Fd.readable",
-      [TL_CASE_WRITABLE] = "Fd.writable",
+      [TL_CASE_PUTTING] = "Queue.putting", [TL_CASE_SENDING] = "Channel.sending",
+      [TL_CASE_ENDED] = "TaskGroup.ended", [TL_CASE_STREAM] = "Stream.readable",
+      [TL_CASE_READABLE] = "Fd.readable",  [TL_CASE_WRITABLE] = "Fd.writable",
   };
   const tl_case *self = tl_check(L, tl_rt(L), 1, TL_CASE);
   if (self->kind == TL_CASE_AFTER)
@@ -123,11 +133,21 @@ static void make_putting(lua_State *L, tide_case *out, const tl_case *self, int 
   lua_pop(L, 3);
 }
 
+/* The message is made now, of what the value is now. */
+static void make_sending(lua_State *L, tide_case *out, const tl_case *self, int index) {
+  lua_getiuservalue(L, index, 2);
+  tide_case_send(out, self->source, tide_lua_encode(L, -1, 0, 0));
+  lua_pop(L, 1);
+}
+
 static void make_own(lua_State *L, const tl_runtime *rt, tide_case *out, int index) {
   const tl_case *self = lua_touserdata(L, index);
   switch (self->kind) {
   case TL_CASE_PUTTING:
     make_putting(L, out, self, index);
+    break;
+  case TL_CASE_SENDING:
+    make_sending(L, out, self, index);
     break;
   case TL_CASE_ENDED:
     tide_case_group(out, self->source);
@@ -195,16 +215,23 @@ static void make_case(lua_State *L, const tl_runtime *rt, tide_case *out, int in
 
 /* The end. */
 
-/* Gives back the slots of what was to be put, but for the case given. */
+static void withdraw_putting(lua_State *L, const tide_case *one, int index) {
+  uint32_t slot = (uint32_t)one->wait.value.number;
+  lua_getiuservalue(L, index, 1);
+  tl_queue_clear(L, slot, lua_gettop(L));
+  tl_queue_free(L, lua_touserdata(L, -1), slot, lua_gettop(L));
+  lua_pop(L, 1);
+}
+
+/* Takes back what was to be given, but for the case given. */
 static void withdraw(lua_State *L, const tl_runtime *rt, const tl_select *self, uint32_t but) {
-  for (uint32_t i = 0; self->puts && i < self->select.count; i++) {
+  for (uint32_t i = 0; self->gives && i < self->select.count; i++) {
     int index = FIRST + (int)i;
-    if (i == but || !is_putting(L, rt, index)) continue;
-    uint32_t slot = (uint32_t)self->cases[i].wait.value.number;
-    lua_getiuservalue(L, index, 1);
-    tl_queue_clear(L, slot, lua_gettop(L));
-    tl_queue_free(L, lua_touserdata(L, -1), slot, lua_gettop(L));
-    lua_pop(L, 1);
+    if (i == but || !is_giving(L, rt, index)) continue;
+    if (((const tl_case *)lua_touserdata(L, index))->kind == TL_CASE_PUTTING)
+      withdraw_putting(L, &self->cases[i], index);
+    else
+      tide_message_free(self->cases[i].wait.value.pointer);
   }
 }
 
@@ -293,7 +320,7 @@ static tl_select *push_record(lua_State *L, tl_runtime *rt, int count) {
 
 /* What there is among the arguments. */
 typedef struct kinds {
-  bool puts;                    /* a case of putting */
+  bool gives;                   /* a case of putting or sending */
   bool listener;                /* a Listener */
   bool semaphore;               /* a Semaphore */
   tl_class classes[SPARE_ROOM]; /* of the first ones */
@@ -303,7 +330,7 @@ typedef struct kinds {
  * memory for that. */
 static void check_cases(lua_State *L, const tl_runtime *rt, int count, kinds *found,
                         tide_case *out) {
-  found->puts = found->listener = found->semaphore = false;
+  found->gives = found->listener = found->semaphore = false;
   luaL_argcheck(L, count > 0, 1, "there is no case to wait for");
   luaL_checkstack(L, 2 * count + LUA_MINSTACK, "too many cases");
   for (int i = 1; i <= count; i++) {
@@ -314,8 +341,8 @@ static void check_cases(lua_State *L, const tl_runtime *rt, int count, kinds *fo
                      "Queue, Event, Lock, Semaphore, Task, Future, Listener, Channel or case");
     if (class == TL_LISTENER) found->listener = true;
     if (class == TL_SEMAPHORE) found->semaphore = true;
-    if (class == TL_CASE && is_putting(L, rt, i)) {
-      found->puts = true;
+    if (class == TL_CASE && is_giving(L, rt, i)) {
+      found->gives = true;
     } else if (out != NULL) {
       make_case(L, rt, &out[i - 1], i, class);
     }
@@ -338,8 +365,8 @@ static int make_in_copy(lua_State *L) {
   return 0;
 }
 
-/* The same; after an error the slots that were taken are free again. */
-static void make_cases_with_puts(lua_State *L, const tl_runtime *rt, const tl_select *self) {
+/* The same; after an error what was to be given is taken back. */
+static void make_cases_that_give(lua_State *L, const tl_runtime *rt, const tl_select *self) {
   int top = lua_gettop(L);
   lua_pushcfunction(L, make_in_copy);
   for (int i = SELF; i <= top; i++) lua_pushvalue(L, i);
@@ -353,7 +380,7 @@ static int select_waiting(lua_State *L, tl_runtime *rt, int count, const kinds *
   static const tl_recall recall = {
       .class = TL_SELECT, .attempt = try_select, .abandoned = abandoned};
   tl_select *self = push_record(L, rt, count);
-  self->puts = found->puts;
+  self->gives = found->gives;
   if (found->listener)
     tl_stream_new(L, rt);
   else
@@ -364,8 +391,8 @@ static int select_waiting(lua_State *L, tl_runtime *rt, int count, const kinds *
     lua_pushnil(L);
   lua_rotate(L, 1, PERMITS);
   self->select.count = 0;
-  if (self->puts)
-    make_cases_with_puts(L, rt, self);
+  if (self->gives)
+    make_cases_that_give(L, rt, self);
   else
     make_cases(L, rt, self);
   tide_select_init(&self->select, self->cases, (uint32_t)count);
@@ -383,7 +410,7 @@ static int select_(lua_State *L) {
   tl_task *task = tl_begin(L, rt);
   if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
   check_cases(L, rt, count, &found, few ? cases : NULL);
-  if (!few || found.puts || found.listener || found.semaphore)
+  if (!few || found.gives || found.listener || found.semaphore)
     return select_waiting(L, rt, count, &found); /* it makes what these need */
   tide_select_init(&select, cases, (uint32_t)count);
   int result = tide_select_try(&select, &task->task);

@@ -90,6 +90,49 @@ describe("a Channel", function()
     raises("eof", tide.select, one, two)
   end))
 
+  it("has sending as a case of select: what was not sent is as if it had never been", run(function()
+    local one, two, event = tide.Channel(1), tide.Channel(1), tide.Event()
+    local value = { "a" }
+    local sending = one:sending(value)
+    assert.are.equal("case(Channel.sending)", tostring(sending))
+    assert.are.same({ 1 }, { tide.select(sending, event) })
+    value[1] = "b" -- a case may be used again: of what the value is then
+    assert.are.same({ 2 }, { tide.select(sending, two:sending(value)) })
+    assert.are.same({ 1, 1 }, { #one, #two })
+    local waiter = tide.spawn(function() return tide.select(sending, two:sending(3), event) end)
+    turns(2)
+    assert.are.equal("a", one:recv()[1])
+    assert.are.same({ 1 }, { waiter:await() })
+    assert.are.same({ "b", "b" }, { one:recv()[1], two:recv()[1] })
+    assert.are.same({ 0, 0 }, { #one, #two })
+    one:send(1)
+    for _, how in ipairs { "set", "cancel", "kill", "close" } do
+      waiter = tide.spawn(pcall, tide.select, sending, tide.Queue(), event)
+      turns(2)
+      if how == "set" then event:set() elseif how == "close" then one:close() else waiter[how](waiter) end
+      local ok, x, err = pcall(waiter.await, waiter)
+      if how == "set" then assert.are.same({ true, true, 3 }, { ok, x, err }) event:clear() end
+      if how == "close" then assert.are.equal("closed", err.kind) end
+      turns(2)
+    end
+    assert.are.same({ 1 }, { (one:recv()) })
+    assert.is_nil(one:recv())
+    raises("closed", tide.select, event, sending)
+  end))
+
+  it("refuses in select what cannot be sent, and takes back what was made before", run(function()
+    local one, two, queue = tide.Channel(1), tide.Channel(1), tide.Queue()
+    fails("nil cannot be sent", one.sending, one, nil)
+    fails("value expected", one.sending, one)
+    local err = raises("misuse", tide.select, queue:putting(1), one:sending("x"), two:sending { print })
+    assert.matches("a function: it is value%[1%]", err.message)
+    assert.are.same({ 0, 0, 0 }, { #one, #two, #queue })
+    local many = {}
+    for i = 1, 20 do many[i] = one:sending(i) end
+    assert.are.same({ 1 }, { tide.select(table.unpack(many)) })
+    assert.are.same({ 1, 1 }, { #one, one:recv() })
+  end))
+
   it("loses nothing to who is cancelled, and nothing is sent by them", run(function()
     for _, how in ipairs { "cancel", "kill" } do
       local channel = tide.Channel(1)
