@@ -99,6 +99,26 @@ local works = {
     size = function(k) return { 1000000 * k } end,
   },
   {
+    name = "limit_memory", title = "a loop that only makes tables, in a state whose memory is limited", unit = "ns", at_most = 1.05,
+    limit = "hosted_limits alloc none", tide = "hosted_limits alloc memory", tenfold = false,
+    size = function(k) return { 10000000 * k } end,
+  },
+  {
+    name = "limit_slice", title = "`sleep(0)`, 1 task, whose slice is limited, by a signal", unit = "ns", at_most = 1.01,
+    limit = "hosted_limits sleep none", tide = "hosted_limits sleep slice", tenfold = false,
+    size = function(k) return { 5000000 * k } end,
+  },
+  {
+    name = "limit_loop", title = "a loop that does nothing else, likewise", unit = "ns", at_most = 1.02,
+    limit = "hosted_limits loop none", tide = "hosted_limits loop slice", tenfold = false,
+    size = function(k) return { 200000000 * k } end,
+  },
+  {
+    name = "limit_stop", title = "how long after its slice a busy task is stopped, CPU time", unit = "ns", at_most_absolute = 10000000,
+    limit = "hosted_limits stop hook", tide = "hosted_limits stop slice", tenfold = false,
+    size = function(k) return { 20 * k } end,
+  },
+  {
     name = "post", title = "a post that resumes a task of another thread's loop", unit = "ns", at_most = 1.2, tenfold = false,
     limit = "limit_post", tide = "core_post", cpus = "0,1",
     size = function(k) return { 100000 * k } end,

@@ -21,6 +21,7 @@ static int pack_results(lua_State *L, int first) {
 
 int tl_body_keep_failure(lua_State *L, lua_State *co) {
   tl_runtime *rt = tl_runtime_find(L);
+  tl_memory_caught(L, rt);
   tl_scope_misused(L, rt, lua_gettop(L), &rt->current->task.own);
   if (tl_error_was_asked(L, rt, -1, &rt->current->task.own)) {
     lua_getfield(L, -1, "reason");

@@ -3,6 +3,7 @@
 #define TL_COROUTINE_H
 
 #include <lua.h>
+#include <stdatomic.h>
 
 #include "local.h"
 #include "nesting.h"
@@ -25,6 +26,7 @@ static inline lua_KContext tl_coroutine_scope(const tl_runtime *rt) {
 /* Before each resume; it may raise. */
 static inline void tl_coroutine_prepare(lua_State *L, tl_runtime *rt, lua_State *co) {
   if (TL_UNLIKELY(rt->has_locals) && lua_status(co) == LUA_OK) tl_locals_begin(L, rt, co);
+  if (TL_UNLIKELY(rt->limits.standing)) tl_limits_watch(rt, co);
 }
 
 /* The resumes are compiled into those that resume: a yield leaves by longjmp, after which every
@@ -48,6 +50,7 @@ TL_INLINE int tl_coroutine_enter(lua_State *L, tl_runtime *rt, lua_State *co, in
       .greenlet = inside ? outer->greenlet : greenlet,
       .pinned = greenlet == NULL && (!yieldable || (inside && outer->pinned)),
   };
+  atomic_signal_fence(memory_order_release); /* a signal handler may look at it: interrupt.c */
   rt->nesting = &nesting;
   int answer = lua_resume(co, L, arguments, results);
   rt->nesting = outer;

@@ -17,7 +17,8 @@
 
 /* A hook that a task set is not for the next task in its coroutine; a host's own is. */
 void tl_hook_reset(const tl_runtime *rt, lua_State *co) {
-  lua_sethook(co, lua_gethook(rt->main), lua_gethookmask(rt->main), lua_gethookcount(rt->main));
+  tl_hook hosts = tl_hook_of_host(rt);
+  lua_sethook(co, hosts.hook, hosts.mask, hosts.count);
   if (rt->debug.on) tl_debug_watch(co);
 }
 
@@ -43,13 +44,19 @@ TL_COLD static void drop_arguments(lua_State *box, const tl_task *task) {
   }
 }
 
+/* Its coroutine has one. */
+TL_COLD static void end_hook(const tl_runtime *rt, const tl_task *task) {
+  tl_limits_task_ends(rt, task);
+  tl_hook_reset(rt, task->co);
+}
+
 /* Stores the value on top of the box, tells the core, lets go of what the task held. Not reusable
  * is the coroutine of a task whose body could keep nothing, not even for the group that supervises
  * it: its failure is reported in any case. */
 static void end_task(tl_task *task, int error, bool reusable) {
   tl_runtime *rt = task->rt;
   lua_State *box = rt->pool.box, *co = task->co;
-  if (co != NULL && TL_UNLIKELY(lua_gethook(co) != NULL)) tl_hook_reset(rt, co);
+  if (co != NULL && TL_UNLIKELY(lua_gethook(co) != NULL)) end_hook(rt, task);
   if (co != NULL && TL_UNLIKELY(task->traced)) tl_traceback_clear(box, rt, co);
   bool again = reusable && !task->seen; /* the coroutine */
   const tide_group *group = tide_container(task->task.own.parent, tide_group, scope);
@@ -147,6 +154,7 @@ void tl_end_broken(tl_task *task, int message) {
     lua_xmove(co, box, 1);
   else
     lua_rawgeti(box, LUA_REGISTRYINDEX, message);
+  tl_memory_caught(box, task->rt);
   end_task(task, message == task->rt->messages.no_memory ? TIDE_ENOMEM : TIDE_EFAILED, false);
 }
 

@@ -129,6 +129,7 @@ static int call_and_report(lua_State *L) {
   lua_pushcfunction(L, call);
   lua_pushvalue(L, 1);
   if (lua_pcall(L, 1, 0, 2) == LUA_OK || tl_unwinds(L, rt, -1)) return 0;
+  tl_memory_caught(L, rt);
   lua_pushliteral(L, "a callback");
   tl_traceback_take(L, rt, 3);
   tl_report(L, rt, 4, 3, 5);

@@ -68,9 +68,11 @@ void tl_task_kill(lua_State *L, tl_task *task) {
 
 void tl_task_kill_all(lua_State *L, tl_runtime *rt, const tide_group *group) {
   tl_task *task;
+  tide_lane *before = tide_lane_visit(tl_lane(rt)); /* cleanup has a slice */
   for (int slot = 0; (task = tl_live_task_push(L, rt, &slot)) != NULL; lua_pop(L, 1)) {
     if (task->task.state == TIDE_TASK_RUNNING) continue;
     if (group == NULL || tide_scope_outermost(&task->task.own) == &group->scope)
       tl_task_kill(L, task);
   }
+  tide_lane_leave(tl_lane(rt), before);
 }

@@ -1,6 +1,4 @@
 /* module.c: require "tide": what it needs, the C part, and undoing all of it. */
-#include <string.h>
-
 #include "class.h"
 #include "late.h"
 #include "modules.h"
@@ -140,17 +138,11 @@ int luaopen_tide(lua_State *L) {
 
 static int open_as_wished(lua_State *L) { return open_as(L, lua_touserdata(L, 1)); }
 
-/* Those of a host that was compiled with another tide: what it does not know is zero. What is not
- * known here must be. */
 static void take_options(lua_State *L, tide_lua_options *own, const tide_lua_options *options) {
-  const unsigned char *bytes = (const unsigned char *)options;
-  size_t size = options->size;
-  if (size < sizeof size) luaL_error(L, "tide_lua_options: 'size' is not set");
-  for (size_t i = sizeof *own; i < size; i++)
-    if (bytes[i] != 0) luaL_error(L, "tide_lua_options: made for a newer tide");
-  memcpy(own, options, size < sizeof *own ? size : sizeof *own);
-  if (own->keep & ~(unsigned)TIDE_LUA_KEEP_ALL)
-    luaL_error(L, "tide_lua_options: 'keep' has names that are not known");
+  const char *wrong = tl_struct_take(own, sizeof *own, options);
+  if (wrong == NULL && (own->keep & ~(unsigned)TIDE_LUA_KEEP_ALL) != 0)
+    wrong = "'keep' has names that are not known";
+  if (wrong != NULL) luaL_error(L, "tide_lua_options: %s", wrong);
 }
 
 void tide_lua_open(lua_State *L, tide_loop *loop, const tide_lua_options *options) {

@@ -20,7 +20,7 @@ int tl_returned(lua_State *L, int status, int before) {
 }
 
 bool tl_protect_passes(lua_State *L, const tl_runtime *rt) {
-  if (tl_generator_exits(L, -1) || tl_unwinds(L, rt, -1)) return true;
+  if (tl_generator_exits(L, -1) || tl_unwinds(L, rt, -1) || tl_limits_over(rt)) return true;
   return rt->current != NULL && tide_task_cancelled(&rt->current->task) &&
          tl_error_is_cancel(L, rt, -1);
 }
@@ -30,6 +30,7 @@ static int finish(lua_State *L, int status, lua_KContext extra) {
   tl_runtime *rt = tl_rt(L);
   if (tl_protect_passes(L, rt)) return lua_error(L);
   tl_traceback_forget(L, rt);
+  tl_memory_caught(L, rt);
   tl_error_explain(L);
   lua_pushboolean(L, 0);
   lua_pushvalue(L, -2);
@@ -76,6 +77,7 @@ static int finish_try(lua_State *L, int status, lua_KContext ctx) {
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - 1;
   if (tl_protect_passes(L, tl_rt(L))) return lua_error(L);
   tl_traceback_forget(L, tl_rt(L));
+  tl_memory_caught(L, tl_rt(L));
   lua_pushnil(L);
   lua_insert(L, -2);
   return 2;
@@ -94,6 +96,7 @@ static int finish_traced(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - 1;
   if (tl_protect_passes(L, tl_rt(L))) return lua_error(L);
+  tl_memory_caught(L, tl_rt(L));
   lua_pushboolean(L, 0);
   lua_insert(L, -2);
   tl_traceback_take(L, tl_rt(L), -1);

@@ -276,6 +276,8 @@ static bool call(lua_State *L, lua_CFunction function) {
 static void report_all(tide_defer *defer) {
   tl_runtime *rt = tide_container(defer, tl_runtime, reports.at_end);
   lua_State *L = rt->L;
+  tide_lane *before = tide_lane_visit(tl_lane(rt));
+  bool opened = tl_memory_open(rt);
   lua_pushnil(L);
   call(L, report_left);
   while (rt->reports.first != 0) {
@@ -288,6 +290,8 @@ static void report_all(tide_defer *defer) {
     task->slot = 0;
     tl_slot_free(rt, slot);
   }
+  tl_memory_close(rt, opened);
+  tide_lane_leave(tl_lane(rt), before);
 }
 
 /* The end of a run. */

@@ -32,6 +32,18 @@ static const tide_allocator *hosts_allocator(lua_State *L) {
   return allocator;
 }
 
+const char *tl_struct_take(void *own, size_t own_size, const void *hosts) {
+  const unsigned char *bytes = hosts;
+  size_t size;
+  memcpy(&size, hosts, sizeof size);
+  if (size < sizeof size) return "'size' is not set";
+  for (size_t i = own_size; i < size; i++)
+    if (bytes[i] != 0) return "made for a newer tide";
+  memset(own, 0, own_size);
+  memcpy(own, hosts, size < own_size ? size : own_size);
+  return NULL;
+}
+
 int tl_anchor(lua_State *L, int reference) {
   if (reference == 0) return luaL_ref(L, LUA_REGISTRYINDEX);
   lua_rawseti(L, LUA_REGISTRYINDEX, reference);
@@ -65,6 +77,9 @@ static void leave_loop(tl_runtime *rt) {
 
 void tl_runtime_end(lua_State *L, tl_runtime *rt) {
   if (rt->loop == NULL) return;
+  tide_lane_set_slice(tl_lane(rt), NULL);
+  tide_lane_set_budget(tl_lane(rt), 0);
+  tl_memory_end(rt);
   tl_slots_detach(L, rt);
   tl_run_end(&rt->run);
   tl_stop_end(rt);

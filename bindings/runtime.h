@@ -11,8 +11,10 @@
 #include "debug.h"
 #include "error.h"
 #include "interrupt.h"
+#include "memory.h"
 #include "nesting.h"
 #include "pool.h"
+#include "quota.h"
 #include "report.h"
 #include "run.h"
 #include "shelf.h"
@@ -69,6 +71,8 @@ typedef struct tl_runtime {
   tl_raised raised;       /* the error on its way */
   tl_run run;             /* what is being run */
   tl_interrupt interrupt; /* what ends it, where it is */
+  tl_limits limits;       /* what it may use */
+  tl_memory *memory;      /* the limit of the state's; or NULL */
   tl_classes classes;     /* of objects */
   int tables[TL_TABLE_COUNT]; /* registry references */
   tl_slots slots;             /* of TL_LIVE */
@@ -85,6 +89,11 @@ typedef struct tl_runtime {
   bool opened;                /* the module has been opened, once and for all */
 } tl_runtime;
 
+/* That of the state's tasks. */
+static inline tide_lane *tl_lane(tl_runtime *rt) {
+  return rt->shared ? &rt->lane : tide_loop_own_lane(rt->loop);
+}
+
 static inline tl_runtime *tl_rt(lua_State *L) {
   return (tl_runtime *)lua_touserdata(L, lua_upvalueindex(1));
 }
@@ -95,6 +104,10 @@ tl_runtime *tl_runtime_open(lua_State *L, tide_loop *loop, const tide_lua_option
 /* No task runs any more, no object is usable. Harmless the second time; raises nothing. */
 void tl_runtime_end(lua_State *L, tl_runtime *rt);
 tl_runtime *tl_runtime_find(lua_State *L); /* from the registry, or NULL */
+
+/* Copies a struct of a host's that begins with its size, and may be another tide's; what it does
+ * not have is zero. What is wrong with it, or NULL. */
+const char *tl_struct_take(void *own, size_t own_size, const void *hosts);
 
 /* The loop; raises `closed` in finalizers that run after the state's end has freed it. */
 tide_loop *tl_loop(lua_State *L, const tl_runtime *rt);

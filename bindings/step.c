@@ -204,7 +204,7 @@ tl_task *tl_task_spawn(lua_State *L, tl_runtime *rt, tide_group *group, int grou
   task->held_since = 0;
   task->seen = task->traced = task->greenlets = false;
   task->owned = 0;
-  task->completes = false;
+  task->completes = task->over = false;
   task->behind = TL_NOTHING;
   tide_task_init(&task->task, rt->loop, &rt->ops.task);
   if (group_index != 0) task->task.future.user = TL_CHILD;

@@ -23,7 +23,8 @@ typedef struct tl_task {
   bool completes;      /* its loops may have left an as_completed: join.c */
   uint8_t behind;      /* TL_NOTHING, TL_OPEN, TL_CLOSING */
   uint8_t how;         /* while TL_CLOSING: of tl_step.how, what the body has left */
-  bool kept;           /* then: and whether it has left a value */
+  bool kept : 1;       /* then: and whether it has left a value */
+  bool over : 1;       /* its slice is: it ends, and nothing holds that up: quota.c */
   uint8_t held;        /* turns taken in a cancelled scope, in a row, that did not raise: wait.c */
   uint8_t swallowed;   /* cancellations raised since it was last in no cancelled scope: debug.c */
   bool seen;           /* the program knows its coroutine, which is then no other task's */

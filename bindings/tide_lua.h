@@ -106,6 +106,38 @@ TIDE_API tide_lua_interrupter *tide_lua_get_interrupter(lua_State *L);
  * tide was loaded has resumed, until they are left. */
 TIDE_API void tide_lua_interrupt(tide_lua_interrupter *interrupter, const char *reason);
 
+/* Limits of what a state may use. They hold against mistakes; before Lua 5.4.8, in which bugs were
+ * mended that a script can use, not against who means harm. */
+
+typedef struct tide_lua_limits {
+  size_t size; /* sizeof(tide_lua_limits): it may have more in another tide */
+  /* Bytes, of Lua's memory (not of tide's C part, of which each object has little); 0: no limit.
+   * What would be more fails, as memory that is short does: an error of kind `limit`. 64 KiB more
+   * are for what unwinds then, and for finalizers. */
+  size_t memory;
+  /* Nanoseconds of CPU time between two waits; 0: no limit. What goes on for longer is ended some
+   * 10 ms later: an error of kind `limit` is raised in it that nothing holds up, and then at each
+   * of its instructions, cleanup included, until its task has failed with it, or its callback.
+   * It needs a watchdog (tide_loop_set_watchdog), which is to be set before; without one a hook
+   * counts instructions, in place of one of the host's own, which doubles the time of a busy loop.
+   * Scripts have no debug.sethook, tide.raw.xpcall and tide.raw.coroutine from then on, and
+   * setmetatable refuses __gc: so set it before they run. What stays within one function of C's
+   * (a pattern that backtracks, a long string.rep, a sort without a function) ends when that
+   * returns, and is told to the log if that was late. What the host calls itself, outside of tasks
+   * and callbacks, is not looked at. */
+  tide_time slice;
+  /* Nanoseconds of CPU time in each second, on average; 0: no limit. Who is over it is not stepped
+   * for a while (tide_lane_set_budget). */
+  tide_time budget;
+} tide_lua_limits;
+
+/* Sets them, which are copied, in place of those before. From the loop's thread; not by a script
+ * that would lift its own. TIDE_OK; TIDE_ECLOSED: tide is not open in the state; TIDE_ENOMEM, also
+ * inside a finalizer; TIDE_EMISUSE: `size` is not set, or there is something that this tide does
+ * not know; TIDE_EINVALID_STATE: a slice where the state has kept Lua's own xpcall or coroutine.
+ * [-0, +0, -] */
+TIDE_API int tide_lua_set_limits(lua_State *L, const tide_lua_limits *limits);
+
 /* Stopping and closing. */
 
 /* Told that a state has been stopped, in a step of the loop that is none of the state's: nothing of

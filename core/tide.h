@@ -43,5 +43,6 @@
 #include "sched/steps.h"
 #include "sched/task.h"
 #include "sched/timeout.h"
+#include "sched/watchdog.h"
 
 #endif

@@ -1,6 +1,8 @@
 /* lane.c: lists of ready tasks, and which of them there are. */
 #include "lane.h"
 
+#include "watchdog.h"
+
 #include "private.h"
 
 void tide__lane_init(tide_lane *lane, tide_loop *loop) {
@@ -8,6 +10,7 @@ void tide__lane_init(tide_lane *lane, tide_loop *loop) {
   tide_list_init(&lane->link);
   tide_list_init(&lane->ready);
   tide_list_init(&lane->batch);
+  tide_timer_init(&lane->more, NULL);
 }
 
 void tide_lane_init(tide_lane *lane, tide_loop *loop) {
@@ -17,6 +20,8 @@ void tide_lane_init(tide_lane *lane, tide_loop *loop) {
 }
 
 void tide_lane_term(tide_lane *lane) {
+  tide_lane_set_slice(lane, NULL);
+  tide_timer_stop(&lane->more, lane->loop);
   tide_list_remove(&lane->link);
   lane->loop->lanes--;
 }
@@ -29,6 +34,8 @@ __attribute__((noinline)) void tide__lane_activate(tide_lane *lane) {
 void tide_lane_set_seed(tide_lane *lane, uint64_t seed) { lane->seed = seed; }
 
 uint64_t tide_lane_seed(const tide_lane *lane) { return lane->seed; }
+
+tide_lane *tide_loop_own_lane(tide_loop *loop) { return &loop->own; }
 
 bool tide__lane_has_tasks(const tide_lane *lane) {
   return !tide_list_empty(&lane->batch) || !tide_list_empty(&lane->ready);

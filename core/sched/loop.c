@@ -60,6 +60,7 @@ static tide_loop *new_over(struct ev_loop *ev, bool guest, tide_allocator a) {
   ev_timer_init(&whole->alarm, alarm_rang, 0., 0.);
   tide_list_init(&loop->endless);
   tide_list_init(&loop->active);
+  tide_list_init(&loop->aside);
   tide__lane_init(&loop->own, loop);
   tide_list_init(&loop->deferred);
   tide_list_init(&loop->before_poll);

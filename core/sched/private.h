@@ -57,7 +57,11 @@ struct tide_loop {
   tide_wait *forwards; /* waits about to hand cancellation on, through value.pointer */
   tide_wait *last_forward; /* the last of those */
   tide_list active;        /* lanes with tasks that are ready, in the order of their turns */
+  tide_list aside;         /* those that have used up their budgets */
   tide_lane own;           /* of tasks whose ops name no other */
+  tide_lane *visited;      /* whose code runs outside of steps, or NULL */
+  uint64_t visits;         /* begun and ended */
+  uint32_t slices;         /* lanes that have one */
   tide_lane *lane;         /* whose tasks are being stepped, or NULL */
   uint32_t lanes;          /* that there are besides the loop's own */
   tide_time share;         /* of each lane in a turn, where there are several */
@@ -96,6 +100,12 @@ uint32_t tide__ready_count(const tide_loop *loop);    /* tasks; O(their number) 
 static inline bool tide__ready(const tide_loop *loop) {
   return (loop->lane != NULL || !tide_list_empty(&loop->active)) && tide__lanes_ready(loop);
 }
+
+/* budget.c: whether the lane, which has a budget, may be stepped; else it was set aside. What is
+ * stepped is between the other two. */
+bool tide__lane_has_budget(tide_lane *lane);
+tide_time tide__budget_begin(void);
+void tide__budget_end(tide_lane *lane, tide_time began);
 
 /* turn.c */
 enum { TIDE__WARY_TURNS = 64 };

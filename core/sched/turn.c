@@ -72,6 +72,14 @@ static void run_lane(tide_loop *loop, tide_lane *lane) {
     tide_list_append(&loop->active, &lane->link);
 }
 
+/* The same where it has a budget, and something is left of it. */
+__attribute__((noinline)) static void run_metered(tide_loop *loop, tide_lane *lane) {
+  if (!tide__lane_has_budget(lane)) return;
+  tide_time began = tide__budget_begin();
+  run_lane(loop, lane);
+  tide__budget_end(lane, began);
+}
+
 /* Whether lanes take turns by time: in virtual time nothing may depend on how fast the machine is.
  */
 static bool has_shares(const tide_loop *loop) {
@@ -99,7 +107,11 @@ static void run_lanes(tide_loop *loop) {
   for (bool first = true; !tide_list_empty(&round); first = false) {
     begin_share(loop);
     if (!first && loop->checked >= loop->tick_end) break;
-    run_lane(loop, tide_container(tide_list_shift(&round), tide_lane, link));
+    tide_lane *lane = tide_container(tide_list_shift(&round), tide_lane, link);
+    if (__builtin_expect(lane->budget == 0, 1))
+      run_lane(loop, lane);
+    else
+      run_metered(loop, lane);
   }
   if (tide_list_empty(&round)) return;
   tide_list_splice(&round, &loop->active);
