@@ -93,8 +93,12 @@ static void step(tide_task *task, int outcome) {
   lua_State *L = rt->main;
   TIDE_BEGIN(task, &self->steps, outcome);
   cancel_all(rt);
-  TIDE_WAIT(tide_timeout_begin(&self->grace, task, self->span));
-  while (!is_empty(rt) && self->steps.outcome == TIDE_OK) {
+  if (self->span > 0) {
+    TIDE_WAIT(tide_timeout_begin(&self->grace, task, self->span));
+  } else { /* a turn; time may stand still */
+    TIDE_WAIT(tide_task_yield(task));
+  }
+  while (!is_empty(rt) && self->span > 0 && self->steps.outcome == TIDE_OK) {
     tide_event_clear(&self->changed);
     TIDE_WAIT(tide_event_wait(&self->changed, task));
   }
@@ -155,7 +159,7 @@ int tide_lua_stop(lua_State *L, tide_time grace, tide_lua_stop_fn fn, void *cont
 
 static void note(lua_State *L, void *context) {
   (void)L;
-  *(bool *)context = true;
+  tide_future_end(context, TIDE_FUTURE_DONE);
 }
 
 /* Whether somebody is in the middle of it: a script that has called, a finalizer, tide.run. */
@@ -169,16 +173,19 @@ static bool is_in_use(lua_State *L, const tl_runtime *rt) {
 
 int tide_lua_close(lua_State *L, tide_time grace) {
   tl_runtime *rt = running(L);
-  bool stopped = false;
+  tide_future stopped;
+  tide_future_init(&stopped);
   if (is_in_use(L, rt)) return TIDE_EALREADY_RUNNING;
   if (rt != NULL) {
     tide_loop *loop = rt->loop;
     if (tide_loop_turning(loop)) return TIDE_EALREADY_RUNNING;
     if (tide_loop_is_guest(loop)) return TIDE_EINVALID_STATE;
+    if (tide_loop_advance(loop, 0) == TIDE_OK)
+      grace = 0; /* a manual clock stands still meanwhile */
     int error = tide_lua_stop(L, grace, note, &stopped);
     if (error == TIDE_EALREADY_RUNNING) return error;
-    while (error == TIDE_OK && !stopped)
-      if (tide_loop_turn(loop, true) == TIDE_EDEADLOCK && !stopped)
+    while (error == TIDE_OK && !tide_future_ended(&stopped))
+      if (tide_loop_run(loop, &stopped) == TIDE_EDEADLOCK && !tide_future_ended(&stopped))
         tide_task_cancel(&rt->stop->task); /* nothing will end by itself */
   }
   lua_close(L);

@@ -156,7 +156,8 @@ typedef void (*tide_lua_stop_fn)(lua_State *L, void *context);
 TIDE_API int tide_lua_stop(lua_State *L, tide_time grace, tide_lua_stop_fn fn, void *context);
 
 /* The same, waits for it here, turning the loop, and closes the state (L is its main thread) by
- * lua_close. Where nothing can end by itself any more all is killed before its time. TIDE_OK; the
+ * lua_close. Where nothing can end by itself any more all is killed before its time; at once where
+ * the clock is manual, which would stand still. TIDE_OK; the
  * state is not closed where it gives TIDE_EALREADY_RUNNING (inside a turn, in a function that the
  * state has called, or it is being stopped already) or TIDE_EINVALID_STATE (the loop is a guest in
  * the host's). [-0, +0, -] */
@@ -305,13 +306,13 @@ TIDE_API int tide_lua_wait_job(lua_State *L, tide_job *job, tide_pool *pool);
 /* Raises an error object of tide's, of that number's kind. `message` is copied; NULL: that of
  * the error. [-0, +0, v] */
 TIDE_API int tide_lua_raise(lua_State *L, int error, const char *message);
+
 /* Messages (sched/channel.h): values as bytes, for another state or thread.
  *
  * Copied are nil, booleans, numbers, strings, tables of these with what they share and their
  * cycles, Channels, and tide's error objects (but for fields with what cannot be copied). Anything
  * else raises `misuse`, and the message says where in the value it is; so does a table with a
- * metatable.
- */
+ * metatable. */
 
 enum { TIDE_LUA_POINTERS = 1 }; /* light userdata is copied too: as the pointer that it is */
 

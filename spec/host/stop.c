@@ -273,6 +273,33 @@ static void closing_does_not_wait_for_what_never_ends(void) {
   tide_loop_free(loop);
 }
 
+/* A host holds its loop, for frames to come. */
+static void closing_does_not_wait_for_what_holds_the_loop(void) {
+  tide_loop *loop = tide_loop_new(NULL);
+  lua_State *L = state_new(loop);
+  tide_loop_hold(loop);
+  run_code(L, "tide.spawn(function() tide.shield(tide.sleep, 0.01) end)");
+  CHECK_EQ(tide_loop_turn(loop, false), TIDE_OK);
+  CHECK_EQ(tide_lua_close(L, 2 * SECOND), TIDE_OK);
+  tide_loop_release(loop);
+  check_loop_is_empty(loop);
+  tide_loop_free(loop);
+}
+
+/* The same, and moves the clock itself. */
+static void closing_does_not_wait_for_a_clock_that_the_host_moves(void) {
+  tide_loop *loop = tide_loop_new(NULL);
+  lua_State *L = state_new(loop);
+  tide_loop_set_manual_clock(loop);
+  tide_loop_hold(loop);
+  run_code(L, "tide.spawn(function() tide.shield(tide.sleep, 1) end) tide.spawn(tide.frame)");
+  CHECK_EQ(tide_loop_turn(loop, false), TIDE_OK);
+  CHECK_EQ(tide_lua_close(L, 2 * SECOND), TIDE_OK);
+  tide_loop_release(loop);
+  check_loop_is_empty(loop);
+  tide_loop_free(loop);
+}
+
 static void a_state_with_a_loop_of_its_own_closes_too(void) {
   lua_State *L = luaL_newstate();
   luaL_openlibs(L);
@@ -343,6 +370,8 @@ int main(void) {
   RUN(it_may_be_closed_while_it_is_being_stopped);
   RUN(closing_waits_and_leaves_nothing);
   RUN(closing_does_not_wait_for_what_never_ends);
+  RUN(closing_does_not_wait_for_what_holds_the_loop);
+  RUN(closing_does_not_wait_for_a_clock_that_the_host_moves);
   RUN(a_state_with_a_loop_of_its_own_closes_too);
   RUN(it_is_not_closed_inside_a_turn);
   RUN(what_is_spawned_later_is_cancelled_at_once);
