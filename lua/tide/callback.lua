@@ -35,13 +35,14 @@ end
 -- tide.callback(fn) -> a function that runs fn(...) in a task, wherever it is called; a handle with close
 function tide.callback(fn)
   check.callable(1, "callback", fn, 2)
-  local closed = tide.Event()
-  local keeper = tide.spawn(keep, closed)
-  keeper:set_name "callback"
-  local self = setmetatable({ over = false, closed = closed }, meta)
-  return function(...)
+  local closed, keeper = tide.Event(), nil
+  local self = setmetatable({ over = false, closed = closed }, meta) -- there first: it ends the keeper
+  local function call(...)
     if not self.over then spawn_beside(keeper, fn, ...) end
-  end, self
+  end
+  keeper = tide.spawn(keep, closed)
+  keeper:set_name "callback"
+  return call, self
 end
 
 -- tide.await_callback(f, ...) -> what f's last argument is called with (waits)

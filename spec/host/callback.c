@@ -119,10 +119,33 @@ static void what_calls_back_at_the_very_end_does_no_harm(void) {
   world_close(&w);
 }
 
+static void one_that_cannot_be_made_holds_nothing(void) {
+  bool made = false;
+  for (unsigned number = 1; !made; number++) {
+    host h;
+    host_open_for_lua(&h);
+    host_do(&h, "tide.on_failure(function() end) make = tide.callback");
+    turn(&h.w);
+    h.luas.fail_at = h.luas.allocations + number;
+    made = luaL_dostring(h.L, "call, handle = make(type)") == LUA_OK;
+    h.luas.fail_at = 0;
+    lua_settop(h.L, 0);
+    turn(&h.w);
+    host_do(&h, "if handle then handle:close() end");
+    host_collect_garbage(&h);
+    for (int i = 0; i < 3; i++) turn(&h.w);
+    CHECK(!tide_loop_held(h.w.loop));
+    host_do(&h, "assert(#tide.all_tasks() == 0)");
+    made = made && number > 5;
+    host_close(&h);
+  }
+}
+
 int main(void) {
   RUN(the_library_calls_it_outside_of_everything);
   RUN(await_callback_is_called_by_the_library);
   RUN(the_state_is_closed_while_callbacks_are_open);
   RUN(what_calls_back_at_the_very_end_does_no_harm);
+  RUN(one_that_cannot_be_made_holds_nothing);
   return check_summary();
 }
