@@ -1,89 +1,8 @@
 /* channel.c: messages within a loop and between threads, in order, none lost and none twice,
  * however the ends go. */
-#include "threads.h"
+#include "letter.h"
 
-static tide_channel *channel;
-
-/* Messages that are counted. */
-
-typedef struct letter {
-  tide_message message;
-  int from;   /* which sender */
-  int number; /* of its letters, from 1 */
-} letter;
-
-static int alive; /* atomic: letters not freed */
-
-static void free_letter(tide_message *message) {
-  free(tide_container(message, letter, message));
-  __atomic_sub_fetch(&alive, 1, __ATOMIC_ACQ_REL);
-}
-
-static tide_message *write_letter(int from, int number) {
-  letter *self = malloc(sizeof *self);
-  if (self == NULL) abort();
-  *self = (letter){.message.free = free_letter, .from = from, .number = number};
-  add_one(&alive);
-  return &self->message;
-}
-
-/* The number of a letter, which is gone then. */
-static int read_letter(tide_message *message) {
-  int number = tide_container(message, letter, message)->number;
-  tide_message_free(message);
-  return number;
-}
-
-/* `data`: the letter at hand. */
-static void sender(actor *self) {
-  BEGIN;
-  for (self->i = 1; self->i <= (int)self->slot; self->i++) {
-    self->data = write_letter(0, self->i);
-    WAIT(tide_channel_send(channel, &self->task, self->data));
-    if (self->outcome != TIDE_OK) {
-      tide_message_free(self->data);
-      say(self, "%d", self->outcome);
-      break;
-    }
-  }
-  END;
-}
-
-static void receiver(actor *self) {
-  BEGIN;
-  for (;;) {
-    WAIT(tide_channel_recv(channel, &self->task));
-    if (self->outcome != TIDE_OK) break;
-    say(self, "%d", read_letter(self->task.wait.value.pointer));
-  }
-  say(self, "%d", self->outcome);
-  END;
-}
-
-static actor *spawn_sender(world *w, const char *name, unsigned letters) {
-  actor *self = spawn(w, name, sender);
-  self->slot = letters;
-  return self;
-}
-
-static void open_all(world *w, size_t capacity) {
-  world_open(w);
-  alive = 0;
-  channel = tide_channel_new(capacity);
-}
-
-static void close_all(world *w) {
-  tide_channel_unref(channel);
-  for (int i = 0; i < 2; i++) turn(w); /* its ends leave */
-  CHECK_EQ(flag_of(&alive), 0);
-  world_close(w);
-}
-
-/* In one loop. Who waits holds it: it settles only when all is over. */
-
-static void go(world *w) {
-  for (int i = 0; i < 20; i++) turn(w);
-}
+/* In one loop. */
 
 static void what_is_sent_is_received_in_order(void) {
   for (size_t capacity = 0; capacity < 4; capacity++) {
@@ -423,65 +342,6 @@ static void it_may_be_closed_from_both_ends_at_once(void) {
   for (int i = 0; i < 5; i++) play_threads(8, true);
 }
 
-/* A loop goes, and another takes over what it would have got. */
-static void a_loop_that_goes_loses_nothing(void) {
-  for (int round = 0; round < 60; round++) {
-    world here, there;
-    world_open(&here);
-    world_open(&there);
-    alive = 0;
-    channel = tide_channel_new(4);
-    spawn(&here, "a", receiver);
-    spawn(&there, "b", receiver);
-    turn(&here);
-    turn(&there);
-    for (int i = 1; i <= 2; i++) tide_channel_try_send(channel, write_letter(0, i));
-    if (round % 2) turn(&here);
-    tide_loop_free(here.loop);
-    go(&there); /* b waits on */
-    tide_channel_close(channel);
-    go(&there);
-    CHECK_EQ(here.memory.in_use, 0);
-    CHECK_EQ(flag_of(&alive), 0);
-    CHECK(actor_failed_with(&there.actors[0], TIDE_EEOF));
-    tide_channel_unref(channel);
-    if (round % 3) turn(&there);
-    world_close(&there);
-  }
-}
-
-/* The channel's last reference goes in one thread, while a loop with an end of it goes in another.
- */
-
-static tide_channel *contested;
-
-static void *free_loop(void *loop) {
-  tide_loop_free(loop);
-  return NULL;
-}
-
-static void a_channel_and_a_loop_may_go_at_once(void) {
-  for (int round = 0; round < 200; round++) {
-    world w;
-    crew one = {.count = 0};
-    world_open(&w);
-    alive = 0;
-    channel = contested = tide_channel_new(2);
-    spawn(&w, "a", receiver);
-    turn(&w);
-    tide_channel_try_send(channel, write_letter(0, 1));
-    turn(&w);
-    tide_channel_close(channel);
-    if (round % 2) turn(&w);
-    go(&w);
-    start(&one, free_loop, w.loop);
-    tide_channel_unref(contested);
-    join_all(&one);
-    CHECK_EQ(flag_of(&alive), 0);
-    CHECK_EQ(w.memory.in_use, 0);
-  }
-}
-
 /* Hosts' threads, which have no loop. */
 static void *send_by_force(void *argument) {
   side *self = argument;
@@ -524,8 +384,6 @@ int main(void) {
   RUN(select_receives_or_sends_once);
   RUN(threads_send_and_receive_each_in_order);
   RUN(it_may_be_closed_from_both_ends_at_once);
-  RUN(a_loop_that_goes_loses_nothing);
-  RUN(a_channel_and_a_loop_may_go_at_once);
   RUN(threads_without_a_loop_try);
   return check_summary();
 }
