@@ -1,4 +1,4 @@
-/* channel.h: what codec.c and select.c need of Channels, and the reverse. */
+/* channel.h: what the codec and select.c need of Channels, and the reverse. */
 #ifndef TL_CHANNEL_H
 #define TL_CHANNEL_H
 

@@ -3,8 +3,6 @@
 #include "channel.h"
 
 #include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "case.h"
 #include "park.h"
@@ -50,18 +48,6 @@ typedef struct ends {
 } ends;
 
 /* Messages. */
-
-static void free_block(tide_message *message) { free(message); }
-
-tide_message *tide_message_new(const void *data, size_t size) {
-  tide_message *message = malloc(sizeof *message + size);
-  if (message == NULL) return NULL;
-  *message = (tide_message){.data = message + 1, .size = size, .free = free_block};
-  if (size > 0) memcpy(message->data, data, size);
-  return message;
-}
-
-void tide_message_free(tide_message *message) { message->free(message); }
 
 static void put(tide_channel *channel, tide_message *message) {
   tide_list_append(&channel->messages, &message->link);

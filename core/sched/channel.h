@@ -7,6 +7,7 @@
 #ifndef TIDE_CHANNEL_H
 #define TIDE_CHANNEL_H
 
+#include "message.h"
 #include "select.h"
 
 TIDE_BEGIN_DECLS
@@ -14,23 +15,6 @@ TIDE_BEGIN_DECLS
 /* (waits): see wait.h. */
 
 typedef struct tide_channel tide_channel;
-typedef struct tide_message tide_message;
-
-/* What is sent: owned by one party at a time, the sender, the channel, the receiver. Sender and
- * receiver agree about what is in it; it may be part of something larger. */
-struct tide_message {
-  tide_list link; /* in a channel */
-  void *data;
-  size_t size;                         /* of data, in bytes */
-  void (*free)(tide_message *message); /* called by the last owner, in any thread; not NULL */
-};
-
-/* A message with a copy of those bytes, by the C library's allocator. NULL where memory is short.
- */
-TIDE_API tide_message *tide_message_new(const void *data, size_t size);
-
-/* Calls its `free`. */
-TIDE_API void tide_message_free(tide_message *message);
 
 /* A channel that holds so many messages at most (one at least), with one reference. NULL where
  * memory is short; it is the C library's. */

@@ -1,59 +1,26 @@
-/* codec.c: values as bytes, and back.
- *
- * A message is flat: the value, then the content of each table that was met, in the order in which
- * they were met; where a table is a value or a key, its number stands. So shared tables and cycles
- * need nothing of their own, and nothing here recurses, however deep tables are nested. In front is
- * how large each table will be: what is allocated to decode is in proportion to the bytes that
- * there are. Numbers are as this machine has them: messages stay in a process, or between its like.
- *
- *     message  count of tables, {kind, entries 1 .. n, other entries} of each, value, contents
- *     content  n values, then key and value of each other entry */
-#include <math.h>
+/* encode.c: values as bytes. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "channel.h"
 #include "class.h"
+#include "codec.h"
 #include "error.h"
 #include "lent.h"
 #include "runtime.h"
 #include "tide_lua.h"
 
-/* tags */
-enum { NIL, FALSE, TRUE, INTEGER, FLOAT, SHORT_STRING, STRING, TABLE, CHANNEL, POINTER };
-enum { PLAIN, ERROR }; /* tables */
-
-typedef struct table_shape {
-  uint32_t kind;    /* PLAIN, ERROR */
-  uint32_t entries; /* 1 .. n: some may be nil */
-  uint32_t others;  /* entries with another key */
-} table_shape;
+void tl_letter_free(tide_message *message) {
+  tl_letter *self = tide_container(message, tl_letter, message);
+  for (uint32_t i = 0; i < self->count; i++) tide_channel_unref(self->channels[i].channel);
+  free(self);
+}
 
 /* Bytes that grow, of the C library's: a message may be freed in another thread. */
 typedef struct bytes {
   char *data;
   size_t size, room;
 } bytes;
-
-/* A channel that a message names, by its number among them. */
-typedef struct named {
-  tide_channel *channel;
-} named;
-
-/* A message, its bytes behind it. It has a reference to each channel. */
-typedef struct letter {
-  tide_message message; /* first */
-  uint32_t count;       /* of channels */
-  named channels[];
-} letter;
-
-static void letter_free(tide_message *message) {
-  letter *self = tide_container(message, letter, message);
-  for (uint32_t i = 0; i < self->count; i++) tide_channel_unref(self->channels[i].channel);
-  free(self);
-}
-
-/* Encoding. */
 
 typedef struct encoder {
   const tl_runtime *rt;
@@ -215,9 +182,9 @@ static void write_string(lua_State *L, encoder *self) {
   const char *text = lua_tolstring(L, -1, &length);
   unsigned char brief = (unsigned char)length;
   if (length <= UINT8_MAX)
-    write_tagged(L, self, SHORT_STRING, &brief, 1);
+    write_tagged(L, self, TL_TAG_SHORT_STRING, &brief, 1);
   else
-    write_tagged(L, self, STRING, &length, sizeof length);
+    write_tagged(L, self, TL_TAG_STRING, &length, sizeof length);
   append(L, self, &self->content, text, length);
 }
 
@@ -229,14 +196,14 @@ static void refuse_value(lua_State *L, const encoder *self) {
 }
 
 static void write_object(lua_State *L, encoder *self) {
-  named object = {.channel = tl_channel_test(L, self->rt, lua_gettop(L))};
+  tl_named object = {.channel = tl_channel_test(L, self->rt, lua_gettop(L))};
   if (object.channel == NULL) {
     refuse_value(L, self);
     return;
   }
   uint32_t number = (uint32_t)(self->channels.size / sizeof object);
   append(L, self, &self->channels, &object, sizeof object);
-  write_tagged(L, self, CHANNEL, &number, sizeof number);
+  write_tagged(L, self, TL_TAG_CHANNEL, &number, sizeof number);
 }
 
 /* The value on top, which stays. */
@@ -247,30 +214,30 @@ static void write_value(lua_State *L, encoder *self) {
   const void *pointer;
   switch (lua_type(L, -1)) {
   case LUA_TNIL:
-    write_tag(L, self, NIL);
+    write_tag(L, self, TL_TAG_NIL);
     break;
   case LUA_TBOOLEAN:
-    write_tag(L, self, lua_toboolean(L, -1) ? TRUE : FALSE);
+    write_tag(L, self, lua_toboolean(L, -1) ? TL_TAG_TRUE : TL_TAG_FALSE);
     break;
   case LUA_TNUMBER:
     integer = lua_tointeger(L, -1);
     number = lua_tonumber(L, -1);
     if (lua_isinteger(L, -1))
-      write_tagged(L, self, INTEGER, &integer, sizeof integer);
+      write_tagged(L, self, TL_TAG_INTEGER, &integer, sizeof integer);
     else
-      write_tagged(L, self, FLOAT, &number, sizeof number);
+      write_tagged(L, self, TL_TAG_FLOAT, &number, sizeof number);
     break;
   case LUA_TSTRING:
     write_string(L, self);
     break;
   case LUA_TTABLE:
     table = number_of(L, self);
-    write_tagged(L, self, TABLE, &table, sizeof table);
+    write_tagged(L, self, TL_TAG_TABLE, &table, sizeof table);
     break;
   case LUA_TLIGHTUSERDATA:
     if (!(self->flags & TIDE_LUA_POINTERS)) refuse(L, self, "light userdata");
     pointer = lua_touserdata(L, -1);
-    write_tagged(L, self, POINTER, &pointer, sizeof pointer);
+    write_tagged(L, self, TL_TAG_POINTER, &pointer, sizeof pointer);
     break;
   case LUA_TUSERDATA:
     write_object(L, self);
@@ -281,7 +248,7 @@ static void write_value(lua_State *L, encoder *self) {
 }
 
 /* Whether the key under the top is one of those that are written by their order. */
-static bool is_entry(lua_State *L, const table_shape *shape) {
+static bool is_entry(lua_State *L, const tl_table_shape *shape) {
   lua_Integer key = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
   return key >= 1 && key <= (lua_Integer)shape->entries;
 }
@@ -305,11 +272,12 @@ static uint32_t write_entries(lua_State *L, encoder *self, int table) {
 
 /* The table on top. An error leaves behind what cannot go: the task or stream that it is about. */
 static void write_content(lua_State *L, encoder *self) {
-  table_shape shape = {.kind = is_error(L, self, lua_gettop(L)) ? ERROR : PLAIN};
+  tl_table_shape shape = {.kind =
+                              is_error(L, self, lua_gettop(L)) ? TL_TABLE_ERROR : TL_TABLE_PLAIN};
   int table = lua_gettop(L);
-  if (shape.kind == PLAIN) shape.entries = write_entries(L, self, table);
+  if (shape.kind == TL_TABLE_PLAIN) shape.entries = write_entries(L, self, table);
   for (lua_pushnil(L); lua_next(L, table) != 0; lua_pop(L, 1)) {
-    if (is_entry(L, &shape) || (shape.kind == ERROR && !can_copy(L, self))) continue;
+    if (is_entry(L, &shape) || (shape.kind == TL_TABLE_ERROR && !can_copy(L, self))) continue;
     lua_pushvalue(L, -2);
     lua_pushvalue(L, -1); /* a key is its own key */
     write_value(L, self);
@@ -344,14 +312,14 @@ static char *put(char *to, const bytes *what) {
 
 /* Puts it together. NULL: there is no memory. */
 static tide_message *seal(const encoder *self) {
-  size_t front = sizeof(letter) + self->channels.size;
+  size_t front = sizeof(tl_letter) + self->channels.size;
   size_t size = sizeof self->tables + self->shapes.size + self->content.size;
-  letter *sealed = malloc(front + size);
+  tl_letter *sealed = malloc(front + size);
   if (sealed == NULL) return NULL;
   sealed->count = (uint32_t)(self->channels.size / sizeof sealed->channels[0]);
   char *data = put((char *)sealed->channels, &self->channels);
   for (uint32_t i = 0; i < sealed->count; i++) tide_channel_ref(sealed->channels[i].channel);
-  sealed->message = (tide_message){.data = data, .size = size, .free = letter_free};
+  sealed->message = (tide_message){.data = data, .size = size, .free = tl_letter_free};
   tide_list_init(&sealed->message.link);
   memcpy(data, &self->tables, sizeof self->tables);
   put(put(data + sizeof self->tables, &self->shapes), &self->content);
@@ -372,162 +340,4 @@ tide_message *tide_lua_encode(lua_State *L, int index, int flags, size_t max) {
   if (status != LUA_OK) lua_error(L);
   if (message == NULL) luaL_error(L, "not enough memory");
   return message;
-}
-
-/* Decoding. */
-
-typedef struct decoder {
-  tl_runtime *rt;
-  const letter *letter;   /* whose bytes they are; NULL: they come from elsewhere */
-  const char *next, *end; /* what is left */
-  uint32_t tables;
-  int list; /* index of the list of tables */
-  int flags;
-} decoder;
-
-static void malformed(lua_State *L, const decoder *self) {
-  tl_raise_message(L, self->rt, TIDE_EMISUSE, "the bytes are no message");
-}
-
-static size_t left(const decoder *self) { return (size_t)(self->end - self->next); }
-
-static void read_bytes(lua_State *L, decoder *self, void *to, size_t size) {
-  if (size > left(self)) malformed(L, self);
-  memcpy(to, self->next, size);
-  self->next += size;
-}
-
-static void read_string(lua_State *L, decoder *self, size_t length) {
-  if (length > left(self)) malformed(L, self);
-  const char *text = self->next;
-  self->next += length;
-  lua_pushlstring(L, text, length);
-}
-
-static void push_table(lua_State *L, decoder *self) {
-  uint32_t number;
-  read_bytes(L, self, &number, sizeof number);
-  if (number < 1 || number > self->tables) malformed(L, self);
-  lua_rawgeti(L, self->list, number);
-}
-
-static void push_channel(lua_State *L, decoder *self) {
-  uint32_t number;
-  const letter *from = self->letter;
-  read_bytes(L, self, &number, sizeof number);
-  if (from != NULL && number < from->count)
-    tl_channel_push(L, self->rt, from->channels[number].channel);
-  else
-    malformed(L, self);
-}
-
-static void push_value(lua_State *L, decoder *self) {
-  unsigned char tag, brief;
-  size_t length;
-  lua_Integer integer;
-  lua_Number number;
-  void *pointer;
-  read_bytes(L, self, &tag, 1);
-  switch (tag) {
-  case NIL:
-    lua_pushnil(L);
-    break;
-  case FALSE:
-  case TRUE:
-    lua_pushboolean(L, tag == TRUE);
-    break;
-  case INTEGER:
-    read_bytes(L, self, &integer, sizeof integer);
-    lua_pushinteger(L, integer);
-    break;
-  case FLOAT:
-    read_bytes(L, self, &number, sizeof number);
-    lua_pushnumber(L, number);
-    break;
-  case SHORT_STRING:
-    read_bytes(L, self, &brief, 1);
-    read_string(L, self, brief);
-    break;
-  case STRING:
-    read_bytes(L, self, &length, sizeof length);
-    read_string(L, self, length);
-    break;
-  case TABLE:
-    push_table(L, self);
-    break;
-  case CHANNEL:
-    push_channel(L, self);
-    break;
-  case POINTER:
-    if (!(self->flags & TIDE_LUA_POINTERS)) malformed(L, self);
-    read_bytes(L, self, &pointer, sizeof pointer);
-    lua_pushlightuserdata(L, pointer);
-    break;
-  default:
-    malformed(L, self);
-  }
-}
-
-/* Each entry takes a byte at least, each other one two. */
-static void push_shaped(lua_State *L, decoder *self, const table_shape *shape, size_t *promised) {
-  *promised += (size_t)shape->entries + 2 * (size_t)shape->others;
-  if (*promised > left(self) || shape->kind > ERROR) malformed(L, self);
-  lua_createtable(L, (int)shape->entries, (int)shape->others);
-  if (shape->kind == PLAIN) return;
-  tl_class_push(L, self->rt, TL_ERROR);
-  lua_setmetatable(L, -2);
-}
-
-static void push_tables(lua_State *L, decoder *self) {
-  table_shape shape;
-  size_t promised = 0;
-  read_bytes(L, self, &self->tables, sizeof self->tables);
-  if (self->tables > left(self) / sizeof shape) malformed(L, self);
-  const char *shapes = self->next;
-  self->next += self->tables * sizeof shape;
-  lua_createtable(L, (int)self->tables, 0);
-  self->list = lua_gettop(L);
-  for (uint32_t i = 1; i <= self->tables; i++, shapes += sizeof shape) {
-    memcpy(&shape, shapes, sizeof shape);
-    push_shaped(L, self, &shape, &promised);
-    lua_rawseti(L, self->list, i);
-  }
-}
-
-static void check_key(lua_State *L, const decoder *self) {
-  bool is_nan = lua_type(L, -1) == LUA_TNUMBER && isnan(lua_tonumber(L, -1));
-  if (lua_isnil(L, -1) || is_nan) malformed(L, self);
-}
-
-/* Into the table on top. */
-static void fill(lua_State *L, decoder *self, const table_shape *shape) {
-  for (uint32_t i = 1; i <= shape->entries; i++) {
-    push_value(L, self);
-    lua_rawseti(L, -2, i);
-  }
-  for (uint32_t i = 1; i <= shape->others; i++) {
-    push_value(L, self);
-    check_key(L, self);
-    push_value(L, self);
-    lua_rawset(L, -3);
-  }
-}
-
-void tide_lua_decode(lua_State *L, const tide_message *message, int flags) {
-  const char *data = message->data;
-  decoder self = {
-      .rt = tl_lent_runtime(L), .next = data, .end = data + message->size, .flags = flags};
-  if (message->free == letter_free) self.letter = tide_container(message, const letter, message);
-  table_shape shape;
-  push_tables(L, &self);
-  push_value(L, &self);
-  const char *shapes = data + sizeof self.tables;
-  for (uint32_t i = 1; i <= self.tables; i++, shapes += sizeof shape) {
-    memcpy(&shape, shapes, sizeof shape);
-    lua_rawgeti(L, self.list, i);
-    fill(L, &self, &shape);
-    lua_pop(L, 1);
-  }
-  if (self.next != self.end) malformed(L, &self);
-  lua_remove(L, self.list);
 }
