@@ -90,6 +90,18 @@ static inline bool tide_job_is_out(const tide_job *job) { return !tide_list_empt
 /* A case of select (select.h): that the work is done. Where another case happens it goes on. */
 TIDE_API void tide_case_job(tide_case *self, tide_job *job);
 
+/* Whose the job is, where its task is cancelled or killed, or it is dropped, while it is
+ *
+ *                  with `abandoned`                       without
+ *     queued       that one's, at once; it never runs     its maker's, at once; it never runs
+ *     running      that one's, once the work has ended;   cancelled: the task waits on, to TIDE_OK;
+ *                  cancelled: TIDE_ECANCELLED at once     else its maker's, once it is out no more
+ *     on its way   cancelled: its maker's, by TIDE_OK;    its maker's, when it has come;
+ *     back         else that one's, when it has come      cancelled: by TIDE_OK
+ *     back, and not told yet: the same, at once
+ *
+ * In a select it goes on in any case, its maker's, who may drop it. */
+
 /* The end of a loop (tide_loop_free) interrupts and drops all jobs that are out, and waits until
  * those have ended that cannot be let go: before it tells the `drop` of a task that waits for one.
  * (The `drop` of a task that waits for one by select drops it itself.) */

@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "host.h"
+#include "states.h"
 
 typedef struct enemy_wait {
   tide_completion completion; /* first */
@@ -419,23 +419,14 @@ static void lonely_step(tide_task *task, int outcome) {
   TIDE_END;
 }
 
-static int open_in_loop(lua_State *L) {
-  luaL_openlibs(L);
-  tide_lua_open(L, lua_touserdata(L, 1), NULL);
-  lua_setglobal(L, "tide");
-  return 0;
-}
-
 static void the_state_is_closed_while_c_calls_it(void) {
   static const tide_task_ops task_ops = {.name = "caller", .step = lonely_step};
   bool waiting = false, ended = false, over = false;
   for (int turns = 0; turns < 8; turns++) {
-    host h = {.L = luaL_newstate()};
+    host h = {.L = NULL};
     caller self = {.h = &h, .code = "return function() tide.sleep(0) return 1 end"};
     world_open(&h.w);
-    lua_pushcfunction(h.L, open_in_loop);
-    lua_pushlightuserdata(h.L, h.w.loop);
-    CHECK_EQ(lua_pcall(h.L, 1, 0, 0), LUA_OK);
+    h.L = state_new(h.w.loop);
     tide_task_init(&self.task, h.w.loop, &task_ops);
     CHECK_EQ(tide_task_spawn(&self.task, tide_loop_background(h.w.loop)), TIDE_OK);
     call_outcome = call_result = 1;

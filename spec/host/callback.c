@@ -1,5 +1,5 @@
 /* callback.c: a library of the host's calls functions that scripts gave it. */
-#include "host.h"
+#include "states.h"
 
 static int reference = LUA_NOREF; /* to what the library calls */
 
@@ -64,22 +64,12 @@ static int l_check(lua_State *L) {
   return 0;
 }
 
-static int open_in_loop(lua_State *L) {
-  luaL_openlibs(L);
-  tide_lua_open(L, lua_touserdata(L, 1), NULL);
-  lua_setglobal(L, "tide");
-  return 0;
-}
-
 /* On a loop that goes on nothing holds it any more. */
 static void the_state_is_closed_while_callbacks_are_open(void) {
   for (int turns = 0; turns < 3; turns++) {
     world w;
     world_open(&w);
-    lua_State *L = luaL_newstate();
-    lua_pushcfunction(L, open_in_loop);
-    lua_pushlightuserdata(L, w.loop);
-    CHECK_EQ(lua_pcall(L, 1, 0, 0), LUA_OK);
+    lua_State *L = state_new(w.loop);
     CHECK_EQ(luaL_dostring(
                  L, "call, handle = tide.callback(print)\n"
                     "tide.spawn(tide.await_callback, function() end)\n"
