@@ -234,6 +234,69 @@ static void a_signal_handler_may_post_and_errno_stays(void) {
   world_close(&w);
 }
 
+/* Signals interrupt the loop and a thread that posts too, wherever they are. Each handler posts a
+ * record of its own thread's, which may be on its way already, and one that never is. */
+
+enum { STORM = 3000 };
+
+static tide_post known, fresh[STORM];
+static int signals, known_runs, fresh_runs; /* the first is atomic */
+
+static void count_known(tide_post *post) {
+  (void)post;
+  known_runs++;
+}
+
+static void count_fresh(tide_post *post) {
+  (void)post;
+  fresh_runs++;
+}
+
+static void storm(int signal) {
+  (void)signal;
+  int number = __atomic_fetch_add(&signals, 1, __ATOMIC_ACQ_REL);
+  if (number >= STORM) return;
+  tide_loop_post(from_signal.loop, &fresh[number]);
+  tide_loop_post(from_signal.loop, &known);
+}
+
+static void *raise_storm(void *loops) {
+  for (int i = 0; flag_of(&signals) < STORM; i++) {
+    pthread_kill(i % 2 ? pthread_self() : *(pthread_t *)loops, SIGUSR1);
+    tide_loop_post(from_signal.loop, &known);
+    if (i % 16 == 0) sched_yield();
+  }
+  return NULL;
+}
+
+static void signals_may_come_at_any_moment(void) {
+  world w;
+  crew two = {.count = 0};
+  pthread_t loops = pthread_self();
+  struct sigaction before, now = {.sa_handler = storm};
+  world_open_real(&w);
+  from_signal.loop = w.loop;
+  signals = known_runs = fresh_runs = 0;
+  tide_post_init(&known, count_known);
+  for (int i = 0; i < STORM; i++) tide_post_init(&fresh[i], count_fresh);
+  CHECK_EQ(sigaction(SIGUSR1, &now, &before), 0);
+  for (int i = 0; i < 2; i++) start(&two, raise_storm, &loops);
+  tide_loop_hold(w.loop);
+  while (fresh_runs < STORM) CHECK_EQ(tide_loop_turn(w.loop, true), TIDE_OK);
+  tide_loop_release(w.loop);
+  join_all(&two);
+  sigaction(SIGUSR1, &before, NULL);
+  int runs = known_runs;
+  turn(&w);
+  CHECK(known_runs >= runs && known_runs > 0);
+  tide_loop_post(w.loop, &known); /* it is not stuck on its way */
+  runs = known_runs;
+  turn(&w);
+  CHECK_EQ(known_runs, runs + 1);
+  CHECK_EQ(fresh_runs, STORM);
+  world_close(&w);
+}
+
 /* Again. */
 
 static void one_that_is_on_its_way_runs_once_and_then_may_be_posted_anew(void) {
@@ -423,6 +486,7 @@ int main(void) {
   RUN(virtual_time_misses_none);
   RUN(what_was_posted_is_no_deadlock);
   RUN(a_signal_handler_may_post_and_errno_stays);
+  RUN(signals_may_come_at_any_moment);
   RUN(one_that_is_on_its_way_runs_once_and_then_may_be_posted_anew);
   RUN(what_posts_itself_runs_once_a_poll);
   RUN(what_is_there_when_the_loop_is_freed_is_dropped);
