@@ -13,6 +13,7 @@
 #include "io/borrowed.h"
 #include "io/connect.h"
 #include "io/fd.h"
+#include "io/guest.h"
 #include "io/listener.h"
 #include "io/pool.h"
 #include "io/stream.h"

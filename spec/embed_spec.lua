@@ -90,6 +90,16 @@ script: no more lines, the clock went on
 ]], run [[sh -c "printf 'one\ntwo\n' | ./poll_host"]])
   end)
 
+  it("wake_host: beside a loop that watches no descriptors, woken by a thread", function()
+    assert.equal([[
+script: key	1
+script: key	2
+script: key	3
+script: key	4
+script: the cursor blinked
+]], run "./wake_host")
+  end)
+
   it("game_loop: frames, a budget, and scripts that are reloaded while the game goes on", function()
     local output = run [[sh -c './game_loop 60 & pid=$!; sleep 0.3; kill -HUP $pid; wait $pid']]
     assert.matches("in 60 frames", output)

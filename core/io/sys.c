@@ -165,6 +165,12 @@ int tide__sys_is_open(int fd) {
   return fcntl(fd, F_GETFD) < 0 ? take_errno(before) : 0;
 }
 
+int tide__sys_eventfd(const tide_loop *loop) {
+  if (fails(loop, TIDE_CALL_EVENTFD)) return -errno;
+  int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  return fd < 0 ? -errno : fd;
+}
+
 /* Of a descriptor that is no file, socket or pipe: only to one of epoll's something can be added,
  * and so be missing in it. */
 static int check_not_epoll(const tide_loop *loop, int fd) {

@@ -72,6 +72,9 @@ size_t tide__sys_untaken(int fd);
 int tide__sys_thread(const tide_loop *loop, pthread_t *thread, void *(*work)(void *),
                      void *argument);
 
+/* A descriptor that is readable once 8 bytes were written to it. */
+int tide__sys_eventfd(const tide_loop *loop);
+
 void tide__sys_close(int fd);
 
 /* The same, so that the peer of a TCP connection finds an error in place of an orderly end (RST).

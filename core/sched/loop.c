@@ -404,6 +404,7 @@ void tide__watcher_set(tide_watcher *watcher, tide_loop *loop, int events) {
   ((interest *)(void *)io)->loop = loop;
   ev_io_modify(io, mask); /* ev_io_set costs a system call even where nothing changes */
   ev_io_start(loop->ev, io);
+  loop->changed = true;
   if (loop->hosted) tide__host_wake(loop);
   if (loop->guest) ev_unref(loop->ev); /* what it is waited for with holds the loop */
 }
@@ -513,6 +514,7 @@ int tide__poll(tide_loop *loop, bool block) {
   bool idle = !tide__ready(loop);
   if (loop->left < loop->stride) tide__look_at_clock(loop);
   block = idle && block && !tide__port_doze(loop->port);
+  loop->changed = false;
   int error = loop->virtual_clock ? poll_virtual(loop, block) : poll_real(loop, block);
   loop->due = false;
   if (idle) loop->wary = TIDE__WARY_TURNS;
@@ -577,7 +579,8 @@ void tide__host_wake(tide_loop *loop) {
 }
 
 void tide__show_next_turn(tide_loop *loop) {
-  tide_time next = tide__ready(loop) || !tide_list_empty(&loop->deferred) ? 0 : next_turn(loop);
+  bool busy = tide__ready(loop) || !tide_list_empty(&loop->deferred) || loop->changed;
+  tide_time next = busy ? 0 : next_turn(loop);
   if (next == TIDE_NEVER) return;
   tide_time when = next > 0 ? by_real_clock(loop, next) : 0;
   tide__alarm_set(&whole_of(loop)->exact, when > 0 ? when : 1);

@@ -27,8 +27,10 @@ struct tide_loop {
   bool guest;          /* libev's loop is the host's, who runs it */
   bool manual_clock;   /* with virtual_clock: it does not jump, the host moves it */
   int polled_by;       /* the descriptor that the host watches; -1: it has not asked for it */
+  tide_defer *at_rest; /* run when turning has ended, or NULL */
   bool virtual_clock;  /* time jumps to the next deadline instead of passing */
   bool stirred;        /* a descriptor had an event in this poll */
+  bool changed;        /* a watcher, since the last poll: libev has not told the system */
   bool turning;        /* inside tide_loop_turn or tide_loop_run */
   int hosts_errno;     /* meanwhile: what errno is to be again */
   bool stopping;       /* tide_loop_stop was called */

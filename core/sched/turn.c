@@ -146,6 +146,7 @@ static void end_turning(tide_loop *loop) {
   if (loop->polled_by >= 0) tide__show_next_turn(loop);
   tide__port_leave(loop->port);
   loop->steps_end = loop->tick_end = TIDE_NEVER;
+  if (loop->at_rest != NULL) loop->at_rest->run(loop->at_rest);
   errno = loop->hosts_errno;
 }
 

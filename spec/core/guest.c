@@ -459,6 +459,51 @@ static void its_descriptor_tells_of_calls_between_ticks_and_of_posts(void) {
   tide_loop_free(loop);
 }
 
+typedef struct opening {
+  tide_post post;
+  tide_watcher *watcher;
+  tide_loop *loop;
+} opening;
+
+static void begin_to_watch(tide_post *post) {
+  const opening *self = tide_container(post, opening, post);
+  tide_watcher_set(self->watcher, self->loop, TIDE_READABLE);
+}
+
+static int readable;
+
+static void note_readable(tide_watcher *watcher, int events) {
+  (void)watcher;
+  readable = events;
+}
+
+/* What a tick looks for last, after its poll, libev is told of by another one. */
+static void its_descriptor_tells_of_what_a_tick_has_begun_to_watch_at_its_end(void) {
+  tide_loop *loop = tide_loop_new(NULL);
+  struct pollfd watched = {.fd = tide_loop_fd(loop), .events = POLLIN};
+  tide_watcher watcher;
+  int ends[2];
+  CHECK_EQ(pipe(ends), 0);
+  tide_watcher_init(&watcher, ends[0], note_readable);
+  opening o = {.watcher = &watcher, .loop = loop};
+  tide_post_init(&o.post, begin_to_watch);
+  CHECK_EQ(tide_loop_tick(loop, MS, NULL), TIDE_OK);
+  CHECK_EQ(tide_loop_tick(loop, MS, NULL), TIDE_OK);
+  tide_loop_post(loop, &o.post);
+  CHECK_EQ(tide_loop_tick(loop, MS, NULL), TIDE_OK);
+  for (int i = 0; i < 10 && poll(&watched, 1, 10) == 1; i++)
+    CHECK_EQ(tide_loop_tick(loop, MS, NULL), TIDE_OK);
+  CHECK_EQ(poll(&watched, 1, 0), 0);
+  CHECK_EQ(write(ends[1], "!", 1), 1);
+  CHECK_EQ(poll(&watched, 1, 5000), 1);
+  CHECK_EQ(tide_loop_tick(loop, MS, NULL), TIDE_OK);
+  CHECK_EQ(readable, TIDE_READABLE);
+  tide_watcher_set(&watcher, loop, 0);
+  close(ends[0]);
+  close(ends[1]);
+  tide_loop_free(loop);
+}
+
 /* ---- frames, and time of the host's own */
 
 static void a_frame_wakes_who_waited_for_it(void) {
@@ -530,6 +575,7 @@ int main(void) {
   RUN(its_descriptor_is_readable_when_a_deadline_has_come);
   RUN(its_descriptor_is_readable_when_tasks_are_ready_or_bytes_have_come);
   RUN(its_descriptor_tells_of_calls_between_ticks_and_of_posts);
+  RUN(its_descriptor_tells_of_what_a_tick_has_begun_to_watch_at_its_end);
   RUN(a_frame_wakes_who_waited_for_it);
   RUN(a_manual_clock_moves_when_the_host_says);
   return check_summary();
