@@ -145,6 +145,71 @@ static void errors_are_raised_by_number_and_by_push(void) {
   host_close(&h);
 }
 
+/* What pushes the results may do what a function may that is called from C. */
+
+static int push_many(lua_State *L, tide_completion *completion) {
+  (void)completion;
+  luaL_checkstack(L, 300, NULL);
+  for (int i = 1; i <= 300; i++) lua_pushinteger(L, i);
+  return 300;
+}
+
+static int push_from_lua(lua_State *L, tide_completion *completion) {
+  (void)completion;
+  lua_getglobal(L, "during");
+  lua_call(L, 0, 1);
+  return 1;
+}
+
+static int wait_for(lua_State *L, const tide_lua_ops *some) {
+  enemy_wait *w = tide_lua_begin(L, sizeof *w, some);
+  if (at_once)
+    tide_completion_end(&w->completion, TIDE_OK);
+  else
+    waits[wait_count++] = w;
+  return tide_lua_wait(L, &w->completion);
+}
+
+static int l_many(lua_State *L) {
+  static const tide_lua_ops many = {.push = push_many, .free = free_wait};
+  return wait_for(L, &many);
+}
+
+static int l_lua(lua_State *L) {
+  static const tide_lua_ops from_lua = {.push = push_from_lua, .free = free_wait};
+  return wait_for(L, &from_lua);
+}
+
+static void what_pushes_may_call_lua_and_push_much_but_not_wait(void) {
+  for (int now = 0; now < 2; now++) {
+    host h;
+    open_with_enemies(&h);
+    at_once = now;
+    lua_register(h.L, "many", l_many);
+    lua_register(h.L, "lua", l_lua);
+    host_do(&h, "function await(f)\n"
+                "  local task = spawn(f) sleep(0) if pending() then come() end\n"
+                "  return task:await()\n"
+                "end\n"
+                "run(function()\n"
+                "  say(await(function() return select('#', many()) end))\n"
+                "  function during() return sleep(0) end\n"
+                "  say(kind(select(2, await(function() return pcall(lua) end))))\n"
+                "  function during() return lua() end\n"
+                "  say(kind(select(2, await(function() return pcall(lua) end))))\n"
+                "  function during() spawned = spawn(type, 1) return 7 end\n"
+                "  say(await(lua), tide.type(spawned))\n"
+                "  local task task = spawn(function() say(lua()) sleep(0) say 'never' end)\n"
+                "  function during() task:cancel() return 8 end\n"
+                "  sleep(0) if pending() then come() end sleep(1)\n"
+                "end)");
+    CHECK_LUA_LOG(&h, "300, cannot_wait, cannot_wait, 7 Task, 8");
+    CHECK_EQ(wait_count, 0);
+    CHECK_EQ(frees, 5);
+    host_close(&h);
+  }
+}
+
 static void where_nothing_can_wait_it_raises_before_it_begins(void) {
   host h;
   open_with_enemies(&h);
@@ -466,6 +531,7 @@ int main(void) {
   RUN(it_returns_what_came);
   RUN(one_that_is_completed_at_once_does_not_suspend);
   RUN(errors_are_raised_by_number_and_by_push);
+  RUN(what_pushes_may_call_lua_and_push_much_but_not_wait);
   RUN(where_nothing_can_wait_it_raises_before_it_begins);
   RUN(who_is_cancelled_does_not_wait_for_the_library);
   RUN(who_is_cancelled_already_asks_the_library_to_leave_it);
