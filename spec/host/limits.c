@@ -400,6 +400,62 @@ static void a_state_may_be_closed_and_opened_under_a_watchdog(void) {
   tide_loop_free(loop);
 }
 
+/* Without a signal, and no time at all: what makes a thousand instructions in one go is ended,
+ * wherever that is. What is counted is the ends. */
+static void at_any_moment(void) {
+  tide_loop *loop = virtual_loop();
+  for (int round = 0; round < 30; round++) {
+    lua_State *L = state_new(loop);
+    heard log = {.times = {0}};
+    tide_loop_set_log(loop, hear, &log);
+    run_code(L, prelude);
+    run_code(L, "function work(n)\n"
+                "  local q, l = tide.Queue(2), tide.Lock()\n"
+                "  tide.TaskGroup(function(g)\n"
+                "    g:spawn(function() for i = 1, n do q:put(i) end q:close() end)\n"
+                "    for i in q:iter() do\n"
+                "      local step = coroutine.wrap(function(...)\n"
+                "        local _ <close> = closer(function() for j = 1, i * 77 % 500 do "
+                "tostring(j) end end)\n"
+                "        local _ <close> = l:acquire()\n"
+                "        coroutine.yield(pcall(string.rep, 'x', i), ...)\n"
+                "        for _ in tide.generator(function(yield) for j = 1, i * 53 % 600 do "
+                "type(j) end yield(i) sleep(0) end):each() do end\n"
+                "      end)\n"
+                "      step() pcall(step)\n"
+                "      for j = 1, i * 997 % 700 do pcall(tostring, j) end\n"
+                "      tide.timeout(9, function() for j = 1, i % 40 do sleep(0) end end)\n"
+                "      xpcall(function() for j = 1, i * 31 % 800 do pcall(error, j) end error(i) "
+                "end, function(e) return e end)\n"
+                "    end\n"
+                "  end)\n"
+                "end\n"
+                "tasks = {}");
+    run_code(L, states_busy);
+    run_code(L, "tide.on_failure(function() failures = (failures or 0) + 1 end)");
+    CHECK_EQ(set_limits(L, 0, 1, 0), TIDE_OK);
+    lua_pushinteger(L, round);
+    lua_setglobal(L, "round");
+    run_code(L, "for i = 1, 40 do tasks[i] = spawn(work, i * 3 + round) end");
+    for (int i = 0; i < 400; i++) CHECK_EQ(tide_loop_turn(loop, true), TIDE_OK);
+    if (round % 2 == 0) {
+      CHECK_EQ(set_limits(L, 0, 0, 0), TIDE_OK);
+      CHECK_EQ(tide_lua_close(L, 0), TIDE_OK);
+    } else {
+      run_code(L,
+               "ended = 0 for _, t in ipairs(tasks) do ended = ended + (t:done() and 1 or 0) end");
+      CHECK(number(L, "ended") > 20);
+      CHECK(number(L, "failures") > 10);
+      lua_close(L);
+    }
+    tide_loop_set_log(loop, NULL, NULL);
+    tide_loop_send_all(loop);
+    tide_loop_rest(loop);
+    check_loop_is_empty(loop);
+  }
+  tide_loop_free(loop);
+}
+
 int main(void) {
   RUN(what_runs_for_too_long_is_stopped);
   RUN(so_it_is_without_a_signal);
@@ -413,5 +469,6 @@ int main(void) {
   RUN(a_hook_of_the_hosts_comes_back);
   RUN(each_loop_has_a_watchdog_of_its_own);
   RUN(a_state_may_be_closed_and_opened_under_a_watchdog);
+  RUN(at_any_moment);
   return check_summary();
 }
