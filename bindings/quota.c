@@ -162,11 +162,11 @@ static int set_metatable(lua_State *L) {
   return lua_gettop(L);
 }
 
-/* Of the table on top, if it is one. */
+/* Of the table on top, if it is one and has not got it yet. */
 static void guard_setmetatable(lua_State *L) {
   if (!lua_istable(L, -1)) return;
   lua_getfield(L, -1, "setmetatable");
-  if (lua_isfunction(L, -1)) {
+  if (lua_isfunction(L, -1) && lua_tocfunction(L, -1) != set_metatable) {
     lua_pushcclosure(L, set_metatable, 1);
     lua_setfield(L, -2, "setmetatable");
   } else {
@@ -182,16 +182,23 @@ static void remove_fields(lua_State *L, const char *const *names) {
   }
 }
 
-static void guard(lua_State *L) {
+/* What the table on top, of globals or of loaded modules, has of debug: one may lack it. */
+static void guard_debug(lua_State *L) {
   static const char *const hooks[] = {"sethook", NULL};
-  static const char *const raw[] = {"xpcall", "coroutine", NULL};
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_pushglobaltable(L);
-  guard_setmetatable(L);
-  lua_getfield(L, -2, "debug");
+  lua_getfield(L, -1, "debug");
   guard_setmetatable(L);
   remove_fields(L, hooks);
-  if (lua_getfield(L, -3, "tide") == LUA_TTABLE) lua_getfield(L, -1, "raw");
+  lua_pop(L, 1);
+}
+
+static void guard(lua_State *L) {
+  static const char *const raw[] = {"xpcall", "coroutine", NULL};
+  lua_pushglobaltable(L);
+  guard_setmetatable(L);
+  guard_debug(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  guard_debug(L);
+  if (lua_getfield(L, -1, "tide") == LUA_TTABLE) lua_getfield(L, -1, "raw");
   remove_fields(L, raw);
 }
 

@@ -294,6 +294,18 @@ static void scripts_have_no_finalizers_hooks_or_coroutines_of_luas_own(void) {
   close_pair(&p);
 }
 
+static void so_it_is_where_debug_can_only_be_required(void) {
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  tide_lua_open(L, NULL, NULL);
+  run_code(L, "debug = nil");
+  CHECK_EQ(set_limits(L, 0, MILLISECOND, 0), TIDE_OK);
+  run_code(L, "local debug = require 'debug'\n"
+              "assert(debug.traceback and not debug.sethook)\n"
+              "assert(not pcall(debug.setmetatable, {}, { __gc = print }))");
+  lua_close(L);
+}
+
 static void it_is_refused_where_the_host_has_kept_what_it_cannot_hold(void) {
   lua_State *L = luaL_newstate();
   luaL_openlibs(L);
@@ -463,6 +475,7 @@ int main(void) {
   RUN(cleanup_that_loops_does_not_hold_up_a_stop);
   RUN(what_stays_in_c_is_told_with_its_task);
   RUN(scripts_have_no_finalizers_hooks_or_coroutines_of_luas_own);
+  RUN(so_it_is_where_debug_can_only_be_required);
   RUN(it_is_refused_where_the_host_has_kept_what_it_cannot_hold);
   RUN(a_limit_can_be_lifted_and_set_again);
   RUN(who_waits_often_enough_is_left_alone);
