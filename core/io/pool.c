@@ -410,10 +410,21 @@ int tide_job_submit(tide_job *job, tide_pool *pool) {
   return error;
 }
 
-int tide_job_wait(tide_job *job, tide_task *task) {
-  return tide_completion_wait(&job->completion, task);
+/* Of one that was not submitted it has ended: who waits for that is told. */
+static tide_completion *completion_of(tide_job *job) {
+  if (job->completion.ops == NULL) {
+    tide_completion_init(&job->completion, job->loop, &completion_ops);
+    tide_completion_end(&job->completion, TIDE_EINVALID_STATE);
+  }
+  return &job->completion;
 }
 
-void tide_job_drop(tide_job *job) { tide_completion_drop(&job->completion); }
+int tide_job_wait(tide_job *job, tide_task *task) {
+  return tide_completion_wait(completion_of(job), task);
+}
 
-void tide_case_job(tide_case *self, tide_job *job) { tide_case_completion(self, &job->completion); }
+void tide_job_drop(tide_job *job) { tide_completion_drop(completion_of(job)); }
+
+void tide_case_job(tide_case *self, tide_job *job) {
+  tide_case_completion(self, completion_of(job));
+}

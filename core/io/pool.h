@@ -76,7 +76,8 @@ TIDE_API int tide_job_submit(tide_job *job, tide_pool *pool);
  * can be let go, the outcome is TIDE_ECANCELLED at once (TIDE_OK where it ends in that very
  * moment); else the task waits on: it has happened, and the outcome is TIDE_OK. After
  * TIDE_ECANCELLED, or where the task is killed, a job that can be let go is `abandoned`'s, any
- * other its maker's once it is out no more. TIDE_EBUSY: another task waits for it. */
+ * other its maker's once it is out no more. TIDE_EBUSY: another task waits for it.
+ * TIDE_EINVALID_STATE: it was not submitted. */
 TIDE_API int tide_job_wait(tide_job *job, tide_task *task);
 
 /* Nobody will wait for it, or nobody wants to any more: as if the task that waits had been

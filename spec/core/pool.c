@@ -28,6 +28,26 @@ static void a_task_waits_until_a_thread_has_done_it(void) {
   world_close(&w);
 }
 
+static void forgetful(actor *self) {
+  errand *mine = self->data;
+  BEGIN;
+  WAIT(tide_job_wait(&mine->job, &self->task));
+  say(self, "%d", self->outcome);
+  END;
+}
+
+static void one_that_was_not_submitted_is_not_waited_for(void) {
+  world w;
+  errand one;
+  world_open(&w);
+  errand_init(&one, w.loop, &plain, NULL);
+  spawn(&w, "a", forgetful)->data = &one;
+  settle(&w);
+  CHECK_LOG(&w, "a -11");
+  tide_job_drop(&one.job);
+  world_close(&w);
+}
+
 static void it_may_be_submitted_again(void) {
   world w;
   errand one;
@@ -315,6 +335,7 @@ static void a_hundred_thousand_leave_nothing_behind(void) {
 
 int main(void) {
   RUN(a_task_waits_until_a_thread_has_done_it);
+  RUN(one_that_was_not_submitted_is_not_waited_for);
   RUN(it_may_be_submitted_again);
   RUN(each_loop_hears_of_its_own);
   RUN(loops_in_two_threads_may_share_one);
