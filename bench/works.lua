@@ -119,6 +119,26 @@ local works = {
     size = function(k) return { 20 * k } end,
   },
   {
+    name = "tick", title = "a tick's overrun of its 500 us, 1,000 tasks ready, beside one step, median", unit = "ns",
+    at_most = 1, limit = "core_tick step", tide = "core_tick tide", tenfold = false,
+    size = function(k) return { 500, max(1000, 4000 * k // 1) } end,
+  },
+  {
+    name = "tick999", title = "the same, 99.9th percentile, beside a loop that looks at the clock", unit = "ns",
+    at_most = 1.5, limit = "core_tick bare", tide = "core_tick tide", tenfold = false,
+    size = function(k) return { 999, max(1000, 4000 * k // 1) } end,
+  },
+  {
+    name = "neighbour", title = "from turn to turn beside a state with 10,000 tasks ready, beside one alone", unit = "ns",
+    at_most_absolute = 210000, limit = "hosted_neighbour 1", tide = "hosted_neighbour 10000", tenfold = false,
+    size = function(k) return { 5000 * k } end,
+  },
+  {
+    name = "states", title = "RSS after 10,000 states opened, used and closed, beside 1,000", unit = "bytes",
+    at_most = 1.02, limit = "hosted_states 1000", tide = "hosted_states 10000", tenfold = false,
+    size = function() return {} end,
+  },
+  {
     name = "post", title = "a post that resumes a task of another thread's loop", unit = "ns", at_most = 1.2, tenfold = false,
     limit = "limit_post", tide = "core_post", cpus = "0,1",
     size = function(k) return { 100000 * k } end,
