@@ -128,6 +128,21 @@ consumer: has all, and goes on:	true
 ]], run "./two_states")
   end)
 
+  it("postgres: queries that suspend a task, their cancellation, transactions", function()
+    if not select(2, sh(("test -x '%s/build/postgres'"):format(dir))) then return pending "needs libpq" end
+    local output, ok = sh(("timeout -k 5 60 spec/with_postgres.sh '%s/build/postgres'; echo \"status $?\""):format(dir))
+    if output == "status 77\n" then return pending "needs a PostgreSQL server" end
+    assert(ok)
+    assert.equal([[
+sum	42
+others went on	true
+too slow	timeout
+failed	postgres	ERROR:  column "no_such_column" does not exist
+rows	100000	1
+status 0
+]], output)
+  end)
+
   it("host: the same in C++", function()
     assert.equal("second: timeout\nfirst: slept well\n", run "./host")
   end)
