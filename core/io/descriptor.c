@@ -95,6 +95,7 @@ static const tide_transport_ops descriptor_ops = {
     .read = descriptor_read,
     .drained = descriptor_drained,
     .write = descriptor_write,
+    .short_is_pending = true,
     .wait = descriptor_wait,
     .waited = descriptor_waited,
     .leave = descriptor_leave,

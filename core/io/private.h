@@ -71,6 +71,10 @@ static inline int tide__transport_read(tide_transport *self, void *buffer, size_
   return TIDE_OK;
 }
 
+/* The same for the rest, behind the first `*sent` bytes: until it takes no more. */
+int tide__transport_write_on(tide_transport *self, const struct iovec *parts, size_t total,
+                             size_t *sent);
+
 static inline int tide__transport_write(tide_transport *self, const struct iovec *parts,
                                         size_t count, size_t total, size_t *sent) {
   size_t taken = 0;
@@ -78,7 +82,8 @@ static inline int tide__transport_write(tide_transport *self, const struct iovec
   if (result != TIDE_OK) return result;
   if (taken > total || (taken == 0 && total > 0)) return TIDE_OS(EPROTO);
   *sent = taken;
-  return TIDE_OK;
+  if (taken == total || self->ops->short_is_pending) return TIDE_OK;
+  return tide__transport_write_on(self, parts, total, sent);
 }
 
 /* fd.c: descriptor waits under names of their own, with or without a task. */

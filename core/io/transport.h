@@ -39,9 +39,11 @@ typedef struct tide_transport_ops {
   /* Whether a read would find nothing: it is not called then. NULL: that is not known. */
   bool (*drained)(const tide_transport *self);
   /* Takes bytes of the parts, from the first on: TIDE_OK, and in `sent` how many, one at least if
-   * there are any; the caller has the rest. TIDE_PENDING: none at present. An error: nothing more
-   * can be written. */
+   * there are any; it is called again with the rest. TIDE_PENDING: none at present. An error:
+   * nothing more can be written. */
   int (*write)(tide_transport *self, const struct iovec *parts, size_t count, size_t *sent);
+  /* One that has taken fewer bytes than there were takes none at present, as if it had said so. */
+  bool short_is_pending;
   /* After TIDE_PENDING: ends `wait` (tide_transport_wake) with TIDE_OK once another read (`events`
    * is TIDE_READABLE) or write (TIDE_WRITABLE) may do more; too often is no mistake. What that
    * takes underneath is its business: a read may have to write first. With TIDE_UNAWAITED as well,
