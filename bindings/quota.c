@@ -6,7 +6,6 @@
 #include "quota.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "end.h"
 #include "error.h"
@@ -101,12 +100,6 @@ void tl_limits_raise(lua_State *L, tl_runtime *rt) {
 
 /* Where there is no watchdog. */
 
-static tide_time cpu_time(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return (tide_time)now.tv_sec * 1000000000 + (tide_time)now.tv_nsec;
-}
-
 static void standing(lua_State *L, lua_Debug *ar) {
   tl_runtime *rt = tl_runtime_find(L);
   tl_limits *self = &rt->limits;
@@ -114,14 +107,10 @@ static void standing(lua_State *L, lua_Debug *ar) {
   if (!self->standing) tl_hook_reset(rt, L);
   if (!self->standing || rt->loop == NULL || tide_loop_running_lane(rt->loop) != tl_lane(rt))
     return;
-  tide_time now = cpu_time();
-  if (self->seen != tide_loop_slice(rt->loop)) {
-    self->seen = tide_loop_slice(rt->loop);
-    self->began = now;
-  } else if (now - self->began >= self->slice.span) {
-    slice_over(&self->slice, now - self->began);
-    tl_limits_raise(L, rt);
-  }
+  tide_time taken = tide_loop_look_at_slice(rt->loop, &self->seen);
+  if (taken < self->slice.span) return;
+  slice_over(&self->slice, taken);
+  tl_limits_raise(L, rt);
 }
 
 void tl_limits_watch(const tl_runtime *rt, lua_State *co) {

@@ -16,8 +16,7 @@ typedef struct tl_limits {
   volatile uint64_t over;   /* the slice of the loop's that is over, or 0 */
   volatile tide_time taken; /* what it took, as seen last */
   uint64_t told;            /* the last one that was said to be over */
-  uint64_t seen;            /* by the standing hook: the slice ... */
-  tide_time began;          /* ... and the CPU time when it was seen first */
+  tide_slice_look seen;     /* by the standing hook */
   int error;                /* a reference to what is raised when memory is at its limit; or 0 */
 } tl_limits;
 

@@ -3,11 +3,15 @@
 
 #include <time.h>
 
-tide_time tide_clock_monotonic(void) {
+static tide_time read_clock(clockid_t clock) {
   struct timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
+  clock_gettime(clock, &ts);
   return (tide_time)ts.tv_sec * 1000000000u + (tide_time)ts.tv_nsec;
 }
+
+tide_time tide_clock_monotonic(void) { return read_clock(CLOCK_MONOTONIC); }
+
+tide_time tide_clock_thread(void) { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
 
 tide_time tide_time_from_seconds(double seconds) {
   if (!(seconds > 0)) return 0;

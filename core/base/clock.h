@@ -14,6 +14,10 @@ typedef uint64_t tide_time;
 /* CLOCK_MONOTONIC, read afresh. */
 TIDE_API tide_time tide_clock_monotonic(void);
 
+/* CPU time that the calling thread has used (CLOCK_THREAD_CPUTIME_ID), read afresh. Signal handlers
+ * may call it. */
+TIDE_API tide_time tide_clock_thread(void);
+
 /* Seconds to nanoseconds, rounded up so that no wait ends early: negative and NaN give 0, infinity
  * and all that does not fit gives TIDE_NEVER. */
 TIDE_API tide_time tide_time_from_seconds(double seconds);

@@ -1,6 +1,4 @@
 /* budget.c: what a lane's tasks may take of the thread's CPU time, on average: a bucket. */
-#include <time.h>
-
 #include "private.h"
 
 static const tide_time SECOND = 1000000000;
@@ -9,12 +7,6 @@ static const tide_time SECOND = 1000000000;
  * taken more than there is waits until it is a quarter full: few long waits, not many short ones.
  */
 enum { FULL = 10, ENOUGH = 4 };
-
-static tide_time cpu_time(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return (tide_time)now.tv_sec * SECOND + (tide_time)now.tv_nsec;
-}
 
 static int64_t full(const tide_lane *lane) { return (int64_t)(lane->budget / FULL) + 1; }
 
@@ -53,11 +45,7 @@ bool tide__lane_has_budget(tide_lane *lane) {
   return false;
 }
 
-tide_time tide__budget_begin(void) { return cpu_time(); }
-
-void tide__budget_end(tide_lane *lane, tide_time began) {
-  lane->left -= (int64_t)(cpu_time() - began);
-}
+void tide__lane_spend(tide_lane *lane, tide_time span) { lane->left -= (int64_t)span; }
 
 void tide_lane_set_budget(tide_lane *lane, tide_time span) {
   bool aside = tide_timer_armed(&lane->more);

@@ -103,11 +103,10 @@ static inline bool tide__ready(const tide_loop *loop) {
   return (loop->lane != NULL || !tide_list_empty(&loop->active)) && tide__lanes_ready(loop);
 }
 
-/* budget.c: whether the lane, which has a budget, may be stepped; else it was set aside. What is
- * stepped is between the other two. */
+/* budget.c: whether the lane, which has a budget, may be stepped; else it was set aside. And what
+ * its steps have taken, by tide_clock_thread. */
 bool tide__lane_has_budget(tide_lane *lane);
-tide_time tide__budget_begin(void);
-void tide__budget_end(tide_lane *lane, tide_time began);
+void tide__lane_spend(tide_lane *lane, tide_time span);
 
 /* turn.c */
 enum { TIDE__WARY_TURNS = 64 };

@@ -75,9 +75,9 @@ static void run_lane(tide_loop *loop, tide_lane *lane) {
 /* The same where it has a budget, and something is left of it. */
 __attribute__((noinline)) static void run_metered(tide_loop *loop, tide_lane *lane) {
   if (!tide__lane_has_budget(lane)) return;
-  tide_time began = tide__budget_begin();
+  tide_time began = tide_clock_thread();
   run_lane(loop, lane);
-  tide__budget_end(lane, began);
+  tide__lane_spend(lane, tide_clock_thread() - began);
 }
 
 /* Whether lanes take turns by time: in virtual time nothing may depend on how fast the machine is.

@@ -21,28 +21,15 @@ typedef struct watchdog {
   tide__attachment attachment;
   tide_loop *loop;
   timer_t timer;
-  int signo;       /* 0: it has no timer */
-  uint64_t slice;  /* which one it was at the last look ... */
-  tide_time began; /* ... and the CPU time when it was seen first */
+  int signo; /* 0: it has no timer */
+  tide_slice_look seen;
 } watchdog;
 
-static tide_time cpu_time(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return (tide_time)now.tv_sec * 1000000000 + (tide_time)now.tv_nsec;
-}
-
 static void look(watchdog *self) {
-  uint64_t number = tide_loop_slice(self->loop);
-  tide_time now = cpu_time();
-  if (self->slice != number) {
-    self->slice = number;
-    self->began = now;
-    return;
-  }
+  tide_time taken = tide_loop_look_at_slice(self->loop, &self->seen);
   const tide_lane *lane = tide_loop_running_lane(self->loop);
   tide_slice_limit *slice = lane != NULL ? lane->slice : NULL;
-  if (slice != NULL && now - self->began >= slice->span) slice->over(slice, now - self->began);
+  if (slice != NULL && taken > 0 && taken >= slice->span) slice->over(slice, taken);
 }
 
 static void on_tick(int signo, siginfo_t *info, void *context) {
@@ -157,3 +144,10 @@ tide_lane *tide_loop_running_lane(const tide_loop *loop) {
 }
 
 uint64_t tide_loop_slice(const tide_loop *loop) { return tide_loop_steps(loop) + loop->visits; }
+
+tide_time tide_loop_look_at_slice(const tide_loop *loop, tide_slice_look *look) {
+  uint64_t slice = tide_loop_slice(loop);
+  tide_time now = tide_clock_thread();
+  if (look->slice != slice) *look = (tide_slice_look){.slice = slice, .began = now};
+  return now - look->began;
+}

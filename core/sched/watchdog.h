@@ -44,6 +44,16 @@ TIDE_API void tide_lane_leave(tide_lane *lane, tide_lane *before);
  * handler in the loop's thread. */
 TIDE_API tide_lane *tide_loop_running_lane(const tide_loop *loop);
 
+/* What has been seen of the present slice, by one who looks now and then. All zeros: nothing. */
+typedef struct tide_slice_look {
+  uint64_t slice;  /* which one it was at the last look ... */
+  tide_time began; /* ... and tide_clock_thread when it was seen first */
+} tide_slice_look;
+
+/* Looks: what the present slice has taken since it was seen first. May be called by a signal
+ * handler in the loop's thread. */
+TIDE_API tide_time tide_loop_look_at_slice(const tide_loop *loop, tide_slice_look *look);
+
 /* Which slice it is at the moment: a number that is another in each step and visit. May be called
  * by a signal handler in the loop's thread. */
 TIDE_API uint64_t tide_loop_slice(const tide_loop *loop);
