@@ -21,13 +21,16 @@ void tide_task_init(tide_task *task, tide_loop *loop, const tide_task_ops *ops) 
   task->user = 0;
 }
 
-void tide__task_wake(tide_task *task, int outcome) {
+static inline void make_ready(tide_task *task, tide_lane *lane, int outcome) {
   task->outcome = outcome;
   task->state = TIDE_TASK_READY;
   task->streak = 0;
-  tide_loop *loop = task->loop;
-  tide_lane *lane = task->ops->lane != NULL ? task->ops->lane : &loop->own;
   tide_list_append(&lane->ready, &task->wait.in.link);
+}
+
+void tide__task_wake(tide_task *task, int outcome) {
+  tide_lane *lane = task->ops->lane != NULL ? task->ops->lane : &task->loop->own;
+  make_ready(task, lane, outcome);
   if (__builtin_expect(tide_list_empty(&lane->link), 0)) tide__lane_activate(lane);
 }
 
@@ -138,10 +141,7 @@ bool tide__task_yielded(const tide_task *task) {
 /* As a wake, but its lane is the one that is being stepped, and stays among those with tasks. */
 int tide_task_yield(tide_task *task) {
   task->wait.ops = &yield_ops;
-  task->outcome = tide_task_cancelled(task) ? TIDE_ECANCELLED : TIDE_OK;
-  task->state = TIDE_TASK_READY;
-  task->streak = 0;
-  tide_list_append(&task->loop->lane->ready, &task->wait.in.link);
+  make_ready(task, task->loop->lane, tide_task_cancelled(task) ? TIDE_ECANCELLED : TIDE_OK);
   return TIDE_PENDING;
 }
 
