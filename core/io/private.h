@@ -71,18 +71,24 @@ static inline int tide__transport_read(tide_transport *self, void *buffer, size_
   return TIDE_OK;
 }
 
+static inline int tide__transport_write_once(tide_transport *self, const struct iovec *parts,
+                                             size_t count, size_t total, size_t *sent) {
+  size_t taken = 0;
+  int result = self->ops->write(self, parts, count, &taken);
+  if (result != TIDE_OK) return result;
+  if (taken > total || (taken == 0 && total > 0)) return TIDE_OS(EPROTO);
+  *sent = taken;
+  return TIDE_OK;
+}
+
 /* The same for the rest, behind the first `*sent` bytes: until it takes no more. */
 int tide__transport_write_on(tide_transport *self, const struct iovec *parts, size_t total,
                              size_t *sent);
 
 static inline int tide__transport_write(tide_transport *self, const struct iovec *parts,
                                         size_t count, size_t total, size_t *sent) {
-  size_t taken = 0;
-  int result = self->ops->write(self, parts, count, &taken);
-  if (result != TIDE_OK) return result;
-  if (taken > total || (taken == 0 && total > 0)) return TIDE_OS(EPROTO);
-  *sent = taken;
-  if (taken == total || self->ops->short_is_pending) return TIDE_OK;
+  int result = tide__transport_write_once(self, parts, count, total, sent);
+  if (result != TIDE_OK || *sent == total || self->ops->short_is_pending) return result;
   return tide__transport_write_on(self, parts, total, sent);
 }
 

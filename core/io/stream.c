@@ -9,21 +9,13 @@
 
 _Static_assert(sizeof(tide_stream) <= 224, "idle connections should be cheap");
 
-/* The part that the byte at `at` is in, from there on. */
-static struct iovec part_from(const struct iovec *parts, size_t at) {
-  for (; at >= parts->iov_len; parts++) at -= parts->iov_len;
-  return (struct iovec){(char *)parts->iov_base + at, parts->iov_len - at};
-}
-
 int tide__transport_write_on(tide_transport *self, const struct iovec *parts, size_t total,
                              size_t *sent) {
-  while (*sent < total) {
-    struct iovec rest = part_from(parts, *sent);
-    size_t taken = 0;
-    int result = self->ops->write(self, &rest, 1, &taken);
+  for (size_t at = *sent, taken; *sent < total; *sent += taken, at += taken) {
+    for (; at >= parts->iov_len; parts++) at -= parts->iov_len;
+    struct iovec rest = {(char *)parts->iov_base + at, parts->iov_len - at};
+    int result = tide__transport_write_once(self, &rest, 1, rest.iov_len, &taken);
     if (result != TIDE_OK) return result == TIDE_PENDING ? TIDE_OK : result;
-    if (taken == 0 || taken > rest.iov_len) return TIDE_OS(EPROTO);
-    *sent += taken;
   }
   return TIDE_OK;
 }
