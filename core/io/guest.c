@@ -1,7 +1,6 @@
 /* guest.c: a thread that polls the loop's descriptor, and wakes the host. */
 #include "guest.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <unistd.h>
@@ -109,9 +108,7 @@ int tide_loop_guest_start(tide_loop *loop, tide_wake_fn wake, void *context) {
   tide_defer_init(&self->at_rest, rested);
   pthread_mutex_init(&self->lock, NULL);
   pthread_cond_init(&self->changed, NULL);
-  int saved = errno;
   int error = start(self);
-  errno = saved;
   if (error != TIDE_OK) {
     free_sentry(self);
     return error;

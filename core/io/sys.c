@@ -166,17 +166,14 @@ int tide__sys_is_open(int fd) {
 }
 
 int tide__sys_eventfd(const tide_loop *loop) {
-  if (fails(loop, TIDE_CALL_EVENTFD)) return -errno;
-  int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  return fd < 0 ? -errno : fd;
+  RETRY(int, EVENTFD, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
 /* Of a descriptor that is no file, socket or pipe: only to one of epoll's something can be added,
  * and so be missing in it. */
 static int check_not_epoll(const tide_loop *loop, int fd) {
-  int before = errno;
-  int probe = fails(loop, TIDE_CALL_EVENTFD) ? -1 : eventfd(0, EFD_CLOEXEC);
-  if (probe < 0) return take_errno(before);
+  int before = errno, probe = tide__sys_eventfd(loop);
+  if (probe < 0) return probe;
   int error = epoll_ctl(fd, EPOLL_CTL_DEL, probe, NULL) < 0 ? take_errno(before) : 0;
   close(probe);
   return error == -ENOENT ? -EINVAL : 0;
