@@ -65,11 +65,9 @@ static int kill_all(lua_State *L) {
 static void kill_protected(tl_runtime *rt) {
   lua_State *L = rt->L;
   if (!lua_checkstack(L, LUA_MINSTACK)) return;
-  tide_lane *before = tide_lane_visit(tl_lane(rt));
   lua_pushcfunction(L, kill_all);
   lua_pushlightuserdata(L, rt);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* lua_close does the rest */
-  tide_lane_leave(tl_lane(rt), before);
 }
 
 static void free_stop(tl_stop *self) {
