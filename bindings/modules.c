@@ -10,6 +10,7 @@
 
 #include "modules.h"
 #include "runtime.h"
+#include "value.h"
 
 /* Whether `name` is `pattern`, or one of those that begin with what is before its ".*". */
 static bool matches(const char *pattern, const char *name) {
@@ -79,11 +80,7 @@ static void push_searchers(lua_State *L, int package) {
 static void push_public(lua_State *L, int package) {
   lua_newtable(L);
   int public = lua_gettop(L);
-  for (lua_pushnil(L); lua_next(L, package) != 0;) {
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_rawset(L, public);
-  }
+  tl_copy_fields(L, package, public);
   static const char *const hidden[] = {"searchers", "loadlib"};
   for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++) {
     lua_pushnil(L);
