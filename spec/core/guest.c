@@ -5,52 +5,14 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "check.h"
-#include "tide.h"
+#include "rounder.h"
 
 static const tide_time US = 1000, MS = 1000000, SECOND = 1000000000;
 
 /* ---- tasks */
 
-typedef struct actor {
-  tide_task task;
-  tide_steps steps;
-  tide_time span;
-  tide_time work; /* in each step, by the real clock */
-  tide_event *event;
-  tide_fd *fd;
-  int rounds; /* made */
-  int most;   /* to be made */
-  uint64_t seen;
-} actor;
-
-static void work(tide_time span) {
-  for (tide_time end = tide_clock_monotonic() + span; tide_clock_monotonic() < end;) continue;
-}
-
-static void sleeper_step(tide_task *task, int outcome) {
-  actor *self = tide_container(task, actor, task);
-  TIDE_BEGIN(task, &self->steps, outcome);
-  while (self->rounds < self->most) {
-    TIDE_TRY(tide_task_sleep_until(task, tide_loop_after(task->loop, self->span)));
-    self->rounds++;
-  }
-  TIDE_END;
-}
-
-static void yielder_step(tide_task *task, int outcome) {
-  actor *self = tide_container(task, actor, task);
-  TIDE_BEGIN(task, &self->steps, outcome);
-  while (self->rounds < self->most) {
-    work(self->work);
-    self->rounds++;
-    TIDE_TRY(tide_task_yield(task));
-  }
-  TIDE_END;
-}
-
 static void waiter_step(tide_task *task, int outcome) {
-  actor *self = tide_container(task, actor, task);
+  rounder *self = tide_container(task, rounder, task);
   TIDE_BEGIN(task, &self->steps, outcome);
   TIDE_TRY(tide_event_wait(self->event, task));
   self->rounds++;
@@ -58,7 +20,7 @@ static void waiter_step(tide_task *task, int outcome) {
 }
 
 static void reader_step(tide_task *task, int outcome) {
-  actor *self = tide_container(task, actor, task);
+  rounder *self = tide_container(task, rounder, task);
   TIDE_BEGIN(task, &self->steps, outcome);
   TIDE_TRY(tide_fd_wait(self->fd, task, TIDE_READABLE));
   self->rounds++;
@@ -66,7 +28,7 @@ static void reader_step(tide_task *task, int outcome) {
 }
 
 static void framer_step(tide_task *task, int outcome) {
-  actor *self = tide_container(task, actor, task);
+  rounder *self = tide_container(task, rounder, task);
   TIDE_BEGIN(task, &self->steps, outcome);
   for (;;) {
     TIDE_TRY(tide_task_wait_frame(task));
@@ -76,16 +38,9 @@ static void framer_step(tide_task *task, int outcome) {
   TIDE_END;
 }
 
-static const tide_task_ops sleepers = {.name = "sleeper", .step = sleeper_step};
-static const tide_task_ops yielders = {.name = "yielder", .step = yielder_step};
 static const tide_task_ops waiters = {.name = "waiter", .step = waiter_step};
 static const tide_task_ops readers = {.name = "reader", .step = reader_step};
 static const tide_task_ops framers = {.name = "framer", .step = framer_step};
-
-static void start(actor *self, tide_loop *loop, const tide_task_ops *ops) {
-  tide_task_init(&self->task, loop, ops);
-  CHECK_EQ(tide_task_spawn(&self->task, tide_loop_background(loop)), TIDE_OK);
-}
 
 /* ---- in a libev loop of the host's */
 
@@ -118,10 +73,10 @@ static void its_tasks_run_in_the_hosts_ev_run_which_ends_with_them(void) {
   ev_set_userdata(ev, &mine);
   tide_loop *loop = tide_loop_new_on(ev, NULL);
   CHECK(loop != NULL && tide_loop_is_guest(loop));
-  actor a = {.span = 3 * MS, .most = 5}, b = {.most = 1000};
+  rounder a = {.span = 3 * MS, .most = 5}, b = {.most = 1000};
   beat beats = {0};
-  start(&a, loop, &sleepers);
-  start(&b, loop, &yielders);
+  rounder_start(&a, loop, &sleepers);
+  rounder_start(&b, loop, &yielders);
   beat_start(&beats, ev, 0.002, 4);
   tide_time began = tide_clock_monotonic();
   ev_run(ev, 0);
@@ -143,11 +98,11 @@ static void its_tasks_run_in_the_hosts_ev_run_which_ends_with_them(void) {
 static void it_may_be_the_default_loop_and_hold_several(void) {
   struct ev_loop *ev = ev_default_loop(EVFLAG_AUTO);
   tide_loop *loops[3];
-  actor actors[3] = {0};
+  rounder actors[3] = {0};
   for (int i = 0; i < 3; i++) {
     loops[i] = tide_loop_new_on(ev, NULL);
-    actors[i] = (actor){.span = (tide_time)(i + 1) * MS, .most = 3};
-    start(&actors[i], loops[i], &sleepers);
+    actors[i] = (rounder){.span = (tide_time)(i + 1) * MS, .most = 3};
+    rounder_start(&actors[i], loops[i], &sleepers);
   }
   ev_run(ev, 0);
   for (int i = 0; i < 3; i++) CHECK_EQ(actors[i].rounds, 3);
@@ -161,11 +116,11 @@ static void it_waits_for_descriptors_in_the_hosts_poll(void) {
   tide_loop *loop = tide_loop_new_on(ev, NULL);
   int ends[2];
   tide_fd fd;
-  actor a = {.fd = &fd}, b = {.span = 5 * MS, .most = 1};
+  rounder a = {.fd = &fd}, b = {.span = 5 * MS, .most = 1};
   CHECK_EQ(pipe(ends), 0);
   tide_fd_init(&fd, loop, ends[0]);
-  start(&a, loop, &readers);
-  start(&b, loop, &sleepers);
+  rounder_start(&a, loop, &readers);
+  rounder_start(&b, loop, &sleepers);
   ev_run(ev, EVRUN_NOWAIT);
   CHECK_EQ(write(ends[1], "x", 1), 1);
   ev_run(ev, 0);
@@ -183,9 +138,9 @@ static void what_a_callback_of_the_hosts_has_woken_is_stepped(void) {
   tide_loop *loop = tide_loop_new_on(ev, NULL);
   tide_event event;
   tide_event_init(&event);
-  actor a = {.event = &event};
+  rounder a = {.event = &event};
   beat beats = {.event = &event};
-  start(&a, loop, &waiters);
+  rounder_start(&a, loop, &waiters);
   beat_start(&beats, ev, 0.001, 2);
   ev_run(ev, 0); /* the last that keeps it going is the callback */
   CHECK_EQ(a.rounds, 1);
@@ -198,9 +153,9 @@ static void it_goes_on_as_long_as_the_loop_is_held(void) {
   tide_loop *loop = tide_loop_new_on(ev, NULL);
   tide_event event;
   tide_event_init(&event);
-  actor a = {.event = &event};
+  rounder a = {.event = &event};
   beat beats = {.let_go = loop};
-  start(&a, loop, &waiters);
+  rounder_start(&a, loop, &waiters);
   tide_loop_hold(loop);
   beat_start(&beats, ev, 0.002, 5);
   ev_run(ev, 0);
@@ -232,7 +187,7 @@ static void rounded(struct ev_loop *ev, ev_check *check, int events) {
 
 static void it_takes_a_share_of_each_round_of_the_hosts_loop(void) {
   enum { COUNT = 400 };
-  static actor actors[COUNT];
+  static rounder actors[COUNT];
   struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
   tide_loop *loop = tide_loop_new_on(ev, NULL);
   rounds r = {.last = 0};
@@ -241,8 +196,8 @@ static void it_takes_a_share_of_each_round_of_the_hosts_loop(void) {
   ev_check_start(ev, &r.check);
   ev_unref(ev);
   for (int i = 0; i < COUNT; i++) {
-    actors[i] = (actor){.work = 50 * US, .most = 1};
-    start(&actors[i], loop, &yielders);
+    actors[i] = (rounder){.work = 50 * US, .most = 1};
+    rounder_start(&actors[i], loop, &yielders);
   }
   ev_run(ev, 0);
   for (int i = 0; i < COUNT; i++) CHECK_EQ(actors[i].rounds, 1);
@@ -256,9 +211,9 @@ static void it_takes_a_share_of_each_round_of_the_hosts_loop(void) {
 static void it_refuses_to_run_by_itself(void) {
   struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
   tide_loop *loop = tide_loop_new_on(ev, NULL);
-  actor a = {.most = 3};
+  rounder a = {.most = 3};
   bool more = true;
-  start(&a, loop, &yielders);
+  rounder_start(&a, loop, &yielders);
   CHECK_EQ(tide_loop_run(loop, NULL), TIDE_EINVALID_STATE);
   CHECK_EQ(tide_loop_turn(loop, true), TIDE_EINVALID_STATE);
   CHECK_EQ(tide_loop_fd(loop), TIDE_EINVALID_STATE);
@@ -277,9 +232,9 @@ static void it_leaves_nothing_behind_where_tasks_still_wait(void) {
   struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
   for (int i = 0; i < 100; i++) {
     tide_loop *loop = tide_loop_new_on(ev, NULL);
-    actor a = {.span = SECOND * 60, .most = 1}, b = {.most = 1000000};
-    start(&a, loop, &sleepers);
-    start(&b, loop, &yielders);
+    rounder a = {.span = SECOND * 60, .most = 1}, b = {.most = 1000000};
+    rounder_start(&a, loop, &sleepers);
+    rounder_start(&b, loop, &yielders);
     tide_loop_hold(loop);
     for (int round = 0; round < i % 4; round++) ev_run(ev, EVRUN_NOWAIT);
     tide_loop_free(loop);
@@ -298,7 +253,7 @@ static void free_guest(struct ev_loop *ev, ev_timer *timer, int events) {
   freer *self = (freer *)(void *)timer;
   (void)ev;
   (void)events;
-  work(3 * MS);
+  be_busy(3 * MS);
   tide_loop_free(self->loop);
 }
 
@@ -306,8 +261,8 @@ static void it_may_be_freed_by_a_callback_of_the_hosts_in_the_round_that_would_w
   for (int i = 0; i < 12; i++) {
     struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
     freer f = {.loop = tide_loop_new_on(ev, NULL)};
-    actor a = {.span = 2 * MS + (tide_time)(i % 3) * MS / 2, .most = 9};
-    start(&a, f.loop, &sleepers);
+    rounder a = {.span = 2 * MS + (tide_time)(i % 3) * MS / 2, .most = 9};
+    rounder_start(&a, f.loop, &sleepers);
     ev_timer_init(&f.timer, free_guest, 0.002, 0.);
     ev_set_priority(&f.timer, i < 6 ? EV_MAXPRI : EV_MINPRI);
     ev_timer_start(ev, &f.timer);
@@ -325,9 +280,9 @@ static void it_may_be_freed_by_a_callback_of_the_hosts_in_the_round_that_would_w
 static void it_takes_a_step_a_round_where_its_share_is_nothing(void) {
   struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
   tide_loop *loop = tide_loop_new_on(ev, NULL);
-  actor a = {.most = 20};
+  rounder a = {.most = 20};
   tide_loop_set_share(loop, 0);
-  start(&a, loop, &yielders);
+  rounder_start(&a, loop, &yielders);
   ev_run(ev, 0);
   CHECK_EQ(a.rounds, 20);
   tide_loop_free(loop);
@@ -362,10 +317,10 @@ static void it_is_woken_by_other_threads(void) {
   tide_event event;
   for (int i = 0; i < 5; i++) {
     tide_event_init(&event);
-    actor a = {.event = &event};
+    rounder a = {.event = &event};
     mail m = {.loop = loop, .event = &event};
     tide_post_init(&m.post, delivered);
-    start(&a, loop, &waiters);
+    rounder_start(&a, loop, &waiters);
     tide_loop_hold(loop);
     CHECK_EQ(pthread_create(&thread, NULL, post_later, &m), 0);
     ev_run(ev, 0);
@@ -380,7 +335,7 @@ static void it_is_woken_by_other_threads(void) {
 
 /* Polls, and ticks when the descriptor is readable, until the tasks have ended. How often it did.
  */
-static int poll_until(tide_loop *loop, const actor *last, int rounds_of_last) {
+static int poll_until(tide_loop *loop, const rounder *last, int rounds_of_last) {
   struct pollfd watched = {.fd = tide_loop_fd(loop), .events = POLLIN};
   int ticks = 0;
   CHECK(watched.fd >= 0);
@@ -394,9 +349,9 @@ static int poll_until(tide_loop *loop, const actor *last, int rounds_of_last) {
 
 static void its_descriptor_is_readable_when_a_deadline_has_come(void) {
   tide_loop *loop = tide_loop_new(NULL);
-  actor a = {.span = 10 * MS, .most = 3}, b = {.span = 4 * MS, .most = 2};
-  start(&a, loop, &sleepers);
-  start(&b, loop, &sleepers);
+  rounder a = {.span = 10 * MS, .most = 3}, b = {.span = 4 * MS, .most = 2};
+  rounder_start(&a, loop, &sleepers);
+  rounder_start(&b, loop, &sleepers);
   tide_time began = tide_clock_monotonic();
   int ticks = poll_until(loop, &a, 3);
   CHECK(tide_clock_monotonic() - began >= 30 * MS);
@@ -414,13 +369,13 @@ static void its_descriptor_is_readable_when_tasks_are_ready_or_bytes_have_come(v
   tide_fd fd;
   CHECK_EQ(pipe(ends), 0);
   tide_fd_init(&fd, loop, ends[0]);
-  actor a = {.most = 5}, b = {.fd = &fd};
+  rounder a = {.most = 5}, b = {.fd = &fd};
   struct pollfd watched = {.fd = tide_loop_fd(loop), .events = POLLIN};
-  start(&a, loop, &yielders);
+  rounder_start(&a, loop, &yielders);
   poll_until(loop, &a, 5);
   CHECK_EQ(tide_loop_tick(loop, MS, NULL), TIDE_OK);
   CHECK_EQ(poll(&watched, 1, 0), 0);
-  start(&b, loop, &readers); /* between two ticks */
+  rounder_start(&b, loop, &readers); /* between two ticks */
   CHECK_EQ(poll(&watched, 1, 1000), 1);
   CHECK_EQ(tide_loop_tick(loop, MS, NULL), TIDE_OK);
   CHECK_EQ(poll(&watched, 1, 20), 0);
@@ -438,8 +393,8 @@ static void its_descriptor_tells_of_calls_between_ticks_and_of_posts(void) {
   tide_event event;
   pthread_t thread;
   tide_event_init(&event);
-  actor a = {.event = &event};
-  start(&a, loop, &waiters);
+  rounder a = {.event = &event};
+  rounder_start(&a, loop, &waiters);
   CHECK_EQ(tide_loop_tick(loop, MS, NULL), TIDE_OK);
   CHECK_EQ(tide_loop_tick(loop, MS, NULL), TIDE_OK);
   CHECK_EQ(poll(&watched, 1, 0), 0);
@@ -447,10 +402,10 @@ static void its_descriptor_tells_of_calls_between_ticks_and_of_posts(void) {
   poll_until(loop, &a, 1);
   for (int i = 0; i < 5; i++) {
     tide_event_init(&event);
-    actor b = {.event = &event};
+    rounder b = {.event = &event};
     mail m = {.loop = loop, .event = &event};
     tide_post_init(&m.post, delivered);
-    start(&b, loop, &waiters);
+    rounder_start(&b, loop, &waiters);
     tide_loop_hold(loop);
     CHECK_EQ(pthread_create(&thread, NULL, post_later, &m), 0);
     poll_until(loop, &b, 1);
@@ -508,8 +463,8 @@ static void its_descriptor_tells_of_what_a_tick_has_begun_to_watch_at_its_end(vo
 
 static void a_frame_wakes_who_waited_for_it(void) {
   tide_loop *loop = tide_loop_new(NULL);
-  actor actors[3] = {0};
-  for (int i = 0; i < 3; i++) start(&actors[i], loop, &framers);
+  rounder actors[3] = {0};
+  for (int i = 0; i < 3; i++) rounder_start(&actors[i], loop, &framers);
   CHECK_EQ(tide_loop_run(loop, NULL), TIDE_EDEADLOCK);
   for (int frame = 1; frame <= 10; frame++) {
     tide_loop_frame(loop, 16 * MS);
@@ -532,13 +487,13 @@ static void a_frame_wakes_who_waited_for_it(void) {
 
 static void a_manual_clock_moves_when_the_host_says(void) {
   tide_loop *loop = tide_loop_new(NULL);
-  actor a = {.span = 10 * MS, .most = 3}, b = {.span = 25 * MS, .most = 1};
+  rounder a = {.span = 10 * MS, .most = 3}, b = {.span = 25 * MS, .most = 1};
   CHECK_EQ(tide_loop_advance(loop, MS), TIDE_EINVALID_STATE);
   tide_loop_set_manual_clock(loop);
   CHECK(tide_loop_clock_is_virtual(loop));
   tide_time began = tide_loop_now(loop);
-  start(&a, loop, &sleepers);
-  start(&b, loop, &sleepers);
+  rounder_start(&a, loop, &sleepers);
+  rounder_start(&b, loop, &sleepers);
   CHECK_EQ(tide_loop_tick(loop, MS, NULL), TIDE_OK);
   CHECK_EQ(tide_loop_run(loop, NULL), TIDE_EDEADLOCK);
   CHECK_EQ(tide_loop_now(loop), began);

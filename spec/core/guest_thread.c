@@ -1,6 +1,7 @@
 /* guest_thread.c: a loop beside one that watches no descriptors: a thread wakes the host. */
 #include <errno.h>
 
+#include "rounder.h"
 #include "threads.h"
 
 static const tide_time MS = 1000000;
@@ -41,45 +42,14 @@ static void close_host(host *h) {
     CHECK_EQ(tide_loop_tick((h)->loop, 10 * MS, NULL), TIDE_OK); \
   }
 
-typedef struct actor_task {
-  tide_task task;
-  tide_steps steps;
-  tide_time span;
-  int rounds, most;
-} actor_task;
-
-static void sleeper_step(tide_task *task, int outcome) {
-  actor_task *self = tide_container(task, actor_task, task);
-  TIDE_BEGIN(task, &self->steps, outcome);
-  while (self->rounds < self->most) {
-    TIDE_TRY(tide_task_sleep_until(task, tide_loop_after(task->loop, self->span)));
-    self->rounds++;
-  }
-  TIDE_END;
-}
-
-static void yielder_step(tide_task *task, int outcome) {
-  actor_task *self = tide_container(task, actor_task, task);
-  TIDE_BEGIN(task, &self->steps, outcome);
-  while (self->rounds < self->most) {
-    self->rounds++;
-    TIDE_TRY(tide_task_yield(task));
-  }
-  TIDE_END;
-}
-
-static const tide_task_ops sleepers = {.name = "sleeper", .step = sleeper_step};
-static const tide_task_ops yielders = {.name = "yielder", .step = yielder_step};
-
-static void begin(actor_task *self, host *h, const tide_task_ops *ops, tide_time span, int most) {
-  *self = (actor_task){.span = span, .most = most};
-  tide_task_init(&self->task, h->loop, ops);
-  CHECK_EQ(tide_task_spawn(&self->task, tide_loop_background(h->loop)), TIDE_OK);
+static void begin(rounder *self, host *h, const tide_task_ops *ops, tide_time span, int most) {
+  *self = (rounder){.span = span, .most = most};
+  rounder_start(self, h->loop, ops);
 }
 
 static void a_host_is_woken_for_deadlines(void) {
   host h;
-  actor_task a;
+  rounder a;
   open_host(&h);
   await_wake(&h, 1); /* for the first tick */
   begin(&a, &h, &sleepers, 2 * MS, 20);
@@ -90,7 +60,7 @@ static void a_host_is_woken_for_deadlines(void) {
 
 static void once_for_all_until_it_ticks(void) {
   host h;
-  actor_task a;
+  rounder a;
   open_host(&h);
   await_wake(&h, 1);
   begin(&a, &h, &sleepers, MS, 1);
@@ -109,7 +79,7 @@ static void once_for_all_until_it_ticks(void) {
 
 static void what_a_tick_leaves_is_gone_on_with(void) {
   host h;
-  actor_task a;
+  rounder a;
   open_host(&h);
   begin(&a, &h, &yielders, 0, 50);
   TICK_UNTIL(&h, tide_future_ended(&a.task.future));
@@ -118,7 +88,7 @@ static void what_a_tick_leaves_is_gone_on_with(void) {
 
 static void what_is_begun_between_two_ticks_wakes_it(void) {
   host h;
-  actor_task a;
+  rounder a;
   open_host(&h);
   await_wake(&h, 1);
   CHECK_EQ(tide_loop_tick(h.loop, MS, NULL), TIDE_OK);
@@ -178,7 +148,7 @@ static void posts_of_other_threads_wake_it(void) {
 
 static void it_may_be_stopped_and_started_at_any_moment(void) {
   host h;
-  actor_task a;
+  rounder a;
   open_host(&h);
   CHECK_EQ(tide_loop_guest_start(h.loop, wake, &h), TIDE_EALREADY_RUNNING);
   begin(&a, &h, &sleepers, MS / 10, 1000000);
