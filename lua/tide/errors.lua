@@ -129,9 +129,11 @@ local function part_of(group, errors)
   return part
 end
 
--- Calls enter(group), leaf(err), leave(group) for a group and all in it, in order.
+-- Calls enter(group), leaf(err), leave(group) for a group and all in it, in order; not for one that is in
+-- itself, again.
 local function walk(group, enter, leaf, leave)
   local groups, places, depth = { group }, { 0 }, 1
+  local entered = { [group] = true }
   enter(group)
   while depth > 0 do
     local list, place = groups[depth].errors, places[depth] + 1
@@ -139,14 +141,15 @@ local function walk(group, enter, leaf, leave)
     places[depth] = place
     if err == nil then
       leave(groups[depth])
+      entered[groups[depth]] = nil
       groups[depth] = nil
       depth = depth - 1
-    elseif is_group(err) then
-      depth = depth + 1
-      groups[depth], places[depth] = err, 0
-      enter(err)
-    else
+    elseif not is_group(err) then
       leaf(err)
+    elseif not entered[err] then
+      depth = depth + 1
+      groups[depth], places[depth], entered[err] = err, 0, true
+      enter(err)
     end
   end
 end
