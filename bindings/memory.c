@@ -7,6 +7,8 @@
  * they have the reserve too; and so have reports of what has failed. */
 #include "memory.h"
 
+#include <lauxlib.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime.h"
@@ -21,6 +23,7 @@ struct tl_memory {
   size_t limit;     /* SIZE_MAX: none */
   lua_Alloc alloc;  /* the host's */
   void *context;    /* its */
+  bool standard;    /* it is luaL_newstate's */
   uintptr_t first;  /* where the state's own block may begin, the last that is freed ... */
   size_t within;    /* ... and how many bytes later at the latest, where the main thread is */
   tl_runtime *rt;   /* whose; NULL: it has ended */
@@ -58,7 +61,13 @@ static bool may_have(tl_memory *self, size_t used) {
 }
 
 static void *resize(tl_memory *self, void *block, size_t old_size, size_t new_size, size_t used) {
-  void *made = self->alloc(self->context, block, old_size, new_size);
+  void *made;
+  if (TL_UNLIKELY(!self->standard))
+    made = self->alloc(self->context, block, old_size, new_size);
+  else if (block == NULL)
+    made = malloc(new_size);
+  else
+    made = realloc(block, new_size);
   if (TL_UNLIKELY(made == NULL)) return NULL;
   self->used = used;
   return made;
@@ -90,7 +99,9 @@ static void *limited(void *context, void *block, size_t old_size, size_t new_siz
     self->used = used;
     if (TL_UNLIKELY((uintptr_t)block - self->first <= self->within))
       return free_all(self, block, old_size);
-    return self->alloc(self->context, block, old_size, 0);
+    if (TL_UNLIKELY(!self->standard)) return self->alloc(self->context, block, old_size, 0);
+    free(block);
+    return NULL;
   }
   if (TL_UNLIKELY(used > self->easy)) return resize_slowly(self, block, old_size, new_size, used);
   return resize(self, block, old_size, new_size, used);
@@ -127,6 +138,17 @@ static size_t bytes_of(lua_State *L) {
   return (size_t)lua_gc(L, LUA_GCCOUNT) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB);
 }
 
+/* Whether it is luaL_newstate's, which is the C library's realloc and free (Lua's manual, 5.1): these
+ * are called without it then, or a second call through a pointer is most of what a limit costs. */
+static bool is_standard(lua_Alloc alloc) {
+  void *context;
+  lua_State *other = luaL_newstate();
+  if (other == NULL) return false;
+  bool same = lua_getallocf(other, &context) == alloc;
+  lua_close(other);
+  return same;
+}
+
 /* In front of the state's allocator; NULL: there is no memory, or none can be counted now. */
 static tl_memory *install(lua_State *L, tl_runtime *rt) {
   void *context;
@@ -139,6 +161,7 @@ static tl_memory *install(lua_State *L, tl_runtime *rt) {
                       .limit = SIZE_MAX,
                       .alloc = alloc,
                       .context = context,
+                      .standard = is_standard(alloc),
                       .first = (uintptr_t)lua_getextraspace(rt->main) - sizeof(void *),
                       .within = LUA_EXTRASPACE + sizeof(void *),
                       .rt = rt,
