@@ -24,6 +24,7 @@ typedef struct record {
   const tide_lua_ops *host; /* what the host has given */
   tl_runtime *rt;           /* whose task waits; not looked at once that has gone */
   bool is_job;              /* which of the two it is */
+  tide_defer drop;          /* where its results could not be pushed */
   max_align_t start[];      /* the host's, whose first member is the completion, or the job */
 } record;
 
@@ -75,26 +76,32 @@ void *tide_lua_begin_job(lua_State *L, size_t size, void (*work)(tide_job *job),
   return self->start;
 }
 
-/* In protected mode: pushes the results of the completion at 1. */
-static int push_results(lua_State *L) {
-  tide_completion *completion = lua_touserdata(L, 1);
-  lua_settop(L, 0);
-  return record_of(completion)->host->push(L, completion);
+/* The task has failed to take the results, and has gone on. */
+static void drop_failed(tide_defer *drop) {
+  record *self = tide_container(drop, record, drop);
+  tide_completion_drop((tide_completion *)(void *)self->start);
+}
+
+/* The host's function may raise: the record is dropped at the end of the turn then. */
+static int push_results(lua_State *L, tl_runtime *rt, tide_completion *completion) {
+  record *self = record_of(completion);
+  tide_defer_init(&self->drop, drop_failed);
+  tide_defer_start(&self->drop, rt->loop);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  int count = self->host->push(L, completion);
+  tide_defer_cancel(&self->drop);
+  return count;
 }
 
 /* Its wait is over. Cancelled: the record is the caller's alone, or gone. */
 static int answer(lua_State *L, tl_runtime *rt, tide_completion *completion, int result) {
-  int before = lua_gettop(L), status = LUA_OK;
+  int count = 0;
   if (result == TIDE_ECANCELLED) return tl_raise_outcome(L, rt, result);
-  if (result == TIDE_OK && record_of(completion)->host->push != NULL) {
-    lua_pushcfunction(L, push_results);
-    lua_pushlightuserdata(L, completion);
-    status = lua_pcall(L, 1, LUA_MULTRET, 0);
-  }
+  if (result == TIDE_OK && record_of(completion)->host->push != NULL)
+    count = push_results(L, rt, completion);
   tide_completion_drop(completion);
-  if (TL_UNLIKELY(status != LUA_OK)) return lua_error(L);
   if (TL_UNLIKELY(result != TIDE_OK)) return tl_raise_outcome(L, rt, result);
-  return lua_gettop(L) - before;
+  return count;
 }
 
 /* What was waited for is what the task's last wait was in. */

@@ -138,8 +138,9 @@ static size_t bytes_of(lua_State *L) {
   return (size_t)lua_gc(L, LUA_GCCOUNT) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB);
 }
 
-/* Whether it is luaL_newstate's, which is the C library's realloc and free (Lua's manual, 5.1): these
- * are called without it then, or a second call through a pointer is most of what a limit costs. */
+/* Whether it is luaL_newstate's, which is the C library's realloc and free (Lua's manual, 5.1):
+ * these are called without it then, or a second call through a pointer is most of what a limit
+ * costs. */
 static bool is_standard(lua_Alloc alloc) {
   void *context;
   lua_State *other = luaL_newstate();

@@ -250,8 +250,9 @@ typedef struct tide_lua_ops {
   const char *name; /* what is waited for, as a script would call it; NULL: "completion" */
   /* As of tide_completion_ops: takes the registration back, where it can. NULL: it cannot. */
   tide_taken_back (*cancel)(tide_completion *self);
-  /* Pushes what the function returns, and gives how many; may raise (tide_lua_raise). In the task,
-   * once, where the record was completed with TIDE_OK. Must not wait. NULL: it returns nothing. */
+  /* Pushes what the function returns, and gives how many; may raise (tide_lua_raise): the record is
+   * freed at the end of the turn then. In the task, once, where the record was completed with
+   * TIDE_OK. Must not wait. NULL: it returns nothing. */
   int (*push)(lua_State *L, tide_completion *self);
   /* Gives back what else the record holds; the record goes behind it. In the loop's thread, or in
    * the caller's, where the loop went before. NULL: nothing. */

@@ -15,6 +15,7 @@ typedef struct request {
   lua_Integer value;
 } request;
 
+static tide_loop *loop;
 static tide_defer at_end;
 static request *begun;
 
@@ -50,7 +51,7 @@ static void complete(tide_defer *defer) {
 
 static int by_callback(lua_State *L) {
   begun = begin(L);
-  tide_defer_start(&at_end, tide_lua_loop(L));
+  tide_defer_start(&at_end, loop);
   return tide_lua_wait(L, &begun->completion);
 }
 
@@ -68,6 +69,7 @@ int main(int argc, char **argv) {
   long calls = argument(argc, argv, 2, 5000000);
   lua_State *L = new_state();
   luaL_requiref(L, "tide", luaopen_tide, 0);
+  loop = tide_lua_loop(L);
   tide_defer_init(&at_end, complete);
   if (strcmp(which, "plain") == 0)
     printf("ns %.1f\n", spin(L, plain, calls));

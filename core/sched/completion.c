@@ -58,6 +58,10 @@ static bool give_up(tide_completion *self, bool for_good) {
 }
 
 void tide_completion_drop(tide_completion *self) {
+  if (state_of(self) == (ENDED | WAITER)) { /* as most are: nothing is left to be settled */
+    free_if_last(self, ENDED);
+    return;
+  }
   give_up(self, true);
   give_half(self, WAITER);
 }
