@@ -24,6 +24,8 @@ typedef enum tl_class {
   TL_CONDITION,
   TL_BARRIER,
   TL_QUEUE,
+  TL_SHARED_QUEUE,
+  TL_PARCEL, /* what waits to be put into one: no methods */
   TL_RECEIPT,
   TL_JOIN,
   TL_SELECT, /* the record of a select: no metatable */

@@ -42,14 +42,15 @@ static void push_originals(lua_State *L) {
 
 static void open_c_part(lua_State *L, tl_runtime *rt) {
   static void (*const parts[])(lua_State *, tl_runtime *) = {
-      tl_class_open,     tl_report_open,    tl_options_open,  tl_error_open,     tl_protect_open,
-      tl_coroutine_open, tl_wait_open,      tl_task_open,     tl_owner_open,     tl_serve_open,
-      tl_future_open,    tl_handle_open,    tl_run_open,      tl_exit_open,      tl_scope_open,
-      tl_group_open,     tl_lock_open,      tl_rwlock_open,   tl_semaphore_open, tl_event_open,
-      tl_condition_open, tl_barrier_open,   tl_queue_open,    tl_join_open,      tl_select_open,
-      tl_stats_open,     tl_fd_open,        tl_tree_open,     tl_debug_open,     tl_testing_open,
-      tl_net_open,       tl_generator_open, tl_greenlet_open, tl_use_open,       tl_local_open,
-      tl_iter_open,      tl_lua_iter_open,  tl_frame_open,    tl_callback_open,  tl_channel_open,
+      tl_class_open,        tl_report_open,    tl_options_open,  tl_error_open,     tl_protect_open,
+      tl_coroutine_open,    tl_wait_open,      tl_task_open,     tl_owner_open,     tl_serve_open,
+      tl_future_open,       tl_handle_open,    tl_run_open,      tl_exit_open,      tl_scope_open,
+      tl_group_open,        tl_lock_open,      tl_rwlock_open,   tl_semaphore_open, tl_event_open,
+      tl_condition_open,    tl_barrier_open,   tl_queue_open,    tl_join_open,      tl_select_open,
+      tl_stats_open,        tl_fd_open,        tl_tree_open,     tl_debug_open,     tl_testing_open,
+      tl_net_open,          tl_generator_open, tl_greenlet_open, tl_use_open,       tl_local_open,
+      tl_iter_open,         tl_lua_iter_open,  tl_frame_open,    tl_callback_open,  tl_channel_open,
+      tl_shared_queue_open,
   };
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) parts[i](L, rt);
 }

@@ -42,6 +42,7 @@ void tl_scope_open(lua_State *L, tl_runtime *rt);
 void tl_select_open(lua_State *L, tl_runtime *rt);
 void tl_semaphore_open(lua_State *L, tl_runtime *rt);
 void tl_serve_open(lua_State *L, tl_runtime *rt);
+void tl_shared_queue_open(lua_State *L, tl_runtime *rt);
 void tl_stats_open(lua_State *L, tl_runtime *rt);
 void tl_stream_open(lua_State *L, tl_runtime *rt);
 void tl_task_open(lua_State *L, tl_runtime *rt);

@@ -12,11 +12,19 @@
 #include "receipt.h"
 #include "runtime.h"
 #include "self.h"
+#include "shared_queue.h"
 #include "task.h"
 #include "value.h"
 #include "wait.h"
 
 static tide_queue *check_queue(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_QUEUE); }
+
+/* The same of either class, for methods that touch no values. */
+static tide_queue *check_any(lua_State *L) {
+  const tl_runtime *rt = tl_rt(L);
+  if (tl_test(L, rt, 1, TL_SHARED_QUEUE) != NULL) return tl_shared_queue_core(L, rt, 1);
+  return check_queue(L);
+}
 
 /* The same for the methods that are called most. */
 static inline tide_queue *self(lua_State *L, tl_runtime *rt) {
@@ -212,7 +220,7 @@ static int queue_iter(lua_State *L) {
 
 /* queue:task_done([receipt]) */
 static int queue_task_done(lua_State *L) {
-  tide_queue *queue = check_queue(L);
+  tide_queue *queue = check_any(L);
   if (!lua_isnone(L, 2)) tl_receipt_done(L, tl_rt(L), 2, queue);
   if (tide_queue_task_done(queue) != TIDE_OK)
     return tl_raise_message(L, tl_rt(L), TIDE_EINVALID_STATE,
@@ -232,55 +240,56 @@ static int queue_join(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tl_task *task = tl_begin(L, rt);
   if (TL_UNLIKELY(task == NULL)) return tl_turn(L, rt);
-  tide_queue *queue = check_queue(L);
+  tide_queue *queue = check_any(L);
   return tl_finish(L, rt, tide_queue_join(queue, &task->task), 0, joined);
 }
 
 /* queue:close{immediate=false} */
 static int queue_close(lua_State *L) {
-  tide_queue *queue = check_queue(L);
+  tide_queue *queue = check_any(L);
   bool immediate = lua_toboolean(L, tl_options(L, 2, "immediate:flag"));
   uint32_t slot, capacity = queue->capacity;
   tide_queue_close(queue, immediate);
+  if (queue->of_pointers) return 0;
   while (immediate && tide_queue_drop(queue, &slot)) clear(L, slot); /* what nobody was handed */
   if (queue->capacity != capacity) give_back_table(L, 1);
   return 0;
 }
 
 static int queue_scope_end(lua_State *L) {
-  tide_queue_close(check_queue(L), false);
+  tide_queue_close(check_any(L), false);
   return 0;
 }
 
 static int queue_len(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)check_queue(L)->count);
+  lua_pushinteger(L, (lua_Integer)check_any(L)->count);
   return 1;
 }
 
 static int queue_empty(lua_State *L) {
-  lua_pushboolean(L, check_queue(L)->count == 0);
+  lua_pushboolean(L, check_any(L)->count == 0);
   return 1;
 }
 
 static int queue_full(lua_State *L) {
-  lua_pushboolean(L, tide_queue_full(check_queue(L)));
+  lua_pushboolean(L, tide_queue_full(check_any(L)));
   return 1;
 }
 
 static int queue_maxsize(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)check_queue(L)->max);
+  lua_pushinteger(L, (lua_Integer)check_any(L)->max);
   return 1;
 }
 
 static int queue_closed(lua_State *L) {
-  lua_pushboolean(L, check_queue(L)->closed);
+  lua_pushboolean(L, check_any(L)->closed);
   return 1;
 }
 
 /* queue:statistics() -> {size=, maxsize=, unfinished=, closed=, getters_waiting=,
  * putters_waiting=, joiners_waiting=} */
 static int queue_statistics(lua_State *L) {
-  const tide_queue *queue = check_queue(L);
+  const tide_queue *queue = check_any(L);
   lua_createtable(L, 0, 7);
   tl_set_integer(L, "size", (lua_Integer)queue->count);
   tl_set_integer(L, "maxsize", (lua_Integer)queue->max);
@@ -294,7 +303,7 @@ static int queue_statistics(lua_State *L) {
 
 static int queue_tostring(lua_State *L) {
   static const char *const names[] = {"Queue", "LifoQueue", "PriorityQueue"};
-  const tide_queue *queue = check_queue(L);
+  const tide_queue *queue = check_any(L);
   lua_pushfstring(L, "%s(%I", names[queue->order], (lua_Integer)queue->count);
   if (queue->max > 0) lua_pushfstring(L, " of %I", (lua_Integer)queue->max);
   lua_pushfstring(L, " items%s)", queue->closed ? ", closed" : "");
@@ -327,6 +336,28 @@ static int new_queue(lua_State *L) { return make(L, TIDE_FIFO); }
 static int new_lifo(lua_State *L) { return make(L, TIDE_LIFO); }
 static int new_priority(lua_State *L) { return make(L, TIDE_PRIORITY); }
 
+void tl_queue_class_new(lua_State *L, tl_runtime *rt, tl_class class, const char *name,
+                        const luaL_Reg *methods) {
+  static const luaL_Reg common[] = {{"task_done", queue_task_done},
+                                    {"join", queue_join},
+                                    {"close", queue_close},
+                                    {"closed", queue_closed},
+                                    {"empty", queue_empty},
+                                    {"full", queue_full},
+                                    {"maxsize", queue_maxsize},
+                                    {"statistics", queue_statistics},
+                                    {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__len", queue_len},
+                                         {"__close", queue_scope_end},
+                                         {"__tostring", queue_tostring},
+                                         {NULL, NULL}};
+  tl_class_new(L, rt, class, name, methods, metamethods);
+  tl_class_push(L, rt, class);
+  lua_getfield(L, -1, "__index");
+  tl_functions(L, rt, common);
+  lua_pop(L, 2);
+}
+
 void tl_queue_open(lua_State *L, tl_runtime *rt) {
   static const luaL_Reg methods[] = {{"put", queue_put},
                                      {"get", queue_get},
@@ -337,21 +368,9 @@ void tl_queue_open(lua_State *L, tl_runtime *rt) {
                                      {"take", tl_queue_take_with_receipt},
                                      {"putting", tl_queue_putting},
                                      {"iter", queue_iter},
-                                     {"task_done", queue_task_done},
-                                     {"join", queue_join},
-                                     {"close", queue_close},
-                                     {"closed", queue_closed},
-                                     {"empty", queue_empty},
-                                     {"full", queue_full},
-                                     {"maxsize", queue_maxsize},
-                                     {"statistics", queue_statistics},
                                      {NULL, NULL}};
-  static const luaL_Reg metamethods[] = {{"__len", queue_len},
-                                         {"__close", queue_scope_end},
-                                         {"__tostring", queue_tostring},
-                                         {NULL, NULL}};
   tl_receipt_open(L, rt);
-  tl_class_new(L, rt, TL_QUEUE, "Queue", methods, metamethods);
+  tl_queue_class_new(L, rt, TL_QUEUE, "Queue", methods);
   tl_owned_class(L, rt, TL_QUEUE, queue_release);
   tl_constructor(L, rt, "Queue", TL_QUEUE, new_queue);
   tl_constructor(L, rt, "LifoQueue", TL_QUEUE, new_lifo);

@@ -13,6 +13,7 @@
 #include "runtime.h"
 #include "rwlock.h"
 #include "semaphore.h"
+#include "shared_queue.h"
 #include "task.h"
 #include "wait.h"
 
@@ -169,8 +170,9 @@ static void make_own(lua_State *L, const tl_runtime *rt, tide_case *out, int ind
 /* The class of the argument at `index`; TL_SELECT: it is no case. May leave a value on the stack.
  */
 static tl_class class_of(lua_State *L, const tl_runtime *rt, int index) {
-  static const tl_class classes[] = {TL_CASE, TL_EVENT,     TL_TASK,    TL_LISTENER, TL_FUTURE,
-                                     TL_LOCK, TL_SEMAPHORE, TL_RWGUARD, TL_CHANNEL,  TL_QUEUE};
+  static const tl_class classes[] = {TL_CASE,    TL_EVENT,       TL_TASK,      TL_LISTENER,
+                                     TL_FUTURE,  TL_LOCK,        TL_SEMAPHORE, TL_RWGUARD,
+                                     TL_CHANNEL, TL_SHARED_QUEUE};
   if (lua_touserdata(L, index) == NULL || !lua_getmetatable(L, index)) return TL_SELECT;
   const void *metatable = lua_topointer(L, -1);
   if (metatable == rt->classes.metatables[TL_QUEUE]) return TL_QUEUE;
@@ -186,6 +188,9 @@ static void make_case(lua_State *L, const tl_runtime *rt, tide_case *out, int in
   switch (class) {
   case TL_QUEUE:
     tide_case_get(out, object);
+    break;
+  case TL_SHARED_QUEUE:
+    tide_case_get(out, tl_shared_queue_core(L, rt, index));
     break;
   case TL_CASE:
     make_own(L, rt, out, index);
@@ -271,6 +276,8 @@ static int push_values(lua_State *L, tl_runtime *rt, uint32_t number, const tide
     tl_queue_take(L, lua_touserdata(L, index), (uint32_t)chosen->wait.value.number, index);
     lua_remove(L, -2); /* its table */
     return 2;
+  case TL_SHARED_QUEUE:
+    return 1 + tl_shared_queue_take(L, rt, index, (uint32_t)chosen->wait.value.number);
   case TL_TASK:
   case TL_FUTURE:
     return 1 + tl_result_push(L, rt, tl_check_future(L, rt, index), index);

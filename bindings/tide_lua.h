@@ -379,6 +379,47 @@ TIDE_API tide_listener *tide_lua_push_listener(lua_State *L); /* closed: for tid
  * this raises, as it does for one that is not open (EBADF). [-0, +1, e] */
 TIDE_API tide_stream *tide_lua_push_stream(lua_State *L, int fd);
 
+/* Queues that several states of one loop share, and C with them. What one state puts, another gets,
+ * so they carry no values, but what such functions make of them. */
+typedef struct tide_lua_item_ops {
+  /* Makes an item, not NULL, of the value at `index`, which is not nil; or raises. Must not wait.
+   */
+  void *(*read)(lua_State *L, int index);
+  /* Pushes one value, not nil, that stands for the item; may raise. Must not wait. */
+  void (*push)(lua_State *L, void *item);
+  /* The item was pushed, or could not be, or nobody is going to get it. Must not call Lua, wait, or
+   * touch the queue. NULL: there is nothing to do. */
+  void (*drop)(void *item);
+} tide_lua_item_ops;
+
+typedef struct tide_lua_queue tide_lua_queue;
+
+/* A queue in that loop, of at most `max` items (0: no limit), with one reference. `ops`, which
+ * stays, NULL: its items are messages (tide_lua_encode), and what cannot be copied raises `misuse`.
+ * NULL where memory is short; it is the loop's. */
+TIDE_API tide_lua_queue *tide_lua_queue_new(tide_loop *loop, tide_queue_order order, size_t max,
+                                            const tide_lua_item_ops *ops);
+
+/* One more reference, or one less, in the loop's thread, and before the loop is freed. With the
+ * last the queue goes, and drops what is in it: no task of C's may wait in it then. NULL is
+ * ignored.
+ */
+TIDE_API tide_lua_queue *tide_lua_queue_ref(tide_lua_queue *queue);
+TIDE_API void tide_lua_queue_unref(tide_lua_queue *queue);
+
+/* The core's part, for tasks of C's: a queue of pointers to items (tide_queue_put_pointer,
+ * tide_queue_get), of which who gets one is the owner. It is the same as long as the queue. */
+TIDE_API tide_queue *tide_lua_queue_core(tide_lua_queue *queue);
+
+/* Pushes a Queue over it, with a reference of its own: the collector gives it back, or lua_close.
+ * Tasks of a state that is closed leave it, and others go on with it. It has what a Queue has, but
+ * for take and putting. Raises `misuse` where the state is in another loop. [-0, +1, e] */
+TIDE_API void tide_lua_push_shared_queue(lua_State *L, tide_lua_queue *queue);
+
+/* The queue of the Queue at `index`, whose reference it is: who keeps it takes one more. Raises a
+ * bad argument where it is none that is shared. [-0, +0, e] */
+TIDE_API tide_lua_queue *tide_lua_to_shared_queue(lua_State *L, int index);
+
 /* Pushes the object that C got that pointer of from this state, or nil. [-0, +1, -] */
 TIDE_API void tide_lua_push_lent(lua_State *L, const void *object);
 

@@ -120,11 +120,12 @@ endless:	false	timeout	others went on
 ]], run "./job")
   end)
 
-  it("two_states: a channel between two states in one loop, one of which is unloaded", function()
+  it("two_states: a queue and a channel between two states in one loop, one of which is unloaded", function()
     assert.equal([[
-producer: cleans up
-program: the producer is unloaded
-consumer: has all, and goes on:	true
+worker: cleans up
+program: the worker is unloaded
+customer: has all, and goes on:	true
+customer: the rest waits:	true
 ]], run "./two_states")
   end)
 

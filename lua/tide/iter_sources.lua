@@ -131,7 +131,7 @@ function from(source, ...)
     return from_values(source, ...)
   end
   local class = type_of(source)
-  if class == "Queue" then return from_queue(source) end
+  if class == "Queue" or class == "SharedQueue" then return from_queue(source) end
   if class == "HostIter" then return holding(new(iter_parts(source))) end
   if has_iter(source, kind) then return from_object(source, source:iter()) end
   if has_metamethod(source, "__call") then return from(function(...) return source(...) end, ...) end
