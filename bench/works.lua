@@ -114,6 +114,26 @@ local works = {
     size = function(k) return { 200000000 * k } end,
   },
   {
+    name = "patterns_find", title = "`string.find` with bounded patterns, beside Lua's", unit = "ns", at_most = 1.5,
+    limit = "hosted_patterns find own", tide = "hosted_patterns find bounded", tenfold = false,
+    size = function(k) return { 1000000 * k } end,
+  },
+  {
+    name = "patterns_match", title = "`string.match`, likewise", unit = "ns", at_most = 1.5,
+    limit = "hosted_patterns match own", tide = "hosted_patterns match bounded", tenfold = false,
+    size = function(k) return { 500000 * k } end,
+  },
+  {
+    name = "patterns_gmatch", title = "a match of `string.gmatch`, likewise", unit = "ns", at_most = 1.5,
+    limit = "hosted_patterns gmatch own", tide = "hosted_patterns gmatch bounded", tenfold = false,
+    size = function(k) return { 4000000 * k } end,
+  },
+  {
+    name = "patterns_gsub", title = "a replacement of `string.gsub`, likewise", unit = "ns", at_most = 1.5,
+    limit = "hosted_patterns gsub own", tide = "hosted_patterns gsub bounded", tenfold = false,
+    size = function(k) return { 4000000 * k } end,
+  },
+  {
     name = "limit_stop", title = "how long after its slice a busy task is stopped, CPU time", unit = "ns", at_most_absolute = 10000000,
     limit = "hosted_limits stop hook", tide = "hosted_limits stop slice", tenfold = false,
     size = function(k) return { 20 * k } end,

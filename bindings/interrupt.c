@@ -1,6 +1,9 @@
 /* interrupt.c: interrupting code that does not wait, from a signal handler. The handler can only
  * leave a hook in the coroutine that runs; the hook raises the error. */
 #include "interrupt.h"
+
+#include <string.h>
+
 #include "end.h"
 #include "error.h"
 #include "nesting.h"
@@ -115,6 +118,23 @@ static void interrupt(lua_State *L, lua_Debug *ar) {
   if (!due) return;
   if (!again) self->reason = NULL;
   tl_unwind(L, rt, reason);
+}
+
+/* Whether a finalizer runs in this coroutine: an error in it is nobody's but the collector's. */
+static bool is_finalizing(lua_State *L) {
+  lua_Debug ar;
+  for (int level = 0; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "n", &ar);
+    if (strcmp(ar.namewhat, "metamethod") == 0 && strstr(ar.name, "gc") != NULL) return true;
+  }
+  return false;
+}
+
+void tl_interrupt_look(lua_State *L, tl_runtime *rt) {
+  if (!tl_is_interrupting(L))
+    tl_limits_look(L, rt);
+  else if (tl_limits_over(rt) || !is_finalizing(L))
+    interrupt(L, NULL);
 }
 
 tide_lua_interrupter *tide_lua_get_interrupter(lua_State *L) { return tl_runtime_find(L); }

@@ -35,6 +35,11 @@ void tl_interrupt_arm_all(tl_runtime *rt);
 
 bool tl_is_interrupting(lua_State *co); /* whether that hook is in it */
 
+/* For a C function that takes long, now and then: does what the hook would do, if that is in L, and
+ * looks whether a slice is over where a standing hook would (quota.h). In a finalizer, in which Lua
+ * calls no hook, only for a slice. */
+void tl_interrupt_look(lua_State *L, tl_runtime *rt);
+
 /* The hook that the main thread has, but for an interruption. */
 tl_hook tl_hook_of_host(const tl_runtime *rt);
 

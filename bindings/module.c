@@ -3,6 +3,7 @@
 #include "late.h"
 #include "modules.h"
 #include "parts.h"
+#include "patterns.h"
 #include "runtime.h"
 #include "tide_lua.h"
 #include "value.h"
@@ -86,7 +87,9 @@ static int open_all(lua_State *L) {
   lua_pushvalue(L, -2);
   lua_setfield(L, -2, "tide");
   lua_pop(L, 1);
-  tl_modules_open(L, rt); /* the last: it cannot be undone */
+  if (rt->options.patterns == TIDE_LUA_BOUNDED_PATTERNS) tl_patterns_prepare(L, rt);
+  tl_modules_open(L, rt); /* the last that may raise: it cannot be undone */
+  if (rt->options.patterns == TIDE_LUA_BOUNDED_PATTERNS) tl_patterns_install(L);
   rt->opened = true;
   return 1;
 }
@@ -143,6 +146,10 @@ static void take_options(lua_State *L, tide_lua_options *own, const tide_lua_opt
   const char *wrong = tl_struct_take(own, sizeof *own, options);
   if (wrong == NULL && (own->keep & ~(unsigned)TIDE_LUA_KEEP_ALL) != 0)
     wrong = "'keep' has names that are not known";
+  if (wrong == NULL && own->patterns > TIDE_LUA_BOUNDED_PATTERNS)
+    wrong = "'patterns' is none that is known";
+  if (wrong == NULL && own->pattern_steps != 0 && own->patterns == 0)
+    wrong = "'pattern_steps' is for bounded patterns";
   if (wrong != NULL) luaL_error(L, "tide_lua_options: %s", wrong);
 }
 

@@ -100,17 +100,21 @@ void tl_limits_raise(lua_State *L, tl_runtime *rt) {
 
 /* Where there is no watchdog. */
 
-static void standing(lua_State *L, lua_Debug *ar) {
-  tl_runtime *rt = tl_runtime_find(L);
+void tl_limits_look(lua_State *L, tl_runtime *rt) {
   tl_limits *self = &rt->limits;
-  (void)ar;
-  if (!self->standing) tl_hook_reset(rt, L);
   if (!self->standing || rt->loop == NULL || tide_loop_running_lane(rt->loop) != tl_lane(rt))
     return;
   tide_time taken = tide_loop_look_at_slice(rt->loop, &self->seen);
   if (taken < self->slice.span) return;
   slice_over(&self->slice, taken);
   tl_limits_raise(L, rt);
+}
+
+static void standing(lua_State *L, lua_Debug *ar) {
+  tl_runtime *rt = tl_runtime_find(L);
+  (void)ar;
+  if (!rt->limits.standing) tl_hook_reset(rt, L);
+  tl_limits_look(L, rt);
 }
 
 void tl_limits_watch(const tl_runtime *rt, lua_State *co) {

@@ -26,6 +26,9 @@ bool tl_limits_over(const tl_runtime *rt);
 /* The count hook, in a coroutine that is over its slice: raises. */
 void tl_limits_raise(lua_State *L, tl_runtime *rt);
 
+/* Where the hook stands: looks, and raises if the slice is over. */
+void tl_limits_look(lua_State *L, tl_runtime *rt);
+
 /* A coroutine that has no hook is going to run, where the hook stands. */
 void tl_limits_watch(const tl_runtime *rt, lua_State *co);
 

@@ -38,6 +38,8 @@ enum { /* names that are left to Lua's own functions: tide's are in the module i
        TIDE_LUA_KEEP_ALL = 7,
 };
 
+enum { TIDE_LUA_BOUNDED_PATTERNS = 1 };
+
 /* What a state is like. All but `size` may be zero. */
 typedef struct tide_lua_options {
   size_t size;   /* sizeof(tide_lua_options): it may have more in another tide */
@@ -54,6 +56,17 @@ typedef struct tide_lua_options {
   tide_lua_failure_fn on_failure; /* or NULL: the loop's log is (tide_loop_set_log). A function of
                                      the script's (tide.on_failure) is told besides */
   void *context;                  /* for both */
+  /* TIDE_LUA_BOUNDED_PATTERNS: string.find, match, gmatch and gsub are tide's own, where the state
+   * has them now, in the table `string` and as methods of strings. They do what Lua's do, and count
+   * their steps, so that they end in the middle where a slice is over, or tide_lua_interrupt was
+   * called: Lua's would go on, for as long as a pattern takes that goes back all the time. 0: they
+   * are Lua's. */
+  unsigned patterns;
+  /* With that: how many steps one call of find, match, gsub, or of gmatch's iterator may take, with
+   * or without a slice; with more it raises an error of kind `limit`, which pcall catches. A step
+   * is a byte that is looked at, or a place that is gone back to: 1 to 5 ns. 0: no bound of its
+   * own. */
+  uint64_t pattern_steps;
 } tide_lua_options;
 
 /* The same with options, which are copied (NULL: as luaopen_tide), and in a loop that is the host's
@@ -122,9 +135,9 @@ typedef struct tide_lua_limits {
    * counts instructions, in place of one of the host's own, which doubles the time of a busy loop.
    * Scripts have no debug.sethook, tide.raw.xpcall and tide.raw.coroutine from then on, and
    * setmetatable refuses __gc: so set it before they run. What stays within one function of C's
-   * (a pattern that backtracks, a long string.rep, a sort without a function) ends when that
-   * returns, and is told to the log if that was late. What the host calls itself, outside of tasks
-   * and callbacks, is not looked at. */
+   * (a pattern that backtracks, unless patterns are bounded, a long string.rep, a sort without a
+   * function) ends when that returns, and is told to the log if that was late. What the host calls
+   * itself, outside of tasks and callbacks, is not looked at. */
   tide_time slice;
   /* Nanoseconds of CPU time in each second, on average; 0: no limit. Who is over it is not stepped
    * for a while (tide_lane_set_budget). */

@@ -293,6 +293,9 @@ static void a_host_of_another_version_is_understood_or_told(void) {
   } newer = {.known = {.size = sizeof newer}, .more = 1};
   check_refused(&(tide_lua_options){.size = 0}, "'size' is not set");
   check_refused(&(tide_lua_options){.size = sizeof(tide_lua_options), .keep = 8}, "not known");
+  check_refused(&(tide_lua_options){.size = sizeof(tide_lua_options), .patterns = 2}, "'patterns'");
+  check_refused(&(tide_lua_options){.size = sizeof(tide_lua_options), .pattern_steps = 1},
+                "'pattern_steps'");
   check_refused(&newer.known, "made for a newer tide");
   newer.more = 0;
   host h;
@@ -310,9 +313,11 @@ static bool open_short_of(unsigned number) {
   host h;
   memset(&h, 0, sizeof h);
   const tide_allocator allocator = {.resize = memory_resize, .context = &h.w.memory};
-  tide_lua_options options = {.size = sizeof options, .modules = modules};
+  tide_lua_options options = {
+      .size = sizeof options, .modules = modules, .patterns = TIDE_LUA_BOUNDED_PATTERNS};
   lua_State *L = h.L = lua_newstate(host_alloc, &h);
   luaL_openlibs(L);
+  host_do(&h, "find = string.find");
   tide_lua_set_allocator(L, &allocator);
   unsigned fails = h.luas.allocations + number;
   h.luas.fail_at = fails;
@@ -322,7 +327,9 @@ static bool open_short_of(unsigned number) {
   h.luas.fail_at = 0;
   lua_settop(L, 0);
   host_do(&h, opened ? "assert(package.searchers == nil and require 'tide'.net == nil)"
-                     : "assert(package.searchers and package.loadlib and not package.loaded.tide)");
+                       "assert(string.find ~= find)"
+                     : "assert(package.searchers and package.loadlib and not package.loaded.tide)"
+                       "assert(string.find == find)");
   if (!opened) {
     lua_pushcfunction(L, open_as);
     lua_pushlightuserdata(L, &options);

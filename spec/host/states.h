@@ -6,24 +6,27 @@
 
 static inline int open_in_loop(lua_State *L) {
   luaL_openlibs(L);
-  tide_lua_open(L, lua_touserdata(L, 1), NULL);
+  tide_lua_open(L, lua_touserdata(L, 1), lua_touserdata(L, 2));
   lua_setglobal(L, "tide");
   return 0;
 }
 
-static inline lua_State *state_new(tide_loop *loop) {
+static inline lua_State *state_new_with(tide_loop *loop, tide_lua_options *options) {
   lua_State *L = luaL_newstate();
   CHECK(L != NULL);
   lua_pushcfunction(L, open_in_loop);
   lua_pushlightuserdata(L, loop);
-  CHECK_EQ(lua_pcall(L, 1, 0, 0), LUA_OK);
+  lua_pushlightuserdata(L, options);
+  CHECK_EQ(lua_pcall(L, 2, 0, 0), LUA_OK);
   CHECK(tide_lua_loop(L) == loop);
   return L;
 }
 
+static inline lua_State *state_new(tide_loop *loop) { return state_new_with(loop, NULL); }
+
 static inline void run_code(lua_State *L, const char *code) {
   if (luaL_dostring(L, code) == LUA_OK) return;
-  check_text(__FILE__, __LINE__, "an error", lua_tostring(L, -1), "");
+  check_text(__FILE__, __LINE__, "an error", luaL_tolstring(L, -1, NULL), "");
 }
 
 static inline lua_Integer number(lua_State *L, const char *name) {
