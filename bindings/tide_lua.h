@@ -115,8 +115,8 @@ TIDE_API tide_lua_interrupter *tide_lua_get_interrupter(lua_State *L);
  * polls.
  *
  * To be called by a signal handler in the loop's thread, or from Lua. Not interrupted are
- * finalizers, what stays inside one C function, and a coroutine that a function kept from before
- * tide was loaded has resumed, until they are left. */
+ * finalizers, what stays inside one C function but a match of bounded patterns, and a coroutine
+ * that a function kept from before tide was loaded has resumed, until they are left. */
 TIDE_API void tide_lua_interrupt(tide_lua_interrupter *interrupter, const char *reason);
 
 /* Limits of what a state may use. They hold against mistakes; before Lua 5.4.8, in which bugs were
