@@ -278,6 +278,40 @@ static void a_state_may_be_closed_with_matches_half_done(void) {
   CHECK_EQ(h.luas.in_use, 0);
 }
 
+/* The allocation of that number fails. False: there are not so many. */
+static bool match_short_of(host *h, unsigned number) {
+  unsigned fails = h->luas.allocations + number;
+  h->luas.fail_at = fails;
+  lua_getglobal(h->L, "match_much");
+  int status = lua_pcall(h->L, 0, 1, 0);
+  bool reached = h->luas.allocations >= fails;
+  h->luas.fail_at = 0;
+  CHECK(status == LUA_OK || strcmp(lua_tostring(h->L, -1), "not enough memory") == 0);
+  lua_settop(h->L, 0);
+  host_do(h, "assert(match_much() == 2014)");
+  return reached;
+}
+
+static void a_shortage_of_memory_anywhere_in_them_leaves_all_whole(void) {
+  host h;
+  tide_lua_options options = {.size = sizeof options, .patterns = TIDE_LUA_BOUNDED_PATTERNS};
+  host_open_with(&h, &options);
+  host_do(&h, "local text, long = ('ab'):rep(5), ('x'):rep(400)\n"
+              "function match_much()\n"
+              "  local n = 0\n"
+              "  for a, b in text:gmatch('(a)(b)') do n = n + #a + #b end\n"
+              "  local s = text:gsub('a', long)\n"
+              "  local t = text:gsub('%a', function(c) return c .. c end)\n"
+              "  local _, _, first, rest = text:find('(.)(.*)')\n"
+              "  assert(text:match('()b') == 2 and #t == 20 and #first + #rest == 10)\n"
+              "  return n + #s - 1\n"
+              "end");
+  unsigned number = 1;
+  while (number < 1000 && match_short_of(&h, number)) number += check_quick() ? 7 : 1;
+  CHECK(number > 5 && number < 1000);
+  host_close(&h);
+}
+
 /* Where they are. */
 
 static void they_are_in_the_place_of_luas_own_in_that_state_alone(void) {
@@ -329,6 +363,7 @@ int main(void) {
   RUN(functions_that_it_calls_may_do_anything);
   RUN(waiting_in_gsub_is_as_with_luas_own);
   RUN(a_state_may_be_closed_with_matches_half_done);
+  RUN(a_shortage_of_memory_anywhere_in_them_leaves_all_whole);
   RUN(they_are_in_the_place_of_luas_own_in_that_state_alone);
   RUN(what_the_host_has_taken_away_does_not_come_back);
   return check_summary();
