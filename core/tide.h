@@ -12,6 +12,8 @@
 #include "io/address.h"
 #include "io/borrowed.h"
 #include "io/connect.h"
+#include "io/dial.h"
+#include "io/dns.h"
 #include "io/fd.h"
 #include "io/guest.h"
 #include "io/listener.h"

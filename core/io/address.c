@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "private.h"
+
 static const char UNIX[] = "unix:";
 enum { PREFIX = sizeof UNIX - 1, PATH_AT = offsetof(struct sockaddr_un, sun_path) };
 
@@ -58,12 +60,16 @@ static bool parse_ipv6(tide_address *address, const char *host, uint16_t port) {
   return true;
 }
 
+bool tide__address_read(tide_address *address, const char *host, uint16_t port) {
+  memset(address, 0, sizeof *address);
+  return parse_ipv4(address, host, port) || parse_ipv6(address, host, port);
+}
+
 int tide_address_parse(tide_address *address, const char *host, uint16_t port) {
   memset(address, 0, sizeof *address);
   if (strncmp(host, UNIX, PREFIX) == 0) return parse_unix(address, host + PREFIX);
   if (strcmp(host, "localhost") == 0) host = "127.0.0.1";
-  if (parse_ipv4(address, host, port) || parse_ipv6(address, host, port)) return TIDE_OK;
-  return TIDE_EDNS;
+  return tide__address_read(address, host, port) ? TIDE_OK : TIDE_EDNS;
 }
 
 static void format_unix(const tide_address *address, char *text) {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 
+#include "private.h"
 #include "recall.h"
 #include "sys.h"
 
@@ -22,7 +23,7 @@ int tide_connect_start(tide_connect *self, tide_loop *loop, const tide_address *
                        const tide_connect_options *options) {
   static const tide_connect_options defaults = {0};
   *self = (tide_connect){.fd.fd = -1, .address = *address};
-  int fd = tide__sys_socket(loop, address->as.any.sa_family);
+  int fd = tide__sys_socket(loop, address->as.any.sa_family, SOCK_STREAM);
   int error = fd < 0 ? fd : prepare(loop, fd, address, options != NULL ? options : &defaults);
   if (error < 0) {
     if (fd >= 0) tide__sys_close(fd);
@@ -60,13 +61,19 @@ static int connect_park(tide_connect *self, tide_task *task) {
   return tide__fd_park(&self->fd, task, TIDE_WRITABLE);
 }
 
-int tide_connect_wait(tide_connect *self, tide_task *task) {
-  int result = tide__recall_enter(&self->fd, self->fd.fd < 0, &self->waiter, task, &connect_ops);
-  if (result != TIDE_OK) return result;
+int tide__connect_look(tide_connect *self) {
   if (self->waited && under_way(self->result))
     self->result = tide__sys_connect(self->fd.loop, self->fd.fd, &self->address);
   if (self->result == 0 || self->result == -EISCONN) return TIDE_OK;
-  result = under_way(self->result) ? connect_park(self, task) : TIDE_OS(-self->result);
+  return under_way(self->result) ? TIDE_PENDING : TIDE_OS(-self->result);
+}
+
+int tide_connect_wait(tide_connect *self, tide_task *task) {
+  int result = tide__recall_enter(&self->fd, self->fd.fd < 0, &self->waiter, task, &connect_ops);
+  if (result != TIDE_OK) return result;
+  result = tide__connect_look(self);
+  if (result == TIDE_OK) return TIDE_OK;
+  if (result == TIDE_PENDING) result = connect_park(self, task);
   return tide__recall_leave(&self->waiter, task, result);
 }
 

@@ -22,7 +22,7 @@ static const char *path_of(const tide_address *address) {
 static bool left_behind(const tide_loop *loop, const tide_address *address) {
   uint64_t file[2] = {0, 0};
   if (tide__sys_socket_file(loop, path_of(address), file) < 0) return false;
-  int fd = tide__sys_socket(loop, AF_UNIX);
+  int fd = tide__sys_socket(loop, AF_UNIX, SOCK_STREAM);
   if (fd < 0) return false;
   int error = tide__sys_connect(loop, fd, address);
   tide__sys_close(fd);
@@ -62,7 +62,7 @@ int tide_listener_open(tide_listener *listener, tide_loop *loop, const tide_addr
                        const tide_listen_options *options) {
   static const tide_listen_options defaults = {0};
   *listener = (tide_listener){.fd.fd = -1, .drained = true};
-  int fd = tide__sys_socket(loop, address->as.any.sa_family);
+  int fd = tide__sys_socket(loop, address->as.any.sa_family, SOCK_STREAM);
   int error = fd < 0 ? fd : prepare(loop, fd, address, options != NULL ? options : &defaults);
   if (error < 0) {
     if (fd >= 0) tide__sys_close(fd);

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "../sched/private.h"
+#include "address.h"
 #include "transport.h"
 
 /* TIDE_TINY_BUFFERS: test builds in which everything is cut at awkward places. */
@@ -27,6 +28,14 @@ enum {
 #endif
 
 typedef struct tide_stream tide_stream;
+typedef struct tide_connect tide_connect;
+
+/* connect.c: how it stands: TIDE_OK, TIDE_OS(...), or TIDE_PENDING: until its descriptor is
+ * writable; with the result EAGAIN, for a while. `waited` says that this is over. */
+int tide__connect_look(tide_connect *connect);
+
+/* address.c: reads a numeric address, as tide_address_parse does. False: it is none. */
+bool tide__address_read(tide_address *address, const char *host, uint16_t port);
 
 /* What the streams of one loop share. */
 typedef struct tide__shared {

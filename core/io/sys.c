@@ -118,8 +118,19 @@ ssize_t tide__sys_send(const tide_loop *loop, int fd, const struct iovec *parts,
   return write_with_mask(loop, fd, parts, count);
 }
 
-int tide__sys_socket(const tide_loop *loop, int family) {
-  RETRY(int, SOCKET, socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+ssize_t tide__sys_receive(const tide_loop *loop, int fd, void *buffer, size_t size,
+                          struct sockaddr *from, socklen_t *length) {
+  RETRY(ssize_t, READ, recvfrom(fd, buffer, size, 0, from, length));
+}
+
+ssize_t tide__sys_send_datagram(const tide_loop *loop, int fd, const struct iovec *parts,
+                                size_t count) {
+  struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = count};
+  RETRY(ssize_t, WRITE, sendmsg(fd, &message, MSG_NOSIGNAL));
+}
+
+int tide__sys_socket(const tide_loop *loop, int family, int type) {
+  RETRY(int, SOCKET, socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
 int tide__sys_socketpair(const tide_loop *loop, int fds[2]) {
@@ -187,6 +198,10 @@ int tide__sys_is_watchable(const tide_loop *loop, int fd) {
 }
 
 int tide__sys_unlink(const tide_loop *loop, const char *path) { RETRY(int, UNLINK, unlink(path)); }
+
+int tide__sys_stat(const tide_loop *loop, const char *path, struct stat *status) {
+  RETRY(int, STAT, stat(path, status));
+}
 
 int tide__sys_socket_file(const tide_loop *loop, const char *path, uint64_t identity[2]) {
   struct stat status;

@@ -39,8 +39,14 @@ typedef enum tide__channel {
 ssize_t tide__sys_send(const tide_loop *loop, int fd, const struct iovec *parts, size_t count,
                        uint8_t *channel);
 
+/* One datagram, of which what does not fit is cut off; and all of one. */
+ssize_t tide__sys_receive(const tide_loop *loop, int fd, void *buffer, size_t size,
+                          struct sockaddr *from, socklen_t *length);
+ssize_t tide__sys_send_datagram(const tide_loop *loop, int fd, const struct iovec *parts,
+                                size_t count);
+
 /* Of non-blocking, close-on-exec descriptors. */
-int tide__sys_socket(const tide_loop *loop, int family);
+int tide__sys_socket(const tide_loop *loop, int family, int type);
 int tide__sys_socketpair(const tide_loop *loop, int fds[2]);
 int tide__sys_accept(const tide_loop *loop, int fd);
 
@@ -55,6 +61,9 @@ int tide__sys_is_open(int fd); /* 0 or -EBADF */
 
 /* 0; -EBADF; -EINVAL for one of epoll's; or why that cannot be told. */
 int tide__sys_is_watchable(const tide_loop *loop, int fd);
+
+struct stat;
+int tide__sys_stat(const tide_loop *loop, const char *path, struct stat *status);
 
 int tide__sys_unlink(const tide_loop *loop, const char *path);
 
