@@ -41,6 +41,7 @@ typedef enum tl_class {
   TL_CONNECTOR,
   TL_FD,
   TL_CHANNEL,
+  TL_ANSWER, /* where what dns has found goes: no methods */
   TL_ERROR,
   TL_CLASS_COUNT,
 } tl_class;

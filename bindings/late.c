@@ -263,7 +263,7 @@ void tl_late_methods(lua_State *L, tl_runtime *rt, const char *class, int method
 
 /* ---- the module */
 
-const char *const tl_parts[TL_PARTS] = {"tide.fd", "tide.net", "tide.testing"};
+const char *const tl_parts[TL_PARTS] = {"tide.dns", "tide.fd", "tide.net", "tide.testing"};
 
 /* What the module has a part under. */
 static const char *key_of(const char *part) { return strchr(part, '.') + 1; }

@@ -12,7 +12,7 @@
 typedef struct tl_runtime tl_runtime;
 
 /* The parts of the module that require finds: "tide.net" ... */
-enum { TL_PARTS = 3 };
+enum { TL_PARTS = 4 };
 extern const char *const tl_parts[TL_PARTS];
 
 /* Replaces the pieces' table on top, which is complete but for the Lua part, by the module. [-1,

@@ -38,13 +38,19 @@ static int check_address(lua_State *L, int index) {
   return index + 2;
 }
 
-/* What the string at `index` names. One with zeros in it names no host, and no file. */
-static void parse_host(lua_State *L, const tl_runtime *rt, int index, uint16_t port,
-                       tide_address *address) {
+/* The string at `index`. One with zeros in it names no host, and no file. */
+static const char *check_host(lua_State *L, const tl_runtime *rt, int index) {
   size_t length;
   const char *host = lua_tolstring(L, index, &length);
   if (strlen(host) != length)
     tl_raise_message(L, rt, is_unix(host) ? TIDE_OS(EINVAL) : TIDE_EDNS, "the address has a NUL");
+  return host;
+}
+
+/* What it names. */
+static void parse_host(lua_State *L, const tl_runtime *rt, int index, uint16_t port,
+                       tide_address *address) {
+  const char *host = check_host(L, rt, index);
   int error = tide_address_parse(address, host, port);
   if (error != TIDE_OK) raise_host(L, rt, error, host);
 }
@@ -68,50 +74,110 @@ static bool is_off(lua_State *L, int index) {
   return lua_isboolean(L, index) && !lua_toboolean(L, index);
 }
 
-/* connect: with the connector at 1, which is closed however that is left, the stream to be at 2. */
-
-static int try_connect(lua_State *L, tl_runtime *rt, void *self) {
-  tide_connect *connector = self;
-  int result = tide_connect_wait(connector, &rt->current->task);
-  if (result == TIDE_PENDING) return TL_AGAIN;
-  if (result == TIDE_OK)
-    tide_stream_init(lua_touserdata(L, 2), rt->loop, tide_connect_take(connector));
-  return result == TIDE_OK ? 1 : tl_raise_address(L, rt, result, &connector->address);
-}
+/* connect: with the connector at 1, which is closed however that is left, the stream to be at 2,
+ * and the host at 3. */
 
 static void connector_release(tl_runtime *rt, void *connector) {
   (void)rt;
-  tide_connect_term(connector);
+  tide_dial_term(connector);
 }
 
 static int connector_close(lua_State *L) {
-  tide_connect_term(tl_check(L, tl_rt(L), 1, TL_CONNECTOR));
+  tide_dial_term(tl_check(L, tl_rt(L), 1, TL_CONNECTOR));
   return 0;
 }
 
-/* net.connect(host, port[, {nodelay=true, local_address=}]) -> Stream (waits);
- * net.connect("unix:/path") */
-static int net_connect(lua_State *L) {
-  static const tl_recall recall = {.class = TL_CONNECTOR, .attempt = try_connect};
+/* Pushes {{address=, error=}, ...}. */
+static void push_attempts(lua_State *L, const tide_dial *self) {
+  char text[TIDE_ADDRESS_TEXT];
+  lua_createtable(L, (int)self->count, 0);
+  for (size_t i = 0; i < self->count; i++) {
+    lua_createtable(L, 0, 2);
+    tide_address_format(&self->attempts[i].connect.address, text);
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, "address");
+    lua_pushstring(L, tide_error_message(self->attempts[i].result));
+    lua_setfield(L, -2, "error");
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+}
+
+/* Pushes "host: address: error; address: error"; of one address, if that is the host, no more. */
+static const char *push_message(lua_State *L, const tide_dial *self, const char *host) {
+  char text[TIDE_ADDRESS_TEXT];
+  luaL_Buffer buffer;
+  tide_address_host(&self->attempts[0].connect.address, text);
+  luaL_buffinit(L, &buffer);
+  if (self->count > 1 || strcmp(text, host) != 0) {
+    luaL_addstring(&buffer, host);
+    luaL_addstring(&buffer, ": ");
+  }
+  for (size_t i = 0; i < self->count; i++) {
+    tide_address_format(&self->attempts[i].connect.address, text);
+    if (i > 0) luaL_addstring(&buffer, "; ");
+    luaL_addstring(&buffer, text);
+    luaL_addstring(&buffer, ": ");
+    luaL_addstring(&buffer, tide_error_message(self->attempts[i].result));
+  }
+  luaL_pushresult(&buffer);
+  return lua_tostring(L, -1);
+}
+
+static int raise_dial(lua_State *L, tl_runtime *rt, const tide_dial *self, int result) {
+  const char *host = lua_tostring(L, 3);
+  if (result == TIDE_ECANCELLED || result == TIDE_ENOMEM) return tl_raise_outcome(L, rt, result);
+  if (result == TIDE_EDNS) return tl_raise_dns(L, rt, self->code, host);
+  if (result == TIDE_OS(ENOSYS) && self->count == 0) return tl_raise_no_dns(L, rt);
+  if (self->count == 0) return raise_host(L, rt, result, host);
+  tl_error_push(L, rt, result, push_message(L, self, host));
+  push_attempts(L, self);
+  lua_setfield(L, -2, "attempts");
+  return lua_error(L);
+}
+
+static int connected(lua_State *L, int status, lua_KContext context) {
   tl_runtime *rt = tl_rt(L);
-  tide_address address = {0}, local;
-  tide_connect_options options = {0};
+  tide_dial *self = lua_touserdata(L, 1);
+  (void)status;
+  (void)context;
+  int result = tl_take_outcome(L, rt);
+  if (TL_UNLIKELY(result != TIDE_OK)) return raise_dial(L, rt, self, result);
+  tide_stream_init(lua_touserdata(L, 2), rt->loop, tide_dial_take(self));
+  lua_pushvalue(L, 2);
+  return 1;
+}
+
+/* net.connect(host, port[, {nodelay=true, local_address=, local_port=, family="inet"|"inet6",
+ * delay=0.25}]) -> Stream (waits); net.connect("unix:/path") */
+static int net_connect(lua_State *L) {
+  static const char known[] = "nodelay:flag local_address:string local_port:port "
+                              "family:inet|inet6 delay:span tls:missing";
+  tl_runtime *rt = tl_rt(L);
+  tide_address local;
+  tide_dial_options options = {0};
   if (TL_UNLIKELY(tl_begin(L, rt) == NULL)) return tl_turn(L, rt);
-  int option = tl_options(L, check_address(L, 1), "nodelay:flag local_address:string tls:missing");
+  int option = tl_options(L, check_address(L, 1), known);
+  const char *host = check_host(L, rt, 1);
+  luaL_argcheck(L, *host != '\0', 1, "an empty host");
+  uint16_t port = is_unix(host) ? 0 : (uint16_t)lua_tointeger(L, 2);
   options.nagle = is_off(L, option);
-  parse_address(L, rt, 1, &address);
   if (!lua_isnil(L, option + 1)) {
     parse_host(L, rt, option + 1, 0, &local);
     options.local = &local;
   }
-  lua_settop(L, 0);
-  tide_connect *connector = tl_owned_new(L, rt, TL_CONNECTOR, sizeof *connector, 0);
-  tide_fd_init(&connector->fd, rt->loop, -1);
-  lua_toclose(L, 1);
+  options.local_port = (uint16_t)lua_tointeger(L, option + 2);
+  if (!lua_isnil(L, option + 3))
+    options.family = strcmp(lua_tostring(L, option + 3), "inet") == 0 ? AF_INET : AF_INET6;
+  if (!lua_isnil(L, option + 4)) options.delay = tl_check_time(L, option + 4);
+  lua_settop(L, 1);
+  tide_dial *dial = tl_owned_new(L, rt, TL_CONNECTOR, sizeof *dial, 0);
   tl_stream_new(L, rt);
-  int error = tide_connect_start(connector, rt->loop, &address, &options);
-  if (error != TIDE_OK) return tl_raise_address(L, rt, error, &address);
-  return tl_call(L, rt, &recall, connector);
+  lua_rotate(L, 1, -1);
+  lua_toclose(L, 1);
+  tide_dial_start(dial, rt->loop, host, port, &options);
+  int result = tide_dial_wait(dial, &rt->current->task);
+  if (result != TIDE_OK && result != TIDE_PENDING) return raise_dial(L, rt, dial, result);
+  return tl_finish(L, rt, result, 0, connected);
 }
 
 /* Listeners: the options that come first in those of listen and of serve. */

@@ -102,6 +102,9 @@ static bool is_integer(lua_State *L) {
 static bool is_count(lua_State *L) {
   return is_integer(L) && lua_tointeger(L, -1) >= 1 && lua_tointeger(L, -1) <= INT32_MAX;
 }
+static bool is_port(lua_State *L) {
+  return is_integer(L) && lua_tointeger(L, -1) >= 0 && lua_tointeger(L, -1) <= UINT16_MAX;
+}
 static bool is_string(lua_State *L) { return lua_type(L, -1) == LUA_TSTRING; }
 static bool is_function(lua_State *L) { return tl_is_callable(L, -1); }
 
@@ -119,6 +122,7 @@ static const struct kind {
     {"size", is_size, "must be a positive number"},
     {"integer", is_integer, "must be an integer"},
     {"count", is_count, "must be a positive integer, at most 2147483647"},
+    {"port", is_port, "must be a port (0 to 65535)"},
     {"string", is_string, "must be a string"},
     {"function", is_function, "must be a function"},
     {"any", is_any, "must not be nil"}, /* who reads it looks closer */

@@ -5,7 +5,7 @@ local helper = require "spec.helper"
 local tide = require "tide"
 
 local reference = {
-  "tide", "cancellation", "group", "sync", "iter", "debug", "errors", "coroutine", "net", "fd", "testing",
+  "tide", "cancellation", "group", "sync", "iter", "debug", "errors", "coroutine", "net", "dns", "fd", "testing",
   "program", "c", "tide_lua",
 }
 
@@ -181,7 +181,7 @@ end
 -- Whether the name belongs to the page of a module that this build does not have.
 local function is_of_missing_module(place)
   local page = place:match("([%w_]+)%.md")
-  return page == "net" and not tide.net
+  return (page == "net" or page == "dns") and not tide[page]
 end
 
 describe("the reference", function()

@@ -73,7 +73,8 @@ static void open_server(tide_loop *loop) {
   snprintf(server.path, sizeof server.path, "/tmp/tide-dns-%d", (int)getpid());
   FILE *file = fopen(server.path, "we");
   CHECK(file != NULL);
-  fprintf(file, "nameserver [127.0.0.1]:%d\noptions timeout:1 attempts:1\n", ntohs(address.sin_port));
+  fprintf(file, "nameserver [127.0.0.1]:%d\noptions timeout:1 attempts:1\n",
+          ntohs(address.sin_port));
   fclose(file);
   tide_watcher_init(&server.watcher, server.fd, serve);
   tide__watcher_set(&server.watcher, loop, TIDE_READABLE);
