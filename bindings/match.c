@@ -17,7 +17,7 @@
 #include "runtime.h"
 
 enum {
-  INTERVAL = 10000, /* steps between two looks: some 20 to 50 us */
+  INTERVAL = 10000, /* steps between two looks: some 10 to 100 us */
   BLOCK = 4096,     /* bytes that are scanned before they are counted */
   CHOICES = 199,    /* of a pattern that is not too complex: Lua has 200 with the first call */
 };

@@ -64,7 +64,7 @@ typedef struct tide_lua_options {
   unsigned patterns;
   /* With that: how many steps one call of find, match, gsub, or of gmatch's iterator may take, with
    * or without a slice; with more it raises an error of kind `limit`, which pcall catches. A step
-   * is a byte that is looked at, or a place that is gone back to: 1 to 5 ns. 0: no bound of its
+   * is a byte that is looked at, or a place that is gone back to: 1 to 10 ns. 0: no bound of its
    * own. */
   uint64_t pattern_steps;
 } tide_lua_options;
