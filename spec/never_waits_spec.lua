@@ -5,7 +5,7 @@ local helper = require "spec.helper"
 local tide = require "tide"
 
 local run, turns, raises = helper.run, helper.turns, helper.raises
-local net, testing = tide.net, tide.testing
+local net, dns, testing = tide.net, tide.dns or {}, tide.testing
 
 local function nothing() end
 
@@ -338,6 +338,16 @@ local forms = {
     calls_function(tide.await_callback, function(done) done() end), calls_function(tide.await_callback, error),
     wrong = { calls_function(tide.await_callback, 1) },
   },
+  ["dns.resolve"] = {
+    calls_function(dns.resolve, "127.0.0.1"),
+    calls_function(dns.resolve, "x.invalid"),
+    wrong = { calls_function(dns.resolve, ""), calls_function(dns.resolve, "x", { family = 4 }) },
+  },
+  ["dns.query"] = {
+    calls_function(dns.query, "a..b", "A"), -- no name is like that: nobody is asked
+    wrong = { calls_function(dns.query, "", "A"), calls_function(dns.query, "x", "ANY") },
+  },
+  ["dns.reverse"] = { wrong = { calls_function(dns.reverse, "host"), calls_function(dns.reverse) } },
   ["fd.wait"] = {
     calls_function(tide.fd.wait, 1 << 30, "r"),
     wrong = { calls_function(tide.fd.wait, -1, "r"), calls_function(tide.fd.wait, 0, "x") },

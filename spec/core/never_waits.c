@@ -128,6 +128,11 @@ static int put_pointer_closed(tide_task *task) {
 static int send_closed(tide_task *task) { return tide_channel_send(channel, task, message); }
 static int recv_closed(tide_task *task) { return tide_channel_recv(channel, task); }
 static int connect_closed(tide_task *task) { return tide_connect_wait(&connector, task); }
+static tide_dial dial;
+static int dial_over(tide_task *task) { return tide_dial_wait(&dial, task); }
+static int resolve_nothing(tide_task *task) { return tide_dns_resolve(task, "x.invalid", 0); }
+static int query_nothing(tide_task *task) { return tide_dns_query(task, "", TIDE_DNS_MX); }
+static int reverse_nothing(tide_task *task) { return tide_dns_reverse(task, "host"); }
 static int fd_closed(tide_task *task) { return tide_fd_wait(&fd, task, TIDE_READABLE); }
 
 typedef struct form {
@@ -173,6 +178,10 @@ static const form forms[] = {
     {"tide_channel_recv", recv_closed, TIDE_EEOF},
     {"tide_connect_wait", connect_closed, TIDE_ECLOSED},
     {"tide_fd_wait", fd_closed, TIDE_ECLOSED},
+    {"tide_dial_wait", dial_over, TIDE_EDNS},
+    {"tide_dns_resolve", resolve_nothing, TIDE_EDNS},
+    {"tide_dns_query", query_nothing, TIDE_EMISUSE},
+    {"tide_dns_reverse", reverse_nothing, TIDE_EMISUSE},
 };
 
 static void prepare(world *w) {
@@ -200,6 +209,7 @@ static void prepare(world *w) {
   listener = (tide_listener){.fd.fd = -1};
   tide_fd_init(&connector.fd, w->loop, -1);
   tide_fd_init(&fd, w->loop, -1);
+  tide_dial_start(&dial, w->loop, "x.invalid", 80, NULL);
   channel = tide_channel_new(1);
   tide_channel_close(channel);
   message = tide_message_new("", 0);
@@ -207,6 +217,7 @@ static void prepare(world *w) {
 }
 
 static void unmake(world *w) {
+  tide_dial_term(&dial);
   tide_message_free(message);
   tide_channel_unref(channel);
   tide_free(&w->loop->allocator, join, tide_join_size(0));
