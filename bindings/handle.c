@@ -122,28 +122,45 @@ static int call(lua_State *L) {
   return 0;
 }
 
-/* In protected mode: the same, and a failure is reported. */
-static int call_and_report(lua_State *L) {
+/* In protected mode: the same; what it fails with, and its traceback. */
+static int call_and_catch(lua_State *L) {
   tl_runtime *rt = tl_runtime_find(L);
   lua_pushcfunction(L, tl_message_handler);
   lua_pushcfunction(L, call);
   lua_pushvalue(L, 1);
   if (lua_pcall(L, 1, 0, 2) == LUA_OK || tl_unwinds(L, rt, -1)) return 0;
   tl_memory_caught(L, rt);
-  lua_pushliteral(L, "a callback");
   tl_traceback_take(L, rt, 3);
-  tl_report(L, rt, 4, 3, 5);
+  return 2;
+}
+
+/* In protected mode: the failure at 1, and its traceback. */
+static int report_failure(lua_State *L) {
+  lua_pushliteral(L, "a callback");
+  tl_report(L, tl_runtime_find(L), 3, 1, 2);
   return 0;
+}
+
+/* In a slice of its own: that of the callback may be over. */
+static bool report_caught(lua_State *L, tl_runtime *rt) {
+  tide_lane *before = tide_lane_visit(tl_lane(rt));
+  lua_pushcfunction(L, report_failure);
+  lua_insert(L, -3);
+  int status = lua_pcall(L, 2, 0, 0);
+  tide_lane_leave(tl_lane(rt), before);
+  return status == LUA_OK;
 }
 
 static void run_callback(tl_handle *handle) {
   tl_runtime *rt = handle->rt;
   lua_State *L = rt->L;
-  lua_pushcfunction(L, call_and_report);
+  int top = lua_gettop(L);
+  lua_pushcfunction(L, call_and_catch);
   tl_slot_push(L, rt, handle->slot);
-  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return;
-  tl_complain(rt, "a callback failed, and reporting it failed too");
-  lua_pop(L, 1);
+  bool caught = lua_pcall(L, 1, LUA_MULTRET, 0) == LUA_OK;
+  if (caught && lua_gettop(L) > top) caught = report_caught(L, rt);
+  if (!caught) tl_complain(rt, "a callback failed, and reporting it failed too");
+  lua_settop(L, top);
 }
 
 void tl_handle_step(tide_task *task, int outcome) {

@@ -244,6 +244,21 @@ static void callbacks_and_handlers_have_a_slice_too(void) {
   }
 }
 
+static void a_callback_that_was_ended_is_reported_in_a_slice_of_its_own(void) {
+  for (int signo = 0; signo <= SIGURG; signo += SIGURG) {
+    pair p;
+    open_pair(&p, signo, 0, 20 * MILLISECOND);
+    run_code(p.bad,
+             "told = 0\n"
+             "tide.on_failure(function(_, e) if e.kind == 'limit' then told = told + 1 end end)\n"
+             "tide.call_soon(busy)");
+    for (int i = 0; i < 100 && p.log.times[TIDE_LOG_FAILURE] == 0; i++)
+      CHECK_EQ(tide_loop_turn(p.loop, true), TIDE_OK);
+    CHECK_EQ(number(p.bad, "told"), 1);
+    close_pair(&p);
+  }
+}
+
 static void cleanup_that_loops_does_not_hold_up_a_stop(void) {
   pair p;
   open_pair(&p, SIGURG, 0, 20 * MILLISECOND);
@@ -476,6 +491,7 @@ int main(void) {
   RUN(what_runs_for_too_long_is_stopped);
   RUN(so_it_is_without_a_signal);
   RUN(callbacks_and_handlers_have_a_slice_too);
+  RUN(a_callback_that_was_ended_is_reported_in_a_slice_of_its_own);
   RUN(cleanup_that_loops_does_not_hold_up_a_stop);
   if (!check_quick()) RUN(what_stays_in_c_is_told_with_its_task);
   RUN(scripts_have_no_finalizers_hooks_or_coroutines_of_luas_own);
