@@ -157,7 +157,9 @@ local function limit_program(limit, options)
 end
 
 local function tide_program(work, options)
-  if work.tide:find("^core_") or work.tide:find("^hosted_") then return limit_program(work.tide, options) end
+  if work.tide:find("^%a+_") and not work.tide:find("%.lua") then
+    return limit_program(work.tide:gsub("%%b", options.build), options)
+  end
   local path = options.build .. "/tide"
   return exists(path) and path .. " " .. here .. "/" .. work.tide or nil
 end

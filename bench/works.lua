@@ -174,6 +174,21 @@ local works = {
     size = function(k) return { 5000000 * k } end,
   },
   {
+    name = "state_bytes", title = "a state with tide, beyond one with Lua's libraries, memory of Lua's", unit = "bytes",
+    at_most_absolute = 100 * 1024, limit = "hosted_states bytes bare", tide = "hosted_states bytes tide", tenfold = false,
+    size = function() return {} end,
+  },
+  {
+    name = "state_time", title = "the same, opened, collected and closed", unit = "ns", at_most_absolute = 1000000,
+    limit = "hosted_states time bare", tide = "hosted_states time tide", tenfold = false,
+    size = function() return {} end,
+  },
+  {
+    name = "start", title = "`tide -e ''`, from start to end, beside `lua5.4`", unit = "ns", at_most = 2, tenfold = false,
+    limit = "limit_start lua5.4", tide = "limit_start %b/tide",
+    size = function(k) return { max(20, 300 * k // 1) } end,
+  },
+  {
     name = "job1", title = "a job in a pool of 2 threads and back, one at a time", unit = "ns", at_most = 1.3, tenfold = false,
     limit = "limit_job", tide = "core_job", cpus = "0,1",
     size = function(k) return { 1, 100000 * k } end,
