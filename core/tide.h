@@ -12,6 +12,7 @@
 #include "io/address.h"
 #include "io/borrowed.h"
 #include "io/connect.h"
+#include "io/datagram.h"
 #include "io/dial.h"
 #include "io/dns.h"
 #include "io/fd.h"

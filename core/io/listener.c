@@ -5,37 +5,14 @@
 #include <netinet/tcp.h>
 
 #include "../sched/case.h"
+#include "bound.h"
 #include "recall.h"
-#include "sys.h"
 
 enum { DEFAULT_BACKLOG = 4096 };
 
 static const tide_time PAUSE = 100000000; /* nanoseconds until descriptors are asked for again */
 
 /* Opening. */
-
-static const char *path_of(const tide_address *address) {
-  return tide_address_is_unix(address) ? address->as.local.sun_path : "";
-}
-
-/* Whether the path names a socket that nobody listens on. */
-static bool left_behind(const tide_loop *loop, const tide_address *address) {
-  uint64_t file[2] = {0, 0};
-  if (tide__sys_socket_file(loop, path_of(address), file) < 0) return false;
-  int fd = tide__sys_socket(loop, AF_UNIX, SOCK_STREAM);
-  if (fd < 0) return false;
-  int error = tide__sys_connect(loop, fd, address);
-  tide__sys_close(fd);
-  return error == -ECONNREFUSED;
-}
-
-static int bind_to(const tide_loop *loop, int fd, const tide_address *address) {
-  int error = tide__sys_bind(loop, fd, address);
-  if (error != -EADDRINUSE || path_of(address)[0] == '\0' || !left_behind(loop, address))
-    return error;
-  tide__sys_unlink(loop, path_of(address));
-  return tide__sys_bind(loop, fd, address);
-}
 
 /* Options that accepted connections inherit are set here once. */
 static int set_options(const tide_loop *loop, int fd, const tide_address *address,
@@ -50,9 +27,9 @@ static int set_options(const tide_loop *loop, int fd, const tide_address *addres
 }
 
 static int prepare(const tide_loop *loop, int fd, const tide_address *address,
-                   const tide_listen_options *options) {
+                   const tide_listen_options *options, uint64_t file[2]) {
   int error = set_options(loop, fd, address, options);
-  if (error == 0) error = bind_to(loop, fd, address);
+  if (error == 0) error = tide__bound_bind(loop, fd, address, SOCK_STREAM, file);
   if (error == 0)
     error = tide__sys_listen(loop, fd, options->backlog > 0 ? options->backlog : DEFAULT_BACKLOG);
   return error;
@@ -63,12 +40,13 @@ int tide_listener_open(tide_listener *listener, tide_loop *loop, const tide_addr
   static const tide_listen_options defaults = {0};
   *listener = (tide_listener){.fd.fd = -1, .drained = true};
   int fd = tide__sys_socket(loop, address->as.any.sa_family, SOCK_STREAM);
-  int error = fd < 0 ? fd : prepare(loop, fd, address, options != NULL ? options : &defaults);
+  int error =
+      fd < 0 ? fd
+             : prepare(loop, fd, address, options != NULL ? options : &defaults, listener->file);
   if (error < 0) {
     if (fd >= 0) tide__sys_close(fd);
     return TIDE_OS(-error);
   }
-  if (path_of(address)[0] != '\0') tide__sys_socket_file(loop, path_of(address), listener->file);
   tide_fd_init(&listener->fd, loop, fd);
   return TIDE_OK;
 }
@@ -229,12 +207,7 @@ void tide_listener_close(tide_listener *listener) {
   const tide_loop *loop = listener->fd.loop;
   int fd = listener->fd.fd;
   if (fd < 0) return;
-  tide_address address;
-  uint64_t file[2] = {0, 0};
-  if (listener->file[1] != 0 && tide__sys_local_address(loop, fd, &address) == 0 &&
-      tide__sys_socket_file(loop, path_of(&address), file) == 0 && file[0] == listener->file[0] &&
-      file[1] == listener->file[1])
-    tide__sys_unlink(loop, path_of(&address));
+  tide__bound_remove(loop, fd, listener->file);
   tide_fd_term(&listener->fd);
   tide__recall_close(&listener->acceptor);
   tide__sys_close(fd);

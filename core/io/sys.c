@@ -123,6 +123,13 @@ ssize_t tide__sys_receive(const tide_loop *loop, int fd, void *buffer, size_t si
   RETRY(ssize_t, READ, recvfrom(fd, buffer, size, 0, from, length));
 }
 
+ssize_t tide__sys_send_to(const tide_loop *loop, int fd, const void *bytes, size_t size,
+                          const tide_address *to) {
+  const struct sockaddr *address = to != NULL ? &to->as.any : NULL;
+  RETRY(ssize_t, WRITE,
+        sendto(fd, bytes, size, MSG_NOSIGNAL, address, to != NULL ? to->length : 0));
+}
+
 ssize_t tide__sys_send_datagram(const tide_loop *loop, int fd, const struct iovec *parts,
                                 size_t count) {
   struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = count};
@@ -153,8 +160,13 @@ int tide__sys_connect(const tide_loop *loop, int fd, const tide_address *address
   RETRY(int, CONNECT, connect(fd, &address->as.any, address->length));
 }
 
+int tide__sys_set(const tide_loop *loop, int fd, int level, int name, const void *value,
+                  size_t size) {
+  RETRY(int, SETSOCKOPT, setsockopt(fd, level, name, value, (socklen_t)size));
+}
+
 int tide__sys_set_option(const tide_loop *loop, int fd, int level, int name, int value) {
-  RETRY(int, SETSOCKOPT, setsockopt(fd, level, name, &value, sizeof value));
+  return tide__sys_set(loop, fd, level, name, &value, sizeof value);
 }
 
 int tide__sys_shutdown(const tide_loop *loop, int fd, int how) {

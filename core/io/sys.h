@@ -42,6 +42,9 @@ ssize_t tide__sys_send(const tide_loop *loop, int fd, const struct iovec *parts,
 /* One datagram, of which what does not fit is cut off; and all of one. */
 ssize_t tide__sys_receive(const tide_loop *loop, int fd, void *buffer, size_t size,
                           struct sockaddr *from, socklen_t *length);
+/* `to` NULL: to whom it is connected. */
+ssize_t tide__sys_send_to(const tide_loop *loop, int fd, const void *bytes, size_t size,
+                          const tide_address *to);
 ssize_t tide__sys_send_datagram(const tide_loop *loop, int fd, const struct iovec *parts,
                                 size_t count);
 
@@ -53,6 +56,8 @@ int tide__sys_accept(const tide_loop *loop, int fd);
 int tide__sys_bind(const tide_loop *loop, int fd, const tide_address *address);
 int tide__sys_listen(const tide_loop *loop, int fd, int backlog);
 int tide__sys_connect(const tide_loop *loop, int fd, const tide_address *address);
+int tide__sys_set(const tide_loop *loop, int fd, int level, int name, const void *value,
+                  size_t size);
 int tide__sys_set_option(const tide_loop *loop, int fd, int level, int name, int value);
 int tide__sys_shutdown(const tide_loop *loop, int fd, int how);
 int tide__sys_local_address(const tide_loop *loop, int fd, tide_address *address);

@@ -128,6 +128,14 @@ static int put_pointer_closed(tide_task *task) {
 static int send_closed(tide_task *task) { return tide_channel_send(channel, task, message); }
 static int recv_closed(tide_task *task) { return tide_channel_recv(channel, task); }
 static int connect_closed(tide_task *task) { return tide_connect_wait(&connector, task); }
+static tide_datagram datagram;
+static int receive_closed(tide_task *task) {
+  size_t size = 0;
+  return tide_datagram_receive(&datagram, task, NULL, &size, NULL);
+}
+static int send_to_closed(tide_task *task) {
+  return tide_datagram_send(&datagram, task, "", 0, NULL);
+}
 static tide_dial dial;
 static int dial_over(tide_task *task) { return tide_dial_wait(&dial, task); }
 static int resolve_nothing(tide_task *task) { return tide_dns_resolve(task, "x.invalid", 0); }
@@ -178,6 +186,8 @@ static const form forms[] = {
     {"tide_channel_recv", recv_closed, TIDE_EEOF},
     {"tide_connect_wait", connect_closed, TIDE_ECLOSED},
     {"tide_fd_wait", fd_closed, TIDE_ECLOSED},
+    {"tide_datagram_receive", receive_closed, TIDE_ECLOSED},
+    {"tide_datagram_send", send_to_closed, TIDE_ECLOSED},
     {"tide_dial_wait", dial_over, TIDE_EDNS},
     {"tide_dns_resolve", resolve_nothing, TIDE_EDNS},
     {"tide_dns_query", query_nothing, TIDE_EMISUSE},
@@ -209,6 +219,7 @@ static void prepare(world *w) {
   listener = (tide_listener){.fd.fd = -1};
   tide_fd_init(&connector.fd, w->loop, -1);
   tide_fd_init(&fd, w->loop, -1);
+  datagram = (tide_datagram){.fd.fd = -1};
   tide_dial_start(&dial, w->loop, "x.invalid", 80, NULL);
   channel = tide_channel_new(1);
   tide_channel_close(channel);
