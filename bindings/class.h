@@ -38,6 +38,7 @@ typedef enum tl_class {
   TL_LOCAL,
   TL_STREAM,
   TL_LISTENER,
+  TL_DATAGRAM,
   TL_CONNECTOR,
   TL_FD,
   TL_CHANNEL,

@@ -47,12 +47,16 @@ static const char *check_host(lua_State *L, const tl_runtime *rt, int index) {
   return host;
 }
 
+void tl_address_parse(lua_State *L, const tl_runtime *rt, const char *host, uint16_t port,
+                      tide_address *address) {
+  int error = tide_address_parse(address, host, port);
+  if (error != TIDE_OK) raise_host(L, rt, error, host);
+}
+
 /* What it names. */
 static void parse_host(lua_State *L, const tl_runtime *rt, int index, uint16_t port,
                        tide_address *address) {
-  const char *host = check_host(L, rt, index);
-  int error = tide_address_parse(address, host, port);
-  if (error != TIDE_OK) raise_host(L, rt, error, host);
+  tl_address_parse(L, rt, check_host(L, rt, index), port, address);
 }
 
 /* The same of what check_address has seen. */
@@ -260,6 +264,7 @@ void tl_net_open(lua_State *L, tl_runtime *rt) {
   tl_owned_class(L, rt, TL_CONNECTOR, connector_release);
   lua_newtable(L);
   tl_functions(L, rt, functions);
+  tl_datagram_open(L, rt);
   tl_constructor(L, rt, "Stream", TL_STREAM, NULL);
   tl_constructor(L, rt, "Listener", TL_LISTENER, NULL);
   lua_setfield(L, -2, "net");

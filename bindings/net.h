@@ -23,6 +23,10 @@ int tl_address_push(lua_State *L, const tide_address *address);
 /* Raises `error`, with the address in its message. */
 int tl_raise_address(lua_State *L, const tl_runtime *rt, int error, const tide_address *address);
 
+/* What a host names that is no name to be looked up; raises where it is none. */
+void tl_address_parse(lua_State *L, const tl_runtime *rt, const char *host, uint16_t port,
+                      tide_address *address);
+
 /* dns.c: raises that the name could not be looked up, and why; or that nothing can. */
 int tl_raise_dns(lua_State *L, const tl_runtime *rt, tide_dns_code code, const char *name);
 int tl_raise_no_dns(lua_State *L, const tl_runtime *rt);

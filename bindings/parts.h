@@ -12,6 +12,7 @@ void tl_channel_open(lua_State *L, tl_runtime *rt);
 void tl_class_open(lua_State *L, tl_runtime *rt);
 void tl_condition_open(lua_State *L, tl_runtime *rt);
 void tl_coroutine_open(lua_State *L, tl_runtime *rt);
+void tl_datagram_open(lua_State *L, tl_runtime *rt);
 void tl_debug_open(lua_State *L, tl_runtime *rt);
 void tl_dns_open(lua_State *L, tl_runtime *rt);
 void tl_error_open(lua_State *L, tl_runtime *rt);

@@ -55,6 +55,12 @@ local function closed_stream()
   return one
 end
 
+local function closed_datagram()
+  local datagram = net.udp()
+  datagram:close()
+  return datagram
+end
+
 local function closed_listener()
   local listener = net.listen("127.0.0.1", 0)
   listener:close()
@@ -338,6 +344,19 @@ local forms = {
     calls_function(tide.await_callback, function(done) done() end), calls_function(tide.await_callback, error),
     wrong = { calls_function(tide.await_callback, 1) },
   },
+  ["datagram:sendto"] = {
+    calls(closed_datagram, "sendto", "x", "127.0.0.1", 1),
+    calls(net.udp, "sendto", "", "127.0.0.1", 1),
+    wrong = { calls(closed_datagram, "sendto", {}) },
+  },
+  ["datagram:recvfrom"] = { calls(closed_datagram, "recvfrom"), wrong = { calls(closed_datagram, "recvfrom", { x = 1 }) } },
+  ["datagram:connect"] = {
+    calls(closed_datagram, "connect", "127.0.0.1", 1),
+    calls(net.udp, "connect", "127.0.0.1", 1),
+    wrong = { calls(closed_datagram, "connect", "x") },
+  },
+  ["datagram:send"] = { calls(closed_datagram, "send", "x"), wrong = { calls(closed_datagram, "send", {}) } },
+  ["datagram:recv"] = { calls(closed_datagram, "recv"), wrong = { calls(closed_datagram, "recv", 1) } },
   ["dns.resolve"] = {
     calls_function(dns.resolve, "127.0.0.1"),
     calls_function(dns.resolve, "x.invalid"),

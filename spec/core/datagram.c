@@ -32,7 +32,7 @@ static void sender(actor *self) {
 /* Receives `i` times, and says what came. */
 static void receiver(actor *self) {
   char text[16];
-  size_t size;
+  size_t size = 0;
   BEGIN;
   while (self->i-- > 0) {
     CALL((size = sizeof text, tide_datagram_receive(&other, &self->task, text, &size, NULL)));
