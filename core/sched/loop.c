@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "alarm.h"
 #include "private.h"
@@ -27,6 +29,9 @@ typedef struct loop_with_alarm {
   tide__alarm exact; /* the same, where that is soon */
   ev_prepare turn;   /* of a guest: called before the host's loop polls */
   bool kept;         /* of a guest: there is something for which the host's loop is to go on */
+  int inner;         /* libev's descriptor, which is in that of tide_loop_fd */
+  ev_fork renewing;  /* libev is going to make another one ... */
+  ev_check renewed;  /* ... and has */
 } loop_with_alarm;
 
 static loop_with_alarm *whole_of(tide_loop *loop) { return (loop_with_alarm *)loop; }
@@ -118,6 +123,7 @@ static void start_guest_alarm(loop_with_alarm *whole, double seconds) {
   ev_unref(whole->loop.ev);
 }
 
+static void close_descriptor(loop_with_alarm *whole);
 static tide_time next_turn(const tide_loop *loop);
 static tide_time by_real_clock(const tide_loop *loop, tide_time when);
 static void set_exact_alarm(tide_loop *loop, tide_time when);
@@ -195,6 +201,7 @@ void tide_loop_free(tide_loop *loop) {
   tide__port_close(loop->port);
   tide_allocator a = loop->allocator;
   tide_heap_term(&loop->timers, &a);
+  close_descriptor(whole_of(loop));
   if (loop->guest)
     leave_host(whole_of(loop));
   else
@@ -537,7 +544,10 @@ int tide__loop_poll(tide_loop *loop) {
   return error;
 }
 
-/* Beside a loop of another kind: libev's own descriptor is readable where it has something. */
+/* Beside a loop of another kind: libev's own descriptor is readable where it has something. libev
+ * makes another one where events come of a descriptor that it does not know any more: one that was
+ * closed, and that a child process, or a duplicate, keeps open. A host that watches the old one
+ * would hear of nothing: so what it watches is an epoll of ours, in which libev's is. */
 
 static void no_sweep(struct ev_loop *ev, ev_embed *embed, int events) {
   (void)ev;
@@ -546,10 +556,10 @@ static void no_sweep(struct ev_loop *ev, ev_embed *embed, int events) {
 }
 
 /* libev tells it to who embeds the loop in another one. */
-static int find_descriptor(tide_loop *loop) {
+static int find_inner(tide_loop *loop) {
   struct ev_loop *other = ev_loop_new(EVBACKEND_SELECT | EVFLAG_NOENV);
   ev_embed embed;
-  if (other == NULL) return TIDE_ENOMEM;
+  if (other == NULL) return -1;
   ev_embed_init(&embed, no_sweep, loop->ev);
   ev_embed_start(other, &embed);
   int fd = embed.io.fd;
@@ -558,17 +568,61 @@ static int find_descriptor(tide_loop *loop) {
   return fd;
 }
 
+static bool put_inner_in(loop_with_alarm *whole) {
+  struct epoll_event readable = {.events = EPOLLIN};
+  whole->inner = find_inner(&whole->loop);
+  return whole->inner >= 0 &&
+         epoll_ctl(whole->loop.polled_by, EPOLL_CTL_ADD, whole->inner, &readable) == 0;
+}
+
+/* The present one is still open. */
+static void renews(struct ev_loop *ev, ev_fork *renewing, int events) {
+  loop_with_alarm *whole = renewing->data;
+  (void)events;
+  epoll_ctl(whole->loop.polled_by, EPOLL_CTL_DEL, whole->inner, NULL);
+  ev_check_start(ev, &whole->renewed);
+}
+
+/* After the same poll. Where memory is short it is tried again after the next. */
+static void has_renewed(struct ev_loop *ev, ev_check *renewed, int events) {
+  (void)events;
+  if (put_inner_in(renewed->data)) ev_check_stop(ev, renewed);
+}
+
+static int open_descriptor(loop_with_alarm *whole) {
+  tide_loop *loop = &whole->loop;
+  loop->polled_by = epoll_create1(EPOLL_CLOEXEC);
+  if (loop->polled_by < 0) return TIDE_OS(errno);
+  if (!put_inner_in(whole)) {
+    close(loop->polled_by);
+    loop->polled_by = -1;
+    return TIDE_ENOMEM;
+  }
+  ev_fork_init(&whole->renewing, renews);
+  ev_check_init(&whole->renewed, has_renewed);
+  whole->renewing.data = whole->renewed.data = whole;
+  ev_fork_start(loop->ev, &whole->renewing);
+  return TIDE_OK;
+}
+
+static void close_descriptor(loop_with_alarm *whole) {
+  if (whole->loop.polled_by < 0) return;
+  ev_check_stop(whole->loop.ev, &whole->renewed);
+  ev_fork_stop(whole->loop.ev, &whole->renewing);
+  close(whole->loop.polled_by);
+}
+
 int tide_loop_fd(tide_loop *loop) {
   int before = errno;
   if (loop->guest || !(ev_backend(loop->ev) & ev_embeddable_backends())) return TIDE_EINVALID_STATE;
-  if (loop->polled_by < 0) loop->polled_by = find_descriptor(loop);
-  loop->hosted = loop->polled_by >= 0;
+  int error = loop->polled_by < 0 ? open_descriptor(whole_of(loop)) : TIDE_OK;
+  loop->hosted = error == TIDE_OK;
   if (loop->hosted && !loop->turning) {
     ev_run(loop->ev, EVRUN_NOWAIT); /* the kernel hears of the alarm */
     tide__host_wake(loop);
   }
   errno = before;
-  return loop->polled_by;
+  return error == TIDE_OK ? loop->polled_by : error;
 }
 
 void tide__host_wake(tide_loop *loop) {

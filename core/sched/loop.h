@@ -46,7 +46,8 @@ TIDE_API bool tide_loop_is_guest(const tide_loop *loop);
  * what is to be waited for. The host only watches it, and calls tide_loop_tick in the loop's thread
  * when it is readable; the first time it is. It is the loop's, and the same for as long as the loop
  * is there. From then on each tick and turn costs up to one system call more. TIDE_EINVALID_STATE:
- * a guest, or libev has no such descriptor here; TIDE_ENOMEM. */
+ * a guest, or libev has no such descriptor here; TIDE_ENOMEM; TIDE_OS(errno): no descriptor can be
+ * had. */
 TIDE_API int tide_loop_fd(tide_loop *loop);
 
 /* Frees the loop. Tasks that have not ended are taken out of their waits and end as cancelled, with

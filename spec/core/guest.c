@@ -1,8 +1,11 @@
 /* guest.c: a loop in a host's loop: libev's, or one that polls descriptors; frames, and time that
  * the host moves. */
+#include <errno.h>
 #include <ev.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "rounder.h"
@@ -459,6 +462,65 @@ static void its_descriptor_tells_of_what_a_tick_has_begun_to_watch_at_its_end(vo
   tide_loop_free(loop);
 }
 
+/* A descriptor that was closed is told of still where another process, or a duplicate, has it open:
+ * libev puts an end to that by a new epoll. */
+static void its_descriptor_stays_though_libev_gets_another(void) {
+  struct epoll_event watched = {.events = EPOLLIN}, came;
+  int gap = dup(0), host = epoll_create1(EPOLL_CLOEXEC), closed[2], ends[2];
+  tide_loop *loop = tide_loop_new(NULL);
+  tide_fd one, other;
+  CHECK_EQ(epoll_ctl(host, EPOLL_CTL_ADD, tide_loop_fd(loop), &watched), 0);
+  CHECK_EQ(pipe(closed), 0);
+  CHECK_EQ(pipe(ends), 0);
+  close(gap); /* a new one could have a number that is less */
+  tide_fd_init(&one, loop, closed[0]);
+  tide_fd_init(&other, loop, ends[0]);
+  rounder a = {.fd = &one}, b = {.span = 2 * MS, .most = 20}, c = {.fd = &other};
+  rounder_start(&a, loop, &readers);
+  rounder_start(&b, loop, &sleepers);
+  rounder_start(&c, loop, &readers);
+  int duplicate = dup(closed[0]), ticks = 0;
+  for (; b.rounds < 20; ticks++) {
+    CHECK_EQ(epoll_wait(host, &came, 1, 1000), 1);
+    CHECK_EQ(tide_loop_tick(loop, MS, NULL), TIDE_OK);
+    if (ticks == 2) CHECK_EQ(write(closed[1], "x", 1), 1);
+    if (a.rounds != 1 || closed[0] < 0) continue;
+    tide_fd_term(&one);
+    close(closed[0]);
+    closed[0] = -1;
+  }
+  CHECK_EQ(a.rounds, 1);
+  CHECK(ticks < 200);
+  CHECK_EQ(write(ends[1], "x", 1), 1);
+  for (int i = 0; i < 10 && c.rounds == 0; i++) {
+    CHECK_EQ(epoll_wait(host, &came, 1, 1000), 1);
+    CHECK_EQ(tide_loop_tick(loop, MS, NULL), TIDE_OK);
+  }
+  CHECK_EQ(c.rounds, 1);
+  tide_fd_term(&other);
+  tide_loop_free(loop);
+  CHECK_EQ(epoll_wait(host, &came, 1, 0), 0);
+  close(host);
+  close(duplicate);
+  close(closed[1]);
+  close(ends[0]);
+  close(ends[1]);
+}
+
+static void where_descriptors_are_short_it_has_none(void) {
+  tide_loop *loop = tide_loop_new(NULL);
+  struct rlimit before, none;
+  CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  none = before;
+  none.rlim_cur = 0;
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  int got = tide_loop_fd(loop);
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  CHECK_EQ(got, TIDE_OS(EMFILE));
+  CHECK(tide_loop_fd(loop) >= 0);
+  tide_loop_free(loop);
+}
+
 /* ---- frames, and time of the host's own */
 
 static void a_frame_wakes_who_waited_for_it(void) {
@@ -531,6 +593,8 @@ int main(void) {
   RUN(its_descriptor_is_readable_when_tasks_are_ready_or_bytes_have_come);
   RUN(its_descriptor_tells_of_calls_between_ticks_and_of_posts);
   RUN(its_descriptor_tells_of_what_a_tick_has_begun_to_watch_at_its_end);
+  RUN(its_descriptor_stays_though_libev_gets_another);
+  RUN(where_descriptors_are_short_it_has_none);
   RUN(a_frame_wakes_who_waited_for_it);
   RUN(a_manual_clock_moves_when_the_host_says);
   return check_summary();

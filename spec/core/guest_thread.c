@@ -177,6 +177,7 @@ static void where_no_thread_can_be_had_it_says_so(void) {
     int error;
   } shortages[] = {{TIDE_CALL_THREAD, EAGAIN}, {TIDE_CALL_EVENTFD, EMFILE}};
   host h = {.loop = tide_loop_new(NULL)};
+  CHECK(tide_loop_fd(h.loop) >= 0); /* which the loop keeps */
   int fds = count_fds();
   for (size_t i = 0; i < 2; i++) {
     tide_faults faults = {.call = shortages[i].call, .at = 1, .error = shortages[i].error};
