@@ -11,6 +11,7 @@
 #ifndef TL_CODEC_H
 #define TL_CODEC_H
 
+#include "freight.h"
 #include "tide.h"
 
 enum {
@@ -42,6 +43,8 @@ typedef struct tl_named {
 /* A message of ours, its bytes behind it. It has a reference to each channel. */
 typedef struct tl_letter {
   tide_message message; /* first; its `free` is tl_letter_free */
+  tl_freight *counted;  /* who is to be told of its end, or NULL */
+  size_t size;          /* of all of it */
   uint32_t count;       /* of channels */
   tl_named channels[];
 } tl_letter;

@@ -13,6 +13,7 @@
 void tl_letter_free(tide_message *message) {
   tl_letter *self = tide_container(message, tl_letter, message);
   for (uint32_t i = 0; i < self->count; i++) tide_channel_unref(self->channels[i].channel);
+  tl_freight_remove(self->counted, self->size);
   free(self);
 }
 
@@ -23,13 +24,14 @@ typedef struct bytes {
 } bytes;
 
 typedef struct encoder {
-  const tl_runtime *rt;
+  tl_runtime *rt;
   bytes content, shapes;
   bytes channels;  /* named: those of the objects that were met, which keep them */
   uint32_t tables; /* met so far */
   uint32_t at;     /* which one the content is of that is being written; 0: none, the value */
   int flags;
-  size_t max; /* bytes, or SIZE_MAX */
+  size_t max;   /* bytes, or SIZE_MAX */
+  bool limited; /* by the memory of the state */
 } encoder;
 
 enum { VALUE = 2, SEEN, LIST, PARENTS, KEYS }; /* on the stack of encode: the encoder is at 1 */
@@ -48,7 +50,9 @@ static void grow(lua_State *L, bytes *self, size_t size) {
 
 static void append(lua_State *L, const encoder *self, bytes *to, const void *data, size_t size) {
   if (size > self->max - self->content.size - self->shapes.size)
-    tl_raise_message(L, self->rt, TIDE_ELIMIT, "the message is too large");
+    tl_raise_message(L, self->rt, TIDE_ELIMIT,
+                     self->limited ? "the state has all the messages that it may have"
+                                   : "the message is too large");
   if (to->data == NULL || size > to->room - to->size) grow(L, to, size);
   if (to->data == NULL) return;
   memcpy(to->data + to->size, data, size);
@@ -316,6 +320,11 @@ static tide_message *seal(const encoder *self) {
   size_t size = sizeof self->tables + self->shapes.size + self->content.size;
   tl_letter *sealed = malloc(front + size);
   if (sealed == NULL) return NULL;
+  sealed->size = front + size;
+  if (!tl_freight_add(self->rt, sealed->size, &sealed->counted)) {
+    free(sealed);
+    return NULL;
+  }
   sealed->count = (uint32_t)(self->channels.size / sizeof sealed->channels[0]);
   char *data = put((char *)sealed->channels, &self->channels);
   for (uint32_t i = 0; i < sealed->count; i++) tide_channel_ref(sealed->channels[i].channel);
@@ -328,6 +337,9 @@ static tide_message *seal(const encoder *self) {
 
 tide_message *tide_lua_encode(lua_State *L, int index, int flags, size_t max) {
   encoder self = {.rt = tl_lent_runtime(L), .flags = flags, .max = max > 0 ? max : SIZE_MAX / 2};
+  size_t room = tl_freight_room(self.rt);
+  self.limited = room < self.max;
+  if (self.limited) self.max = room;
   index = lua_absindex(L, index);
   lua_pushcfunction(L, encode);
   lua_pushlightuserdata(L, &self);

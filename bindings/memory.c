@@ -181,6 +181,10 @@ bool tl_memory_limit(lua_State *L, tl_runtime *rt, size_t limit, int error) {
   return true;
 }
 
+size_t tl_memory_most(const tl_runtime *rt) {
+  return rt->memory != NULL ? rt->memory->limit : SIZE_MAX;
+}
+
 /* Whether the error on top is Lua's; a buffer's has a position before it. */
 static bool is_shortage(lua_State *L) {
   static const char text[] = "not enough memory";

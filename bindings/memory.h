@@ -15,6 +15,9 @@ typedef struct tl_memory tl_memory;
  * nothing. */
 bool tl_memory_limit(lua_State *L, tl_runtime *rt, size_t limit, int error);
 
+/* The limit in bytes; SIZE_MAX: none. */
+size_t tl_memory_most(const tl_runtime *rt);
+
 /* The error on top, which a limit may have made Lua raise, is being caught: says so in its place;
  * needs no memory. [-1, +1, -] */
 void tl_memory_caught(lua_State *L, const tl_runtime *rt);

@@ -92,6 +92,7 @@ void tl_runtime_end(lua_State *L, tl_runtime *rt) {
   tl_pool_end(&rt->pool);
   tl_classes_end(&rt->classes);
   leave_loop(rt);
+  tl_freight_end(rt);
 }
 
 /* The state is closed. */

@@ -10,6 +10,7 @@
 #include "class.h"
 #include "debug.h"
 #include "error.h"
+#include "freight.h"
 #include "interrupt.h"
 #include "memory.h"
 #include "nesting.h"
@@ -73,6 +74,7 @@ typedef struct tl_runtime {
   tl_interrupt interrupt; /* what ends it, where it is */
   tl_limits limits;       /* what it may use */
   tl_memory *memory;      /* the limit of the state's; or NULL */
+  tl_freight *freight;    /* what it has in messages, where there is one; or NULL */
   tl_classes classes;     /* of objects */
   int tables[TL_TABLE_COUNT]; /* registry references */
   tl_slots slots;             /* of TL_LIVE */

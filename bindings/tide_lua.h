@@ -124,9 +124,11 @@ TIDE_API void tide_lua_interrupt(tide_lua_interrupter *interrupter, const char *
 
 typedef struct tide_lua_limits {
   size_t size; /* sizeof(tide_lua_limits): it may have more in another tide */
-  /* Bytes, of Lua's memory (not of tide's C part, of which each object has little); 0: no limit.
-   * What would be more fails, as memory that is short does: an error of kind `limit`. 64 KiB more
-   * are for what unwinds then, and for finalizers. */
+  /* Bytes, of Lua's memory (not of tide's C part, of which each object has little; but a stream has
+   * what it has read ahead, and what it was given and has not sent); 0: no limit. What would be
+   * more fails, as memory that is short does: an error of kind `limit`. 64 KiB more are for what
+   * unwinds then, and for finalizers. Messages that the state has made and that are there still, in
+   * whatever Channel or Queue, are counted by themselves, and may be as many bytes again. */
   size_t memory;
   /* Nanoseconds of CPU time between two waits; 0: no limit. What goes on for longer is ended some
    * 10 ms later: an error of kind `limit` is raised in it that nothing holds up, and then at each
@@ -331,8 +333,9 @@ TIDE_API int tide_lua_raise(lua_State *L, int error, const char *message);
 enum { TIDE_LUA_POINTERS = 1 }; /* light userdata is copied too: as the pointer that it is */
 
 /* Makes a message of the value at `index`: the caller's, to be sent, or freed by tide_message_free,
- * in any thread; its memory is the C library's. `max`: more bytes raise `limit`; 0: no bound. Calls
- * nothing of Lua's; O(values), and recurses for nothing. [-0, +0, e] */
+ * in any thread; its memory is the C library's. `max`: more bytes raise `limit`; 0: no bound. So
+ * does what a state whose memory is limited may not have (tide_lua_limits). Calls nothing of Lua's;
+ * O(values), and recurses for nothing. [-0, +0, e] */
 TIDE_API tide_message *tide_lua_encode(lua_State *L, int index, int flags, size_t max);
 
 /* Pushes the value that a message is of, which stays. Bytes that are no message raise `misuse`,

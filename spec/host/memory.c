@@ -193,6 +193,53 @@ static void it_can_be_below_what_there_is_and_be_lifted(void) {
   tide_loop_free(loop);
 }
 
+/* They are not Lua's, nor the state's for long. */
+static void messages_that_are_there_have_as_much_again(void) {
+  tide_loop *loop = tide_loop_new(NULL);
+  memory counted;
+  lua_State *L = open_with(loop, &counted, 0), *other = state_new(loop);
+  tide_channel *channel = tide_channel_new(1000000);
+  tide_lua_queue *queue = tide_lua_queue_new(loop, TIDE_FIFO, 0, NULL);
+  size_t limit = used(L);
+  for (int i = 0; i < 2; i++) {
+    tide_lua_push_channel(i == 0 ? L : other, channel);
+    lua_setglobal(i == 0 ? L : other, "channel");
+    tide_lua_push_shared_queue(i == 0 ? L : other, queue);
+    lua_setglobal(i == 0 ? L : other, "queue");
+  }
+  CHECK_EQ(set_memory(L, limit + 4 * ROOM), TIDE_OK);
+  run_code(L, "s = ('x'):rep(1000)\n"
+              "function all(put, ...)\n"
+              "  local count = 0\n"
+              "  while true do\n"
+              "    local ok, err = pcall(put, ...)\n"
+              "    if not ok then return count, err end\n"
+              "    count = count + 1\n"
+              "  end\n"
+              "end\n"
+              "sent, err = all(channel.try_send, channel, s)\n"
+              "assert(err.kind == 'limit', err)\n"
+              "assert(err.message:find 'messages that it may have', err)\n"
+              "assert(all(queue.try_put, queue, s) == 0)\n"
+              "assert(all(tide.Channel(1).try_send, channel, nil) == 0)");
+  size_t bytes = (size_t)number(L, "sent") * 1000;
+  CHECK(bytes > limit / 2 && bytes <= limit + 4 * ROOM);
+  run_code(other, "for i = 1, 10000 do channel:try_send(i) queue:try_put(i) end\n"
+                  "for i = 1, 100 do assert(#channel:try_recv() == 1000) end");
+  run_code(L, "local sent = all(queue.try_put, queue, s) assert(sent > 90 and sent < 110)\n"
+              "spawn(function() late = select('#', pcall(tide.select, channel:sending(s))) end)");
+  turns(loop, 3);
+  CHECK_EQ(set_memory(L, 0), TIDE_OK);
+  run_code(L, "for i = 1, 1000 do assert(channel:try_send(s)) end");
+  CHECK_EQ(set_memory(L, limit + 4 * ROOM), TIDE_OK);
+  close_with(L, &counted); /* they outlive it */
+  run_code(other, "assert(#channel:try_recv() == 1000) channel = nil collectgarbage()");
+  lua_close(other);
+  tide_lua_queue_unref(queue);
+  tide_channel_unref(channel);
+  tide_loop_free(loop);
+}
+
 static int set_result;
 
 static int set_inside(lua_State *L) {
@@ -252,6 +299,7 @@ int main(void) {
   RUN(a_step_at_the_latest_ends_it);
   RUN(a_full_state_runs_finalizers);
   RUN(it_can_be_below_what_there_is_and_be_lifted);
+  RUN(messages_that_are_there_have_as_much_again);
   RUN(it_is_refused_inside_a_finalizer);
   RUN(whatever_it_is_the_runtime_stays_whole);
   return check_summary();
