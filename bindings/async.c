@@ -40,11 +40,13 @@ static void completion_free(tide_completion *completion) {
 
 static void job_free(tide_job *job) { completion_free(&job->completion); }
 
-/* Raises where the task cannot wait. */
-static record *record_new(lua_State *L, size_t size, const tide_lua_ops *ops) {
+/* Raises where the task cannot wait, or what is to be at its beginning needs more bytes. */
+static record *record_new(lua_State *L, size_t size, size_t least, const tide_lua_ops *ops) {
   tl_runtime *rt = tl_runtime_find(L);
   if (TL_UNLIKELY(rt == NULL)) rt = tl_lent_runtime(L); /* raises */
   tl_waiter(L, rt);
+  if (TL_UNLIKELY(size < least))
+    tl_raise_message(L, rt, TIDE_EMISUSE, "the record is smaller than its first member");
   record *self = malloc(sizeof *self + size);
   if (self == NULL) {
     luaL_error(L, "not enough memory");
@@ -57,7 +59,7 @@ static record *record_new(lua_State *L, size_t size, const tide_lua_ops *ops) {
 }
 
 void *tide_lua_begin(lua_State *L, size_t size, const tide_lua_ops *ops) {
-  record *self = record_new(L, size, ops);
+  record *self = record_new(L, size, sizeof(tide_completion), ops);
   self->is_job = false;
   self->ops.completion =
       (tide_completion_ops){.name = ops->name, .cancel = ops->cancel, .free = completion_free};
@@ -68,7 +70,7 @@ void *tide_lua_begin(lua_State *L, size_t size, const tide_lua_ops *ops) {
 
 void *tide_lua_begin_job(lua_State *L, size_t size, void (*work)(tide_job *job),
                          const tide_lua_ops *ops) {
-  record *self = record_new(L, size, ops);
+  record *self = record_new(L, size, sizeof(tide_job), ops);
   self->is_job = true;
   self->ops.job =
       (tide_job_ops){.name = ops->name, .interrupt = ops->interrupt, .abandoned = job_free};

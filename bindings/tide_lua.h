@@ -279,7 +279,8 @@ typedef struct tide_lua_ops {
 /* For a C function that a task has called, first thing after it has looked at its arguments: a
  * record of so many bytes, zeros but for its first member, a tide_completion that has begun. From
  * here on nothing may raise until tide_lua_wait or tide_lua_fail, one of which must follow. `ops`
- * stays. Raises where the task cannot wait here, or memory is short. [-0, +0, e] */
+ * stays. Raises where the task cannot wait here, or memory is short; and `misuse` where that member
+ * does not fit in. [-0, +0, e] */
 TIDE_API void *tide_lua_begin(lua_State *L, size_t size, const tide_lua_ops *ops);
 
 /* `return tide_lua_wait(L, &w->completion)`: suspends the task until the record was completed;

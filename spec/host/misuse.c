@@ -270,6 +270,33 @@ static void one_that_is_in_use_is_not_closed(void) {
   for (int i = 0; i < 4; i++) CHECK_EQ(results[i], TIDE_EALREADY_RUNNING);
 }
 
+/* `sizeof record`, where the record is a pointer. */
+
+static int begin_small(lua_State *L) {
+  static const tide_lua_ops ops = {.name = "thing"};
+  if (lua_toboolean(L, 1))
+    tide_lua_begin_job(L, sizeof(tide_job) - 1, NULL, &ops);
+  else
+    tide_lua_begin(L, sizeof(void *), &ops);
+  return 0;
+}
+
+static void a_record_that_is_too_small_is_refused(void) {
+  tide_loop *loop = virtual_loop();
+  lua_State *L = state_new(loop);
+  lua_register(L, "begin_small", begin_small);
+  run_code(L, "tide.spawn(function()\n"
+              "  for _, job in ipairs { false, true } do\n"
+              "    local ok, err = pcall(begin_small, job)\n"
+              "    assert(not ok and err.kind == 'misuse', err)\n"
+              "  end\n"
+              "  done = 1\n"
+              "end)");
+  CHECK_EQ(tide_loop_turn(loop, false), TIDE_OK);
+  CHECK_EQ(number(L, "done"), 1);
+  finish(L, loop);
+}
+
 int main(void) {
   RUN(a_group_of_another_loop_is_refused);
   RUN(what_another_state_has_lent_is_refused);
@@ -281,5 +308,6 @@ int main(void) {
   RUN(where_nobody_is_to_be_told_a_failure_is_reported);
   RUN(a_state_without_tide_says_so);
   RUN(one_that_is_in_use_is_not_closed);
+  RUN(a_record_that_is_too_small_is_refused);
   return check_summary();
 }
