@@ -157,6 +157,7 @@ static void arrive(tide_completion *self) {
 
 /* The waiter has its half, and lives in this thread: it is there until this returns. */
 int tide_completion_end(tide_completion *self, int result) {
+  result = tide__error_given(result);
   if (move_on(self, PENDING, ENDED | WAITER)) {
     tide__port_give_back(self->port);
     self->result = result;
@@ -199,7 +200,7 @@ static int send(tide_completion *self, int answer) {
 
 int tide__completion_post(tide_completion *self, int result) {
   if (move_on(self, PENDING, POSTED | HALVES)) {
-    self->result = result;
+    self->result = tide__error_given(result);
     return send(self, TIDE_OK);
   }
   uint8_t state = state_of(self);

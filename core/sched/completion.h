@@ -75,7 +75,8 @@ TIDE_API int tide_completion_wait(tide_completion *self, tide_task *task);
 /* Whether it was completed, and the loop knows. */
 TIDE_API bool tide_completion_ended(const tide_completion *self);
 
-/* The caller completes it, with TIDE_OK or an error, and its half is gone. In the loop's thread.
+/* The caller completes it, with TIDE_OK or an error (a positive number counts as TIDE_EMISUSE), and
+ * its half is gone. In the loop's thread.
  * TIDE_OK: who waits will have the result. TIDE_ECANCELLED: nobody will, it was given up.
  * TIDE_EINVALID_STATE: it had been completed, and nothing has changed (to be asked only by who
  * knows that the waiter still has its half). */

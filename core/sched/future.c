@@ -34,6 +34,7 @@ int tide_future_end(tide_future *future, tide_future_state state) {
 
 int tide_future_end_with(tide_future *future, int error) {
   if (tide_future_ended(future)) return TIDE_EINVALID_STATE;
+  error = tide__error_given(error);
   tide__future_end(future, tide__state_of(error), error);
   return TIDE_OK;
 }

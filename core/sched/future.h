@@ -40,8 +40,8 @@ static inline bool tide_future_ended(const tide_future *future) {
  * ended already. For tasks: tide_task_finish. */
 TIDE_API int tide_future_end(tide_future *future, tide_future_state state);
 
-/* The same: done for TIDE_OK, cancelled for TIDE_ECANCELLED, else failed with that error. For
- * tasks: tide_task_finish_with. */
+/* The same: done for TIDE_OK, cancelled for TIDE_ECANCELLED, else failed with that error; a
+ * positive number counts as TIDE_EMISUSE. For tasks: tide_task_finish_with. */
 TIDE_API int tide_future_end_with(tide_future *future, int error);
 
 /* How it has ended: TIDE_OK, TIDE_ECANCELLED, or the error that it failed with, TIDE_EFAILED where

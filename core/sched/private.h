@@ -184,6 +184,9 @@ void tide__future_end(tide_future *future, tide_future_state state, int error);
 
 /* The error that stands for a state, and the state that one leads to. */
 int tide__error_of(tide_future_state state);
+
+/* What an error of the host's counts as: a number that is none is misuse. */
+static inline int tide__error_given(int error) { return error > TIDE_OK ? TIDE_EMISUSE : error; }
 tide_future_state tide__state_of(int error);
 
 /* timeout.c: the scope, which is a timeout's, is being left: its deadline goes. */

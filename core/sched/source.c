@@ -15,5 +15,5 @@ void tide_source_leave(tide_wait *wait) { tide__wait_unlink(wait); }
 
 void tide_source_end(tide_wait *wait, int outcome) {
   tide__wait_unlink(wait);
-  tide__wait_end(wait, outcome);
+  tide__wait_end(wait, tide__error_given(outcome));
 }

@@ -39,7 +39,8 @@ TIDE_API int tide_source_park(tide_task *task, tide_list *waiters);
 /* An `abandon` for waits in a list: takes it out. */
 TIDE_API void tide_source_leave(tide_wait *wait);
 
-/* Takes the wait out of its list and ends it: with TIDE_OK, or an error. */
+/* Takes the wait out of its list and ends it: with TIDE_OK, or an error (a positive number counts
+ * as TIDE_EMISUSE). */
 TIDE_API void tide_source_end(tide_wait *wait, int outcome);
 
 /* The wait that has been in the list for longest, or NULL: it is empty. */

@@ -65,7 +65,7 @@ void tide_task_finish(tide_task *task, tide_future_state state) {
 }
 
 void tide_task_finish_with(tide_task *task, int error) {
-  error = tide__timeouts_unwind(task, error);
+  error = tide__timeouts_unwind(task, tide__error_given(error));
   finish(task, tide__state_of(error), error);
 }
 

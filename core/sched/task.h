@@ -74,7 +74,8 @@ TIDE_API int tide_task_spawn_after(tide_task *task, tide_group *group, tide_futu
  * tells its group. The caller may free the task afterwards. */
 TIDE_API void tide_task_finish(tide_task *task, tide_future_state state);
 
-/* The same: done for TIDE_OK, cancelled for TIDE_ECANCELLED, else failed with that error, which
+/* The same: done for TIDE_OK, cancelled for TIDE_ECANCELLED, else failed with that error (a
+ * positive number counts as TIDE_EMISUSE), which
  * tide_future_error gives to who awaits the task, and tide_group_error to who waits for its group
  * where it is the first to fail there. Timeouts that the task has open (timeout.h) end as by
  * tide_timeout_end: TIDE_ECANCELLED may become TIDE_ETIMEOUT. */

@@ -44,8 +44,8 @@ static void waiter(actor *self) {
 }
 
 static void the_wait_gives_the_result(void) {
-  static const int results[] = {TIDE_OK, TIDE_EFAILED};
-  for (int i = 0; i < 2; i++)
+  static const int results[] = {TIDE_OK, TIDE_EFAILED, TIDE_PENDING, 7};
+  for (int i = 0; i < 4; i++)
     for (int posted = 0; posted < 2; posted++) {
       world w;
       world_open(&w);
@@ -57,7 +57,7 @@ static void the_wait_gives_the_result(void) {
       CHECK_EQ((posted ? tide_completion_post : tide_completion_end)(&it.completion, results[i]),
                TIDE_OK);
       settle(&w);
-      CHECK(a->outcome == results[i]);
+      CHECK(a->outcome == (results[i] > 0 ? TIDE_EMISUSE : results[i]));
       CHECK_EQ(it.freed, 1);
       CHECK_EQ(it.asked, 0);
       world_close(&w);

@@ -125,6 +125,19 @@ static void who_waits_for_a_group_reads_the_error_of_the_first_to_fail(void) {
   }
 }
 
+static void a_number_that_is_no_error_counts_as_misuse(void) {
+  world w;
+  tide_future future;
+  world_open(&w);
+  actor *a = spawn_failing(&w, tide_loop_background(w.loop), TIDE_PENDING, 1);
+  settle(&w);
+  CHECK_EQ(tide_future_error(&a->task.future), TIDE_EMISUSE);
+  tide_future_init(&future);
+  CHECK_EQ(tide_future_end_with(&future, 7), TIDE_OK);
+  CHECK_EQ(tide_future_error(&future), TIDE_EMISUSE);
+  world_close(&w);
+}
+
 static void that_is_none_where_none_has_failed(void) {
   world w;
   world_open(&w);
@@ -141,6 +154,7 @@ int main(void) {
   RUN(one_cancelled_before_its_first_step_ends_as_cancelled);
   RUN(a_future_of_ones_own_ends_with_an_error_once);
   RUN(who_waits_for_a_group_reads_the_error_of_the_first_to_fail);
+  RUN(a_number_that_is_no_error_counts_as_misuse);
   RUN(that_is_none_where_none_has_failed);
   return check_summary();
 }
