@@ -58,10 +58,58 @@ static void the_state_may_be_closed_while_scripts_wait_for_a_frame(void) {
   host_close(&h);
 }
 
+/* ---- the host's own clock */
+
+/* Twenty characters that sleep, meet in a queue and wait for frames; each says its number when it
+ * has gone on. */
+static const char game[] = "local meeting = tide.Queue(2)\n"
+                           "for i = 1, 20 do\n"
+                           "  spawn(function()\n"
+                           "    for round = 1, 5 do\n"
+                           "      if i % 3 == 0 then sleep(0.016 * (i % 4)) else tide.frame() end\n"
+                           "      if i % 2 == 0 then meeting:put(i) else meeting:get() end\n"
+                           "      say(i)\n"
+                           "    end\n"
+                           "  end)\n"
+                           "end\n";
+
+/* Plays it with that seed, at a length of frames that is not even. The text is the caller's. */
+static char *play(uint64_t seed) {
+  host h;
+  host_open_for_lua(&h);
+  tide_loop_set_manual_clock(h.w.loop);
+  tide_loop_set_seed(h.w.loop, seed);
+  host_do(&h, game);
+  for (int i = 0; i < 60; i++) {
+    tide_time span = FRAME + (tide_time)(i % 7) * 1000000;
+    CHECK_EQ(tide_loop_advance(h.w.loop, span), TIDE_OK);
+    tide_loop_frame(h.w.loop, span);
+    CHECK_EQ(tide_loop_tick(h.w.loop, TIDE_NEVER, NULL), TIDE_OK);
+  }
+  host_do(&h, "assert(#log == 100) text = table.concat(log, ' ')");
+  lua_getglobal(h.L, "text");
+  char *text = strdup(lua_tostring(h.L, -1));
+  lua_settop(h.L, 0);
+  host_close(&h);
+  return text;
+}
+
+static void a_game_is_replayed_to_the_step_with_the_same_seed_and_advances(void) {
+  char *first = play(7), *again = play(7), *other = play(8), *unseeded = play(0);
+  CHECK_TEXT(again, first);
+  CHECK(strcmp(other, first) != 0);
+  CHECK(strcmp(unseeded, first) != 0);
+  free(first);
+  free(again);
+  free(other);
+  free(unseeded);
+}
+
 int main(void) {
   RUN(it_goes_on_once_a_frame_and_is_told_how_long_it_took);
   RUN(it_is_cancelled_killed_and_timed_out_as_any_wait);
   RUN(it_is_a_deadlock_where_no_host_says_that_frames_will_come);
   RUN(the_state_may_be_closed_while_scripts_wait_for_a_frame);
+  RUN(a_game_is_replayed_to_the_step_with_the_same_seed_and_advances);
   return check_summary();
 }
