@@ -139,6 +139,16 @@ local works = {
     size = function(k) return { 20 * k } end,
   },
   {
+    name = "guest", title = "an event of a descriptor in a host's libev loop, CPU, beside `tide_loop_run`", unit = "ns", at_most = 1.15,
+    limit = "core_guest run", tide = "core_guest libev", tenfold = false,
+    size = function(k) return { 500000 * k } end,
+  },
+  {
+    name = "guest_poll", title = "the same in a host that polls `tide_loop_fd`", unit = "ns", at_most = 1.15,
+    limit = "core_guest run", tide = "core_guest poll", tenfold = false,
+    size = function(k) return { 500000 * k } end,
+  },
+  {
     name = "tick", title = "a tick's overrun of its 500 us, 1,000 tasks ready, beside one step, median", unit = "ns",
     at_most = 1, limit = "core_tick step", tide = "core_tick tide", tenfold = false,
     size = function(k) return { 500, max(1000, 4000 * k // 1) } end,
