@@ -89,7 +89,8 @@ void tide_lua_call_drop(lua_State *L, tide_lua_call *call) {
   if (call->task == NULL) return;
   tide_task_cancel(call->task);
   tide_list_remove(&call->link);
-  luaL_unref(L, LUA_REGISTRYINDEX, call->reference);
+  if (lua_checkstack(L, 2)) /* else it is kept as long as the state */
+    luaL_unref(L, LUA_REGISTRYINDEX, call->reference);
   *call = (tide_lua_call){.reference = LUA_NOREF};
 }
 

@@ -63,8 +63,8 @@ static void unwind_running(tl_runtime *rt, tl_task *root) {
 }
 
 void tide_lua_unwind_main(lua_State *L) {
-  tl_runtime *rt = tl_runtime_find(L);
-  tl_task *root = rt != NULL ? rt->run.root : NULL;
+  tl_runtime *rt;
+  tl_task *root = tl_runtime_ask(L, &rt) == TIDE_OK ? rt->run.root : NULL;
   if (root == NULL || root->task.state == TIDE_TASK_ENDED) return;
   if (root->task.state == TIDE_TASK_RUNNING)
     unwind_running(rt, root);

@@ -137,7 +137,11 @@ void tl_interrupt_look(lua_State *L, tl_runtime *rt) {
     interrupt(L, NULL);
 }
 
-tide_lua_interrupter *tide_lua_get_interrupter(lua_State *L) { return tl_runtime_find(L); }
+tide_lua_interrupter *tide_lua_get_interrupter(lua_State *L) {
+  tl_runtime *rt;
+  tl_runtime_ask(L, &rt);
+  return rt;
+}
 
 bool tide_lua_main_has_ended(const tide_lua_interrupter *rt) {
   return rt->run.root != NULL && tide_future_ended(&rt->run.root->task.future);

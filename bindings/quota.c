@@ -237,12 +237,12 @@ static int call(lua_State *L, lua_CFunction function, const tide_lua_limits *lim
 int tide_lua_set_limits(lua_State *L, const tide_lua_limits *hosts) {
   static const unsigned held = TIDE_LUA_KEEP_XPCALL | TIDE_LUA_KEEP_COROUTINE;
   tide_lua_limits own, *limits = &own;
-  tl_runtime *rt = tl_runtime_find(L);
-  if (rt == NULL || rt->loop == NULL) return TIDE_ECLOSED;
+  tl_runtime *rt;
+  int error = tl_runtime_ask(L, &rt);
+  if (error != TIDE_OK) return error;
   if (tl_struct_take(&own, sizeof own, hosts) != NULL) return TIDE_EMISUSE;
   if (limits->slice != 0 && (rt->options.keep & held)) return TIDE_EINVALID_STATE;
-  if (!lua_checkstack(L, LUA_MINSTACK)) return TIDE_ENOMEM;
-  int error = call(L, prepare, limits);
+  error = call(L, prepare, limits);
   if (error == TIDE_OK) error = call(L, begin_slices, limits);
   if (error != TIDE_OK) return error;
   tide_lane_set_budget(tl_lane(rt), limits->budget);

@@ -316,9 +316,9 @@ static int set_reason(lua_State *L) {
 
 /* The main task, which is to be cancelled for that reason; or NULL. */
 static tide_task *main_to_cancel(lua_State *L, const char *reason) {
-  const tl_runtime *rt = tl_runtime_find(L);
-  if (rt == NULL || rt->run.root == NULL) return NULL;
-  if (reason != NULL) {
+  tl_runtime *rt;
+  if (tl_runtime_ask(L, &rt) != TIDE_OK || rt->run.root == NULL) return NULL;
+  if (reason != NULL && lua_checkstack(rt->L, 2)) {
     lua_pushcfunction(rt->L, set_reason);
     lua_pushlightuserdata(rt->L, (void *)(uintptr_t)reason);
     if (lua_pcall(rt->L, 1, 0, 0) != LUA_OK) lua_pop(rt->L, 1); /* no memory: no reason */

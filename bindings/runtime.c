@@ -169,9 +169,18 @@ tl_runtime *tl_runtime_find(lua_State *L) {
   return rt;
 }
 
+int tl_runtime_ask(lua_State *L, tl_runtime **rt) {
+  *rt = NULL;
+  if (!lua_checkstack(L, LUA_MINSTACK)) return TIDE_ENOMEM;
+  tl_runtime *found = tl_runtime_find(L);
+  if (found == NULL || found->loop == NULL) return TIDE_ECLOSED;
+  *rt = found;
+  return TIDE_OK;
+}
+
 tide_loop *tide_lua_loop(lua_State *L) {
-  const tl_runtime *rt = tl_runtime_find(L);
-  return rt != NULL ? rt->loop : NULL;
+  tl_runtime *rt;
+  return tl_runtime_ask(L, &rt) == TIDE_OK ? rt->loop : NULL;
 }
 
 tide_loop *tl_loop(lua_State *L, const tl_runtime *rt) {

@@ -105,7 +105,14 @@ static inline tl_runtime *tl_rt(lua_State *L) {
 tl_runtime *tl_runtime_open(lua_State *L, tide_loop *loop, const tide_lua_options *options);
 /* No task runs any more, no object is usable. Harmless the second time; raises nothing. */
 void tl_runtime_end(lua_State *L, tl_runtime *rt);
-tl_runtime *tl_runtime_find(lua_State *L); /* from the registry, or NULL */
+
+/* From the registry, or NULL: for tide's own code, which knows that there is a place on the stack.
+ */
+tl_runtime *tl_runtime_find(lua_State *L);
+/* For functions that hosts call, whatever is on the stack, and that raise nothing: TIDE_OK, and
+ * LUA_MINSTACK places are free; else `*rt` is NULL: TIDE_ENOMEM (there are none, nor memory for
+ * them), TIDE_ECLOSED (tide is not open in the state). Those that raise: tl_lent_runtime. */
+int tl_runtime_ask(lua_State *L, tl_runtime **rt);
 
 /* Copies a struct of a host's that begins with its size, and may be another tide's; what it does
  * not have is zero. What is wrong with it, or NULL. */

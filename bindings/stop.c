@@ -131,16 +131,11 @@ void tl_stop_end(tl_runtime *rt) {
   finish(rt->stop);
 }
 
-/* The runtime, or NULL where there is none that runs. */
-static tl_runtime *running(lua_State *L) {
-  tl_runtime *rt = tl_runtime_find(L);
-  return rt != NULL && rt->loop != NULL ? rt : NULL;
-}
-
 int tide_lua_stop(lua_State *L, tide_time grace, tide_lua_stop_fn fn, void *context) {
   static const tide_task_ops ops = {.name = "tide_lua_stop", .step = step, .drop = drop};
-  tl_runtime *rt = running(L);
-  if (rt == NULL) return TIDE_ECLOSED;
+  tl_runtime *rt;
+  int error = tl_runtime_ask(L, &rt);
+  if (error != TIDE_OK) return error;
   if (rt->stop != NULL) return TIDE_EALREADY_RUNNING;
   const tide_allocator *allocator = tide_loop_allocator(rt->loop);
   tl_stop *self = tide_alloc(allocator, sizeof *self);
@@ -163,16 +158,20 @@ static void note(lua_State *L, void *context) {
 /* Whether somebody is in the middle of it: a script that has called, a finalizer, tide.run. */
 static bool is_in_use(lua_State *L, const tl_runtime *rt) {
   lua_Debug ar;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  lua_State *main = lua_tothread(L, -1);
-  lua_pop(L, 1);
+  lua_State *main = L;
+  if (lua_checkstack(L, 1)) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+    main = lua_tothread(L, -1);
+    lua_pop(L, 1);
+  }
   return (rt != NULL && rt->run.running) || lua_getstack(L, 0, &ar) || lua_getstack(main, 0, &ar);
 }
 
 int tide_lua_close(lua_State *L, tide_time grace) {
-  tl_runtime *rt = running(L);
+  tl_runtime *rt;
   tide_future stopped;
   tide_future_init(&stopped);
+  tl_runtime_ask(L, &rt); /* without: all that lua_close does */
   if (is_in_use(L, rt)) return TIDE_EALREADY_RUNNING;
   if (rt != NULL) {
     tide_loop *loop = rt->loop;

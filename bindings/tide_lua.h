@@ -89,8 +89,8 @@ TIDE_API int luaopen_tide_net(lua_State *L);
  * Raises `not enough memory`: call it in protected mode. [-0, +0, m] */
 TIDE_API void tide_lua_set_allocator(lua_State *L, const tide_allocator *allocator);
 
-/* The loop of this state, or NULL before luaopen_tide. Unless the host gave
- * it, it belongs to the state and is freed by lua_close. [-0, +0, -] */
+/* The loop of this state, or NULL before luaopen_tide, and where Lua's stack is full and cannot
+ * grow. Unless the host gave it, it belongs to the state and is freed by lua_close. [-0, +0, -] */
 TIDE_API tide_loop *tide_lua_loop(lua_State *L);
 
 /* Cancels the task that tide.run is running, with a string as the reason (copied), as task:cancel()
@@ -105,7 +105,7 @@ typedef struct tl_runtime tide_lua_interrupter;
 TIDE_API bool tide_lua_main_has_ended(const tide_lua_interrupter *interrupter);
 
 /* What signal handlers know this state by, which cannot ask Lua. Valid until lua_close; NULL where
- * tide is not loaded. [-0, +0, -] */
+ * tide is not loaded, or Lua's stack is full and cannot grow. [-0, +0, -] */
 TIDE_API tide_lua_interrupter *tide_lua_get_interrupter(lua_State *L);
 
 /* Ends what runs in this state at the moment without waiting: the task is cancelled, with all that

@@ -358,6 +358,49 @@ static void the_loop_may_be_freed_when_a_state_was_closed_in_the_middle_of_it(vo
   tide_loop_free(loop);
 }
 
+/* All places on the stack that there are in use, and memory for no more. */
+
+static void let_next_fail(host *h) { h->luas.fail_at = h->luas.allocations + 1; }
+
+static void fill_stack(host *h) {
+  for (let_next_fail(h); lua_checkstack(h->L, 1); let_next_fail(h)) lua_pushboolean(h->L, 1);
+  let_next_fail(h);
+}
+
+static void a_full_stack_does_no_harm(void) {
+  host h;
+  told t = {0};
+  host_open_for_lua(&h);
+  lua_State *L = h.L;
+  host_do(&h, "tide.spawn(tide.sleep, 5)");
+  fill_stack(&h);
+  int top = lua_gettop(L);
+  tide_lua_limits limits = {.size = sizeof limits, .budget = SECOND};
+  CHECK(tide_lua_loop(L) == NULL);
+  let_next_fail(&h);
+  CHECK(tide_lua_get_interrupter(L) == NULL);
+  let_next_fail(&h);
+  CHECK_EQ(tide_lua_set_limits(L, &limits), TIDE_ENOMEM);
+  let_next_fail(&h);
+  CHECK_EQ(tide_lua_stop(L, SECOND, on_stopped, &t), TIDE_ENOMEM);
+  CHECK_EQ(lua_gettop(L), top);
+  CHECK_EQ(tide_lua_stop(L, SECOND, on_stopped, &t), TIDE_OK); /* there is memory again */
+  CHECK_EQ(lua_gettop(L), top);
+  CHECK(lua_toboolean(L, -1));
+  turn_until_told(h.w.loop, &t);
+  host_close(&h);
+}
+
+static void a_state_with_a_full_stack_closes(void) {
+  host h;
+  host_open_for_lua(&h);
+  host_do(&h, "tide.spawn(tide.sleep, 5)");
+  fill_stack(&h);
+  CHECK_EQ(tide_lua_close(h.L, SECOND), TIDE_OK);
+  CHECK_EQ(h.luas.in_use, 0);
+  CHECK_EQ(h.w.memory.in_use, 0);
+}
+
 int main(void) {
   RUN(it_cancels_all_and_waits_for_cleanup);
   RUN(it_kills_what_is_left_when_its_time_is_over);
@@ -376,5 +419,7 @@ int main(void) {
   RUN(it_is_not_closed_inside_a_turn);
   RUN(what_is_spawned_later_is_cancelled_at_once);
   RUN(the_loop_may_be_freed_when_a_state_was_closed_in_the_middle_of_it);
+  RUN(a_full_stack_does_no_harm);
+  RUN(a_state_with_a_full_stack_closes);
   return check_summary();
 }
