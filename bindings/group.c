@@ -5,6 +5,7 @@
 #include "error.h"
 #include "failures.h"
 #include "generator.h"
+#include "make.h"
 #include "options.h"
 #include "parts.h"
 #include "place.h"
@@ -129,22 +130,35 @@ static lua_Integer count_failures(lua_State *L, const tl_group *group) {
   return listed + 1;
 }
 
-/* Opens a group in the current task, with the options at `index`, and leaves it on top. */
-static tl_group *open_group(lua_State *L, tl_runtime *rt, int index, bool supervised) {
-  tl_task *task = tl_waiter(L, rt);
-  int max = tl_options(L, index, "max:count name:string on_error:function"), name = max + 1;
+/* Makes a group for the current task, and leaves it on top. */
+static tl_group *make_group(lua_State *L, tl_runtime *rt, uint32_t max) {
+  tl_waiter(L, rt);
   tl_group *group = tl_object_new(L, rt, TL_GROUP, sizeof *group, TL_GROUP_VALUES);
   group->rt = rt;
-  tide_group_init(&group->group, rt->loop, (uint32_t)lua_tointeger(L, max), supervised);
+  tide_group_init(&group->group, rt->loop, max, true);
   group->group.scope.flags |= TL_SCOPE_OURS;
+  return group;
+}
+
+/* Opens one, with the options at `index`. */
+static tl_group *open_group(lua_State *L, tl_runtime *rt, int index) {
+  tl_waiter(L, rt);
+  int max = tl_options(L, index, "max:count name:string on_error:function"), name = max + 1;
+  tl_group *group = make_group(L, rt, (uint32_t)lua_tointeger(L, max));
   group->name = lua_tostring(L, name);
   lua_pushvalue(L, name);
   lua_setiuservalue(L, -2, TL_GROUP_NAME);
   group->group.lenient = !lua_isnil(L, name + 1);
   lua_pushvalue(L, name + 1);
   lua_setiuservalue(L, -2, TL_GROUP_ON_ERROR);
-  tide_group_enter(&group->group, &task->task);
+  tide_group_enter(&group->group, &rt->current->task);
   return group;
+}
+
+tide_group *tl_group_push(lua_State *L, tl_runtime *rt, uint32_t max) {
+  tl_group *group = make_group(L, rt, max);
+  tl_site_set(L, &group->site);
+  return &group->group;
 }
 
 /* Waiting for the children at the end, with the group at 1 and the body's error, or nil, at 2. */
@@ -301,10 +315,10 @@ static int function_ended(lua_State *L, int status, lua_KContext ctx) {
 }
 
 /* The function form: calls the body at 1, with the options at 2. */
-static int run_group(lua_State *L, tl_runtime *rt, bool supervised) {
+static int run_group(lua_State *L, tl_runtime *rt) {
   tl_check_callable(L, 1);
   lua_settop(L, 2);
-  open_group(L, rt, 2, supervised);
+  open_group(L, rt, 2);
   lua_replace(L, 2);
   lua_settop(L, 2);
   lua_insert(L, 1);
@@ -320,8 +334,8 @@ static int new_group(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   bool block = lua_isnone(L, 1) || (lua_istable(L, 1) && lua_isnone(L, 2));
   if (!block && tl_is_due_or_cancelled(L, rt)) return tl_turn_to(L, rt, new_group);
-  if (!block) return run_group(L, rt, true);
-  tl_site_set(L, &open_group(L, rt, 1, true)->site);
+  if (!block) return run_group(L, rt);
+  tl_site_set(L, &open_group(L, rt, 1)->site);
   return 1;
 }
 

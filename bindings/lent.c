@@ -185,6 +185,22 @@ tide_queue *tide_lua_push_queue(lua_State *L, tide_queue_order order, size_t max
   return lend(L, rt, -1);
 }
 
+tide_group *tide_lua_push_group(lua_State *L, uint32_t max) {
+  tl_runtime *rt = tl_lent_runtime(L);
+  tide_group *group = tl_group_push(L, rt, max);
+  lend(L, rt, -1);
+  tide_group_enter(group, &rt->current->task);
+  return group;
+}
+
+tide_scope *tide_lua_push_scope(lua_State *L, tide_time span) {
+  tl_runtime *rt = tl_lent_runtime(L);
+  tide_scope *scope = tl_scope_push(L, rt);
+  lend(L, rt, -1);
+  tl_scope_enter(L, rt, scope, tide_loop_after(rt->loop, span));
+  return scope;
+}
+
 /* libev aborts where it is to watch what is not open. -1 is a closed stream. */
 static int check_descriptor(int fd) {
   int before = errno;

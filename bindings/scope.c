@@ -4,6 +4,7 @@
 #include "debug.h"
 #include "error.h"
 #include "group.h"
+#include "make.h"
 #include "nesting.h"
 #include "options.h"
 #include "parts.h"
@@ -82,6 +83,15 @@ static int close_scope(lua_State *L, tl_scope *scope) {
 
 static tl_task *enter_any(lua_State *L, tl_runtime *rt) {
   return rt->current != NULL ? rt->current : tl_waiter_failed(L, rt);
+}
+
+tide_scope *tl_scope_push(lua_State *L, tl_runtime *rt) {
+  enter_any(L, rt);
+  return &new_block_scope(L, rt)->scope;
+}
+
+void tl_scope_enter(lua_State *L, tl_runtime *rt, tide_scope *scope, tide_time when) {
+  open_scope(L, tide_container(scope, tl_scope, scope), rt->current, when);
 }
 
 /* Scopes that are left open inside. */
@@ -197,12 +207,14 @@ static bool is_block(lua_State *L) { return lua_isnone(L, 2); }
 
 static int deadline_form(lua_State *L, tide_time when, form how) {
   tl_runtime *rt = tl_rt(L);
-  bool block = how == TIMEOUT && is_block(L);
-  if (!block) tl_check_callable(L, 2);
+  if (how == TIMEOUT && is_block(L)) {
+    tl_scope_enter(L, rt, tl_scope_push(L, rt), when);
+    return 1;
+  }
+  tl_check_callable(L, 2);
   tl_task *task = enter_any(L, rt);
-  tl_scope *scope = block ? new_block_scope(L, rt) : new_scope(L, rt, 0);
-  open_scope(L, scope, task, when);
-  return block ? 1 : call_in_scope(L, 2, how);
+  open_scope(L, new_scope(L, rt, 0), task, when);
+  return call_in_scope(L, 2, how);
 }
 
 static tide_time seconds_from_now(lua_State *L, const tl_runtime *rt, int index) {

@@ -392,6 +392,14 @@ TIDE_API tide_barrier *tide_lua_push_barrier(lua_State *L, size_t parties);
 TIDE_API tide_queue *tide_lua_push_queue(lua_State *L, tide_queue_order order, size_t max);
 TIDE_API tide_listener *tide_lua_push_listener(lua_State *L); /* closed: for tide_listener_open */
 
+/* The same of what is opened around the further steps of the task that runs, as by tide.TaskGroup()
+ * and tide.timeout(seconds): C functions that a task calls return it, for a `<close>` variable of
+ * the caller's, or call lua_toclose. `max`: children that run at once, 0: all. `span`: nanoseconds
+ * until it is cancelled, TIDE_NEVER: it is not. Raises where no task runs, or, a group, where it
+ * cannot wait. [-0, +1, e] */
+TIDE_API tide_group *tide_lua_push_group(lua_State *L, uint32_t max);
+TIDE_API tide_scope *tide_lua_push_scope(lua_State *L, tide_time span);
+
 /* The same of a stream over a descriptor, which it takes over as tide_stream_init does; not where
  * this raises, as it does for one that is not open (EBADF). [-0, +1, e] */
 TIDE_API tide_stream *tide_lua_push_stream(lua_State *L, int fd);

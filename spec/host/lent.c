@@ -356,6 +356,122 @@ static void a_stream_is_used_from_both_sides(void) {
   host_close(&h);
 }
 
+/* Groups and scopes: opened in the task that has called. */
+
+static void c_child(actor *self) {
+  BEGIN;
+  WAIT(sleep_ms(self, 1000));
+  say(self, "%d", self->outcome);
+  self->outcome = TIDE_OK;
+  END;
+}
+
+static world *where;
+
+static int l_group(lua_State *L) { /* group([max]) */
+  group = tide_lua_push_group(L, (uint32_t)luaL_optinteger(L, 1, 0));
+  return 1;
+}
+
+static int l_spawn_c(lua_State *L) {
+  (void)L;
+  spawn_in(where, group, "child", c_child);
+  return 0;
+}
+
+static int l_scope(lua_State *L) { /* scope([seconds]) */
+  tide_time span =
+      lua_isnoneornil(L, 1) ? TIDE_NEVER : tide_time_from_seconds(luaL_checknumber(L, 1));
+  scope = tide_lua_push_scope(L, span);
+  return 1;
+}
+
+static int l_cancel_scope(lua_State *L) {
+  tide_scope_cancel(scope, tide_lua_loop(L));
+  return 0;
+}
+
+static void open_with_blocks(host *h) {
+  open_with_lend(h);
+  where = &h->w;
+  lua_register(h->L, "group", l_group);
+  lua_register(h->L, "spawn_c", l_spawn_c);
+  lua_register(h->L, "scope", l_scope);
+  lua_register(h->L, "cancel_scope", l_cancel_scope);
+}
+
+static void a_group_of_a_host_s_waits_for_children_of_both(void) {
+  host h;
+  open_with_blocks(&h);
+  host_do(&h, "run(function()\n"
+              "  local began = tide.time()\n"
+              "  do\n"
+              "    local g <close> = group()\n"
+              "    g:spawn(function() sleep(2) say 'child' end)\n"
+              "    spawn_c()\n"
+              "    say(tide.type(g), #g)\n"
+              "  end\n"
+              "  say(tide.time() - began)\n"
+              "  local most = 0\n"
+              "  do\n"
+              "    local g <close> = group(2)\n"
+              "    for i = 1, 5 do g:spawn(function() most = math.max(most, #g -\n"
+              "      g:statistics().held) sleep(1) end) end\n"
+              "  end\n"
+              "  say(most)\n"
+              "  local ok, err = pcall(function()\n"
+              "    local g <close> = group()\n"
+              "    g:spawn(error, 'bad') spawn_c() sleep(9)\n"
+              "  end)\n"
+              "  say(kind(err), err.errors[1])\n"
+              "end)");
+  CHECK_LUA_LOG(&h, "TaskGroup 2, child, 2.0, 2, group bad");
+  CHECK_LOG(&h.w, "child 0, child -1");
+  host_close(&h);
+}
+
+static void a_scope_of_a_host_s_is_a_timeout(void) {
+  host h;
+  open_with_blocks(&h);
+  host_do(&h, "run(function()\n"
+              "  local began = tide.time()\n"
+              "  local _, err = pcall(function() local s <close> = scope(2) sleep(9) end)\n"
+              "  say(kind(err), tide.time() - began)\n"
+              "  do local s <close> = scope() say(tostring(s), s:deadline()) sleep(9) end\n"
+              "  local s <close> = scope(5)\n"
+              "  cancel_scope()\n"
+              "  _, err = tide.raw.pcall(sleep, 1)\n"
+              "  say(tide.type(s), kind(err), tostring(s:cancelled()))\n"
+              "  s:close()\n"
+              "  sleep(9)\n"
+              "end)");
+  CHECK_LUA_LOG(&h, "timeout 2.0, Scope(open) inf, Scope cancelled true");
+  host_close(&h);
+}
+
+/* What is left open is reported with its place, as that of a script is. */
+static void a_block_needs_a_task_and_is_found_where_it_was_left_open(void) {
+  host h;
+  open_with_blocks(&h);
+  host_do(&h, "for _, f in ipairs { group, scope } do\n"
+              "  say(kind(select(2, pcall(f))))\n"
+              "  run(function()\n"
+              "    tide.call_soon(function() say(kind(select(2, pcall(f)))) end)\n"
+              "    sleep(1)\n"
+              "  end)\n"
+              "end\n"
+              "run(function()\n"
+              "  pcall(table.sort, { 2, 1 }, function() say(kind(select(2, pcall(group)))) end)\n"
+              "end)\n"
+              "tide.on_failure(function(what) say(what:match '^(.-) opened at .*(:%d+)$') end)\n"
+              "run(function()\n"
+              "  tide.spawn(function() group():spawn(sleep, 9) end)\n"
+              "  sleep(1)\n"
+              "end)");
+  CHECK_LUA_LOG(&h, "no_task, no_task, no_task, no_task, cannot_wait, a TaskGroup :13");
+  host_close(&h);
+}
+
 /* Ends. */
 
 static void an_object_lives_as_long_as_lua_or_the_host_refers_to_it(void) {
@@ -392,6 +508,33 @@ static int push_all(lua_State *L) {
   CHECK_EQ(tide_queue_try_put(queue, slot, 1), TIDE_OK);
   tide_lua_push_listener(L);
   return 0;
+}
+
+static int push_blocks(lua_State *L) {
+  tide_lua_push_group(L, 1);
+  lua_toclose(L, -1);
+  tide_lua_push_scope(L, 1000);
+  lua_toclose(L, -1);
+  return 0;
+}
+
+static void memory_may_be_short_for_a_block(void) {
+  for (unsigned number = 1; number < 80; number++) {
+    host h;
+    open_with_lend(&h);
+    lua_register(h.L, "push", push_blocks);
+    host_do(&h, "tide.on_failure(function() end)\n"
+                "tide.spawn(function()\n"
+                "  pcall(push)\n"
+                "  sleep(1) push() end)");
+    h.luas.fail_at = h.luas.allocations + number;
+    h.w.memory.fail_at = h.w.memory.allocations + number;
+    turn(&h.w);
+    h.luas.fail_at = h.w.memory.fail_at = 0;
+    settle(&h.w);
+    CHECK_EQ(tide_loop_get_stats(h.w.loop).timers, 0);
+    host_close(&h);
+  }
 }
 
 static void memory_may_be_short(void) {
@@ -489,6 +632,33 @@ static void a_state_is_closed_on_a_loop_that_goes_on(void) {
   world_close(&w);
 }
 
+/* The task that has opened them goes with the state; a child of C's in the group is cancelled. */
+static void a_state_is_closed_with_blocks_of_a_host_s_open(void) {
+  world w;
+  world_open(&w);
+  where = &w;
+  lua_State *L = luaL_newstate();
+  lua_pushcfunction(L, open_in_loop);
+  lua_pushlightuserdata(L, w.loop);
+  CHECK_EQ(lua_pcall(L, 1, 0, 0), LUA_OK);
+  lua_register(L, "group", l_group);
+  lua_register(L, "scope", l_scope);
+  lua_register(L, "spawn_c", l_spawn_c);
+  CHECK_EQ(luaL_dostring(L, "tide.spawn(function()\n"
+                            "  local s <close> = scope(5)\n"
+                            "  local g <close> = group()\n"
+                            "  spawn_c() g:spawn(tide.sleep, 9) tide.sleep(9)\n"
+                            "end)"),
+           LUA_OK);
+  turn(&w);
+  turn(&w);
+  lua_close(L);
+  settle(&w);
+  CHECK_LOG(&w, "child -1");
+  CHECK_EQ(tide_loop_get_stats(w.loop).timers, 0);
+  world_close(&w);
+}
+
 static void chooser(actor *self) {
   static tide_case cases[2];
   static tide_select choice;
@@ -529,7 +699,12 @@ int main(void) {
   RUN(a_hundred_thousand_values_leave_a_small_queue);
   RUN(a_stream_is_used_from_both_sides);
   RUN(an_object_lives_as_long_as_lua_or_the_host_refers_to_it);
+  RUN(a_group_of_a_host_s_waits_for_children_of_both);
+  RUN(a_scope_of_a_host_s_is_a_timeout);
+  RUN(a_block_needs_a_task_and_is_found_where_it_was_left_open);
   RUN(memory_may_be_short);
+  RUN(memory_may_be_short_for_a_block);
+  RUN(a_state_is_closed_with_blocks_of_a_host_s_open);
   RUN(all_who_wait_hear_of_the_end);
   RUN(a_select_over_what_is_gone_fails);
   RUN(a_state_is_closed_on_a_loop_that_goes_on);
