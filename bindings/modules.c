@@ -32,7 +32,7 @@ bool tl_modules_part(const tl_runtime *rt, const char *part) {
   return false;
 }
 
-enum { ORIGINAL = 1, LIST }; /* upvalues of a searcher */
+enum { ORIGINAL = 1, LIST, IS_FIRST }; /* upvalues of a searcher */
 
 /* searcher(name, ...): the original one, for names in the list */
 static int search(lua_State *L) {
@@ -45,7 +45,8 @@ static int search(lua_State *L) {
     lua_pop(L, 1);
   }
   if (!found) {
-    lua_pushliteral(L, "\n\tit is none of the modules that this state may load");
+    if (!lua_toboolean(L, lua_upvalueindex(IS_FIRST))) return 0;
+    lua_pushliteral(L, "it is none of the modules that this state may load");
     return 1;
   }
   lua_pushvalue(L, lua_upvalueindex(ORIGINAL));
@@ -70,7 +71,8 @@ static void push_searchers(lua_State *L, int package) {
   if (lua_getfield(L, package, "searchers") != LUA_TTABLE) luaL_error(L, "no package.searchers");
   while (lua_rawgeti(L, list + 2, ++count) != LUA_TNIL) {
     lua_pushvalue(L, list);
-    lua_pushcclosure(L, search, 2);
+    lua_pushboolean(L, count == 1);
+    lua_pushcclosure(L, search, 3);
     lua_rawseti(L, list + 1, count);
   }
   lua_settop(L, list + 1);

@@ -209,14 +209,18 @@ static void require_loads_what_is_in_the_list_and_nothing_else(void) {
   host h;
   open_listed(&h, modules);
   host_do(&h, preload);
-  host_do(&h, "assert(require 'one' == 'one' and require 'many.a' == 'many.a')\n"
-              "assert(require 'many.b.c' == 'many.b.c')\n"
-              "for _, name in ipairs { 'ones', 'many', 'manya', 'two', 'socket', 'many.' } do\n"
-              "  local ok, err = pcall(require, name)\n"
-              "  assert(not ok and (err:find('none of the modules that this state may load', 1, "
-              "true) or name == 'many.'), name)\n"
-              "end\n"
-              "assert(require 'string' == string and require 'tide' == tide)");
+  host_do(&h,
+          "assert(require 'one' == 'one' and require 'many.a' == 'many.a')\n"
+          "assert(require 'many.b.c' == 'many.b.c')\n"
+          "for _, name in ipairs { 'ones', 'many', 'manya', 'two', 'socket', 'many.' } do\n"
+          "  local ok, err = pcall(require, name)\n"
+          "  assert(not ok and (err:find('none of the modules that this state may load', 1, "
+          "true) or name == 'many.'), name)\n"
+          "end\n"
+          "local _, err = pcall(require, 'two')\n"
+          "assert(err == \"module 'two' not found:\\n\\tit is none of the modules that this state "
+          "may load\", err)\n"
+          "assert(require 'string' == string and require 'tide' == tide)");
   host_close(&h);
 }
 
