@@ -11,6 +11,8 @@ const char *tide_error_kind(int error) {
     return kind;
     TIDE_ERRORS(TIDE_ERROR_KIND)
 #undef TIDE_ERROR_KIND
+  case TIDE_OK:
+    return "ok";
   default:
     return "unknown";
   }
@@ -24,6 +26,8 @@ const char *tide_error_message(int error) {
     return message;
     TIDE_ERRORS(TIDE_ERROR_MESSAGE)
 #undef TIDE_ERROR_MESSAGE
+  case TIDE_OK:
+    return "no error";
   default:
     return "unknown error";
   }

@@ -42,7 +42,7 @@ enum {
 #define TIDE_IS_OS(error)     ((error) <= -TIDE_OS_BASE)
 #define TIDE_ERRNO(error)     (-(error)-TIDE_OS_BASE)
 
-/* The kind ("closed", "os"), as scripts see it. Never NULL; static memory. */
+/* The kind ("closed", "os"), as scripts see it; of TIDE_OK "ok". Never NULL; static memory. */
 TIDE_API const char *tide_error_kind(int error);
 
 /* What the error means, without a full stop. Never NULL; static memory (for errors of the

@@ -51,7 +51,8 @@ static void every_error_has_a_kind_and_a_message(void) {
   TIDE_ERRORS(HAS_BOTH)
 #undef HAS_BOTH
   CHECK_TEXT(tide_error_kind(-999), "unknown");
-  CHECK_TEXT(tide_error_kind(TIDE_OK), "unknown");
+  CHECK_TEXT(tide_error_kind(TIDE_OK), "ok");
+  CHECK_TEXT(tide_error_message(TIDE_OK), "no error");
 }
 
 static void errors_of_the_system_keep_their_number(void) {
