@@ -254,6 +254,7 @@ void tide_loop_set_manual_clock(tide_loop *loop) {
 
 int tide_loop_advance(tide_loop *loop, tide_time span) {
   if (!loop->manual_clock) return TIDE_EINVALID_STATE;
+  if (span > TIDE_NEVER / 2) return TIDE_EMISUSE;
   loop->now = tide_time_add(loop->now, span);
   tide__timers_fire(loop, loop->now);
   return TIDE_OK;

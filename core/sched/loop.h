@@ -84,8 +84,10 @@ TIDE_API void tide_loop_set_virtual_clock(tide_loop *loop);
  * clock. */
 TIDE_API void tide_loop_set_manual_clock(tide_loop *loop);
 
-/* Moves a manual clock on. What is due by then gets ready, in the order of the deadlines. TIDE_OK,
- * or TIDE_EINVALID_STATE where the clock is not manual. */
+/* Moves a manual clock on. What is due by then gets ready, in the order of the deadlines. TIDE_OK;
+ * TIDE_EINVALID_STATE where the clock is not manual; TIDE_EMISUSE for a span that is the difference
+ * of a later time and an earlier one the wrong way round, as a host may get it from a clock that
+ * was put back: nothing moves then. */
 TIDE_API int tide_loop_advance(tide_loop *loop, tide_time span);
 
 /* Time passes again, on from where virtual time is: the clock never goes back, and deadlines that

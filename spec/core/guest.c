@@ -570,6 +570,10 @@ static void a_manual_clock_moves_when_the_host_says(void) {
   CHECK_EQ(tide_loop_tick(loop, MS, NULL), TIDE_OK);
   CHECK_EQ(a.rounds, 2);
   CHECK_EQ(b.rounds, 1);
+  tide_time earlier = 2 * MS, later = 3 * MS; /* of a clock of the host's that was put back */
+  CHECK_EQ(tide_loop_advance(loop, earlier - later), TIDE_EMISUSE);
+  CHECK_EQ(tide_loop_advance(loop, TIDE_NEVER), TIDE_EMISUSE);
+  CHECK_EQ(tide_loop_now(loop), began + 110 * MS);
   tide_loop_set_real_clock(loop);
   CHECK_EQ(tide_loop_run(loop, NULL), TIDE_OK);
   CHECK_EQ(a.rounds, 3);
