@@ -223,13 +223,38 @@ local function left_of(some, others)
   return sorted(list)
 end
 
+describe("the reference of C", function()
+  it("has a row for each header of the scheduler and of streams", function()
+    local rows, missing = {}, {}
+    for row in read("docs/reference/c.md"):gmatch "\n| (`[^|]*%.h`[^|]*)|" do rows[#rows + 1] = row end
+    for folder, name in read("core/tide.h"):gmatch '#include "(%l+)/([%w_]+%.h)"' do
+      if folder ~= "base" and not table.concat(rows):find("[`/]" .. name:gsub("%.", "%%.") .. "`") then
+        missing[#missing + 1] = folder .. "/" .. name
+      end
+    end
+    assert.is_truthy(rows[1])
+    assert.equal("", sorted(missing))
+  end)
+end)
+
 describe("the reference of tide_lua.h", function()
   local declared = declarations_in(read "bindings/tide_lua.h", "TIDE_API%s+([^;]-%));")
-  local documented = declarations_in(read "docs/reference/tide_lua.md", "\n| `([^`]*%b())`")
+  local documented = declarations_in(read "docs/reference/tide_lua.md", "\n| `([^`(]*[%w_]%b())`")
 
   it("has a row for each function, as it is declared", function()
     assert.is_truthy(next(declared))
     assert.equal("", left_of(declared, documented))
+  end)
+
+  it("has every type of the header that a host fills in", function()
+    local header, page = read "bindings/tide_lua.h", read "docs/reference/tide_lua.md"
+    local missing = {}
+    local function look(name)
+      if not page:find(name, 1, true) then missing[#missing + 1] = name end
+    end
+    for name in header:gmatch "%(%*(tide_lua_[%w_]+)%)" do look(name) end
+    for name in header:gmatch "\n} (tide_lua_[%w_]+);" do look(name) end
+    assert.equal("", sorted(missing))
   end)
 
   it("has no row for a function that there is not", function()
@@ -304,6 +329,7 @@ end
 
 local pages = {
   "README.md", "docs/index.md", "docs/tutorial.md", "docs/cancellation.md", "docs/testing.md", "docs/design.md",
+  "docs/embedding.md", "docs/reliability.md", "docs/not-yet.md",
 }
 for _, page in ipairs(reference) do pages[#pages + 1] = "docs/reference/" .. page .. ".md" end
 
