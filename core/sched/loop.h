@@ -1,7 +1,7 @@
 /* loop.h: the event loop: turns, polling, the clock. One thread at a time uses a loop; loops share
  * nothing.
  *
- * From inside a step all of this may be called but tide_loop_free; tide_loop_turn and tide_loop_run
+ * From inside a step all of this may be called but tide_loop_free; tide_loop_turn, _run and _tick
  * refuse. What a tide_defer runs, and `ready` of a watcher, may call as much, and functions of the
  * other headers that do not wait. */
 #ifndef TIDE_LOOP_H
@@ -168,7 +168,7 @@ TIDE_API void tide_loop_set_share(tide_loop *loop, tide_time span);
 /* Makes tide_loop_run, this one or else the next, return after the turn. */
 TIDE_API void tide_loop_stop(tide_loop *loop);
 
-/* Whether it is inside tide_loop_turn or tide_loop_run. */
+/* Whether it is inside tide_loop_turn, _run or _tick. */
 TIDE_API bool tide_loop_turning(const tide_loop *loop);
 
 /* The next deadline on the loop's clock: now where tasks are ready, TIDE_NEVER where there is

@@ -31,7 +31,7 @@ struct tide_loop {
   bool virtual_clock;  /* time jumps to the next deadline instead of passing */
   bool stirred;        /* a descriptor had an event in this poll */
   bool changed;        /* a watcher, since the last poll: libev has not told the system */
-  bool turning;        /* inside tide_loop_turn or tide_loop_run */
+  bool turning;        /* inside tide_loop_turn, _run or _tick */
   int hosts_errno;     /* meanwhile: what errno is to be again */
   bool stopping;       /* tide_loop_stop was called */
   bool ending;         /* inside tide_loop_free */
