@@ -39,10 +39,10 @@ static void on_tick(int signo, siginfo_t *info, void *context) {
   errno = saved;
 }
 
-static int install_handler(int signo) {
+static int install_handler(int signo, struct sigaction *before) {
   struct sigaction action = {.sa_sigaction = on_tick, .sa_flags = SA_RESTART | SA_SIGINFO};
   sigfillset(&action.sa_mask);
-  return sigaction(signo, &action, NULL);
+  return sigaction(signo, &action, before);
 }
 
 static void set_timer(const watchdog *self, bool runs) {
@@ -73,8 +73,13 @@ static int create_timer(watchdog *self, int signo) {
   event.sigev_signo = signo;
   event.sigev_notify_thread_id = gettid();
   event.sigev_value.sival_ptr = self;
-  if (install_handler(signo) != 0) return TIDE_OS(errno);
-  if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &self->timer) != 0) return TIDE_OS(errno);
+  struct sigaction before;
+  if (install_handler(signo, &before) != 0) return TIDE_OS(errno);
+  if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &self->timer) != 0) {
+    int error = TIDE_OS(errno);
+    sigaction(signo, &before, NULL);
+    return error;
+  }
   self->signo = signo;
   set_timer(self, self->loop->slices > 0);
   return TIDE_OK;

@@ -25,7 +25,7 @@ struct tide_slice_limit {
  * is installed for it, which stays installed when the loop is gone (other loops of the process may
  * have the same signal), and which system calls are gone on with after (SA_RESTART). 0: not any
  * more. Each slice is measured to about 10 ms. TIDE_OK; TIDE_ENOMEM; TIDE_OS(errno): no timer can
- * be had, or the signal cannot be caught. */
+ * be had, or the signal cannot be caught: there is no watchdog then, and the signal as before. */
 TIDE_API int tide_loop_set_watchdog(tide_loop *loop, int signo);
 
 /* The signal, or 0. */

@@ -1,6 +1,7 @@
 /* budget.c: lanes with a budget, and slices that a watchdog looks at. */
 #include <errno.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "script.h"
 
@@ -212,6 +213,26 @@ static void only_lanes_that_have_one_are_looked_at(void) {
   tide_loop_free(loop);
 }
 
+/* A timer needs a place among the signals that the system keeps for the user. */
+static void where_no_timer_is_to_be_had_the_signal_is_as_before(void) {
+  tide_loop *loop = tide_loop_new(NULL);
+  struct rlimit before, none;
+  struct sigaction action;
+  signal(SIGUSR1, SIG_IGN);
+  CHECK_EQ(getrlimit(RLIMIT_SIGPENDING, &before), 0);
+  none = before;
+  none.rlim_cur = 0;
+  CHECK_EQ(setrlimit(RLIMIT_SIGPENDING, &none), 0);
+  CHECK_EQ(tide_loop_set_watchdog(loop, SIGUSR1), TIDE_OS(EAGAIN));
+  CHECK_EQ(setrlimit(RLIMIT_SIGPENDING, &before), 0);
+  CHECK_EQ(tide_loop_watchdog(loop), 0);
+  CHECK_EQ(sigaction(SIGUSR1, NULL, &action), 0);
+  CHECK(action.sa_handler == SIG_IGN);
+  CHECK_EQ(tide_loop_set_watchdog(loop, SIGUSR1), TIDE_OK);
+  tide_loop_free(loop);
+  signal(SIGUSR1, SIG_DFL);
+}
+
 static void without_a_watchdog_or_a_slice_no_signal_comes(void) {
   tide_loop *loop = tide_loop_new(NULL);
   slice s = {.limit = {.span = MILLISECOND, .over = note_over}};
@@ -261,6 +282,7 @@ int main(void) {
   RUN(in_virtual_time_it_is_not_heeded);
   RUN(a_step_that_takes_longer_than_its_slice_is_told_again_and_again);
   RUN(only_lanes_that_have_one_are_looked_at);
+  RUN(where_no_timer_is_to_be_had_the_signal_is_as_before);
   RUN(without_a_watchdog_or_a_slice_no_signal_comes);
   RUN(what_else_sends_the_signal_does_nothing);
   return check_summary();
