@@ -59,7 +59,11 @@ void tl_lent_check(lua_State *L, const tl_runtime *rt, const void *address, tl_c
 }
 
 void tide_lua_push_lent(lua_State *L, const void *object) {
-  tl_lent_push(L, tl_lent_runtime(L), object);
+  tl_runtime *rt;
+  if (tl_runtime_ask(L, &rt) == TIDE_OK)
+    tl_lent_push(L, rt, object);
+  else
+    lua_pushnil(L);
 }
 
 /* The end. The lists that tasks wait in, of each class that has some; streams, listeners, queues
@@ -262,18 +266,15 @@ uint32_t tide_lua_queue_store(lua_State *L, tide_queue *queue) {
 }
 
 void tide_lua_queue_take(lua_State *L, tide_queue *queue, uint32_t slot) {
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
-  const tl_runtime *rt = tl_runtime_find(L);
   int top = lua_gettop(L);
-  if (rt != NULL)
-    tl_lent_push(L, rt, queue);
-  else
-    lua_pushnil(L);
-  if (rt != NULL && tl_test(L, rt, -1, TL_QUEUE) != NULL)
-    tl_queue_take(L, queue, slot, top + 1);
-  else
-    lua_pushnil(L); /* another state's, or it went with this one's end */
-  lua_replace(L, top + 1);
+  tl_runtime *rt;
+  lua_pushnil(L);
+  if (tl_runtime_ask(L, &rt) != TIDE_OK) return;
+  tl_lent_push(L, rt, queue);
+  if (tl_test(L, rt, -1, TL_QUEUE) != NULL) { /* else another state's, or it was collected */
+    tl_queue_take_back(L, queue, slot, top + 2);
+    lua_replace(L, top + 1);
+  }
   lua_settop(L, top + 1);
 }
 

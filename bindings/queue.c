@@ -76,14 +76,25 @@ void tl_queue_free(lua_State *L, tide_queue *queue, uint32_t slot, int index) {
   if (TL_UNLIKELY(tide_queue_free(queue, slot))) give_back_table(L, index);
 }
 
-int tl_queue_take(lua_State *L, tide_queue *queue, uint32_t slot, int index) {
+TL_INLINE void push_out(lua_State *L, uint32_t slot, int index) {
   lua_getiuservalue(L, index, 1);
   if (tl_is_collectable(lua_rawgeti(L, -1, (lua_Integer)slot + 1))) { /* others may stay */
     lua_pushboolean(L, 0);
     lua_rawseti(L, -3, (lua_Integer)slot + 1);
   }
+}
+
+int tl_queue_take(lua_State *L, tide_queue *queue, uint32_t slot, int index) {
+  push_out(L, slot, index);
   tl_queue_free(L, queue, slot, index);
   return 1;
+}
+
+void tl_queue_take_back(lua_State *L, tide_queue *queue, uint32_t slot, int index) {
+  if (tide_queue_is_reserved(queue, slot))
+    push_out(L, slot, index);
+  else
+    tl_queue_take(L, queue, slot, index);
 }
 
 static int queue_take(lua_State *L, tide_queue *queue, uint32_t slot) {

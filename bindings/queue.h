@@ -14,6 +14,8 @@ void tl_queue_clear(lua_State *L, uint32_t slot, int index);
 /* The slot, which was cleared, is free. */
 void tl_queue_free(lua_State *L, tide_queue *queue, uint32_t slot, int index);
 int tl_queue_take(lua_State *L, tide_queue *queue, uint32_t slot, int index);
+/* The same of one that may not have been put. */
+void tl_queue_take_back(lua_State *L, tide_queue *queue, uint32_t slot, int index);
 
 /* A class of queues: those methods, and those that touch no values. */
 void tl_queue_class_new(lua_State *L, tl_runtime *rt, tl_class class, const char *name,

@@ -4,7 +4,11 @@
  * nothing, `m` memory errors, `e` others too, `v` always: then in protected mode. All are for the
  * loop's thread; where nothing else is said, they may be called anywhere in it: outside of turns,
  * in a C function that a task calls, in a hook. Those that raise do so where tide is not loaded in
- * the state, and `closed` where that is being closed. */
+ * the state, and `closed` where that is being closed.
+ *
+ * Those that raise nothing, and push nothing, may be called with a full stack. The others assume,
+ * as Lua's auxiliary library does, that there are five places; more they look for. While the loop
+ * is turned tide uses a state's main thread, whose stack is to have LUA_MINSTACK places then. */
 #ifndef TIDE_LUA_H
 #define TIDE_LUA_H
 
@@ -345,7 +349,7 @@ TIDE_API tide_message *tide_lua_encode(lua_State *L, int index, int flags, size_
 TIDE_API void tide_lua_decode(lua_State *L, const tide_message *message, int flags);
 
 /* Pushes a Channel over that channel, with a reference of its own: the collector gives it back, or
- * lua_close. [-0, +1, m] */
+ * lua_close. [-0, +1, e] */
 TIDE_API void tide_lua_push_channel(lua_State *L, tide_channel *channel);
 
 /* The channel of the Channel at `index`, whose reference it is: who keeps it takes one more.
@@ -445,7 +449,8 @@ TIDE_API void tide_lua_push_shared_queue(lua_State *L, tide_lua_queue *queue);
  * bad argument where it is none that is shared. [-0, +0, e] */
 TIDE_API tide_lua_queue *tide_lua_to_shared_queue(lua_State *L, int index);
 
-/* Pushes the object that C got that pointer of from this state, or nil. [-0, +1, -] */
+/* Pushes the object that C got that pointer of from this state, or nil; nil also where the state is
+ * being closed, or its stack is full and cannot grow. [-0, +1, -] */
 TIDE_API void tide_lua_push_lent(lua_State *L, const void *object);
 
 /* Ends a Future (no Task) of Lua's with the topmost `count` values for results, or the topmost one
@@ -462,8 +467,9 @@ TIDE_API bool tide_lua_set_error(lua_State *L, const tide_future *future);
 TIDE_API uint32_t tide_lua_queue_store(lua_State *L, tide_queue *queue);
 
 /* Pushes the value of a slot, which is free then: of one that tide_queue_get or _try_get gave; or
- * that was not put, as the queue was full or closed, or the wait cancelled. Of a queue that this
- * state has not lent, or that went with the state's end: nil. [-0, +1, -] */
+ * that was not put, as the queue was full or closed (then before anything else is done with it), or
+ * the wait cancelled. Nil: this state has not lent that queue, or is being closed; or its stack is
+ * full and cannot grow: then the slot is not free. [-0, +1, -] */
 TIDE_API void tide_lua_queue_take(lua_State *L, tide_queue *queue, uint32_t slot);
 
 /* Iterators (sched/iter.h), from C to Lua and from Lua to C. */
@@ -475,8 +481,7 @@ typedef int (*tide_lua_item_fn)(lua_State *L, tide_iter *iter, tide_item item);
 /* Pushes an object over an iterator of C's: it is called for the values of the next step, or nil at
  * the end; has `close`, which waits; is a to-be-closed value; and tide.iter takes it. The iterator
  * is Lua's from now on: tide_iter_free is called when the object is collected, the state is closed,
- * or this raises; nobody is inside then, but it may not have been closed. Needs three places on the
- * stack. Raises `not enough memory`: call it in protected mode. [-0, +1, m] */
+ * or this raises; nobody is inside then, but it may not have been closed. [-0, +1, e] */
 TIDE_API void tide_lua_push_iter(lua_State *L, tide_iter *iter, tide_lua_item_fn push);
 
 /* Makes an iterator of the core, in the state's loop, of the Lua value at `index`: any that

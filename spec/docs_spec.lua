@@ -260,6 +260,21 @@ describe("the reference of tide_lua.h", function()
   it("has no row for a function that there is not", function()
     assert.equal("", left_of(documented, declared))
   end)
+
+  it("says of each what it pops, pushes and raises as the header does", function()
+    local header = read("bindings/tide_lua.h"):gsub("\n %*", ""):gsub("%*count", "count")
+    local compared = 0
+    for name, mark in read("docs/reference/tide_lua.md"):gmatch "\n| `[^`(]-([%w_]+)%b()` | (%[%-[^%]]*%])" do
+      local before = header:sub(1, header:find("TIDE_API [%w_ ]-%*?" .. name .. "%("))
+      local comment
+      repeat -- one comment may be for several
+        before, comment = before:match "^(.*)(/%*.*)$"
+      until comment:find "%[%-"
+      assert.is_truthy(comment:find(mark, 1, true), name .. " " .. mark .. " is not in " .. comment)
+      compared = compared + 1
+    end
+    assert.is_true(compared > 30)
+  end)
 end)
 
 -- Blocks.

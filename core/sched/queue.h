@@ -93,6 +93,13 @@ TIDE_API int tide_queue_try_get(tide_queue *queue, uint32_t *slot);
  * none is taken. */
 TIDE_API bool tide_queue_free(tide_queue *queue, uint32_t slot);
 
+/* Whether nobody has taken the slot that tide_queue_reserve gave, for a put that came to nothing at
+ * once: then it is not to be freed. To be asked before anything else is done with the queue. */
+static inline bool tide_queue_is_reserved(const tide_queue *queue, uint32_t slot) {
+  bool again = queue->free_count > queue->retired;
+  return slot == (again ? queue->free[queue->free_count - 1] : queue->fresh);
+}
+
 /* How many slots are taken. */
 static inline uint32_t tide_queue_taken(const tide_queue *queue) {
   return queue->fresh - queue->free_count;

@@ -288,6 +288,60 @@ static void values_go_through_a_queue_in_both_directions(void) {
   host_close(&h);
 }
 
+static int try_to_put(lua_State *L, const char *text) {
+  lua_pushstring(L, text);
+  uint32_t slot = tide_lua_queue_store(L, queue);
+  int result = tide_queue_try_put(queue, slot, 0);
+  if (result == TIDE_OK) return result;
+  tide_lua_queue_take(L, queue, slot);
+  CHECK_TEXT(lua_tostring(L, -1), text);
+  lua_pop(L, 1);
+  return result;
+}
+
+static void closed_putter(actor *self) {
+  BEGIN;
+  for (self->i = 0; self->i < 1000; self->i++) { /* some of these take a turn */
+    lua_pushinteger(host_of(self)->L, self->i);
+    self->slot = tide_lua_queue_store(host_of(self)->L, queue);
+    WAIT(tide_queue_put(queue, &self->task, self->slot, 0));
+    CHECK_EQ(self->outcome, TIDE_ECLOSED);
+    tide_lua_queue_take(host_of(self)->L, queue, self->slot);
+    CHECK_EQ(lua_tointeger(host_of(self)->L, -1), self->i);
+    lua_pop(host_of(self)->L, 1);
+    CHECK_EQ(tide_queue_taken(queue), 2);
+  }
+  self->outcome = TIDE_OK;
+  END;
+}
+
+static void what_a_full_or_closed_queue_has_not_taken_is_taken_back(void) {
+  host h;
+  open_with_lend(&h);
+  queue = tide_lua_push_queue(h.L, TIDE_FIFO, 2);
+  lua_setglobal(h.L, "queue");
+  for (int round = 0; round < 3; round++) {
+    CHECK_EQ(try_to_put(h.L, "a"), TIDE_OK);
+    CHECK_EQ(try_to_put(h.L, "b"), TIDE_OK);
+    CHECK_EQ(try_to_put(h.L, "c"), TIDE_EQUEUE_FULL);
+    CHECK_EQ(try_to_put(h.L, "d"), TIDE_EQUEUE_FULL);
+    CHECK_EQ(tide_queue_taken(queue), 2);
+    host_do(&h, "say(queue:get_nowait(), queue:get_nowait())");
+    CHECK_EQ(tide_queue_taken(queue), 0);
+    CHECK_LUA_LOG(&h, "a b");
+  }
+  CHECK_EQ(try_to_put(h.L, "e"), TIDE_OK);
+  CHECK_EQ(try_to_put(h.L, "f"), TIDE_OK);
+  host_do(&h, "queue:close()");
+  CHECK_EQ(try_to_put(h.L, "g"), TIDE_ECLOSED);
+  spawn(&h.w, "c", closed_putter);
+  settle(&h.w);
+  host_do(&h, "say(queue:get_nowait(), queue:get_nowait())");
+  CHECK_LUA_LOG(&h, "e f");
+  CHECK_EQ(tide_queue_taken(queue), 0);
+  host_close(&h);
+}
+
 static void a_hundred_thousand_values_leave_a_small_queue(void) {
   host h;
   open_with_lend(&h);
@@ -510,6 +564,44 @@ static int push_all(lua_State *L) {
   return 0;
 }
 
+/* Nobody is there to catch what a task of C's would raise. */
+static void what_cannot_raise_gives_nil_where_the_stack_is_full(void) {
+  host h;
+  open_with_lend(&h);
+  lua_State *L = h.L;
+  queue = tide_lua_push_queue(L, TIDE_FIFO, 0);
+  lua_pushliteral(L, "value");
+  uint32_t slot = tide_lua_queue_store(L, queue);
+  CHECK_EQ(tide_queue_try_put(queue, slot, 0), TIDE_OK);
+  CHECK_EQ(tide_queue_try_get(queue, &slot), TIDE_OK);
+  for (h.luas.fail_at = h.luas.allocations + 1; lua_checkstack(L, 1);
+       h.luas.fail_at = h.luas.allocations + 1)
+    lua_pushboolean(L, 1);
+  lua_pop(L, 1); /* one place: for what is pushed */
+  int top = lua_gettop(L);
+  h.luas.fail_at = h.luas.allocations + 1;
+  tide_lua_push_lent(L, queue);
+  CHECK(lua_isnil(L, -1) && lua_gettop(L) == top + 1);
+  lua_pop(L, 1);
+  h.luas.fail_at = h.luas.allocations + 1;
+  tide_lua_queue_take(L, queue, slot);
+  CHECK(lua_isnil(L, -1) && lua_gettop(L) == top + 1);
+  h.luas.fail_at = 0;
+  lua_pop(L, 1);
+  CHECK_EQ(tide_queue_taken(queue), 1);
+  tide_lua_queue_take(L, queue, slot); /* it is still there */
+  CHECK_TEXT(lua_tostring(L, -1), "value");
+  tide_lua_push_lent(L, queue);
+  CHECK(lua_rawequal(L, -1, 1));
+  CHECK_EQ(tide_queue_taken(queue), 0);
+  lua_settop(L, 0);
+  host_close(&h);
+  L = luaL_newstate(); /* without tide */
+  tide_lua_push_lent(L, &h);
+  CHECK(lua_isnil(L, -1));
+  lua_close(L);
+}
+
 static int push_blocks(lua_State *L) {
   tide_lua_push_group(L, 1);
   lua_toclose(L, -1);
@@ -696,6 +788,7 @@ int main(void) {
   RUN(a_future_gets_results_and_errors_from_c);
   RUN(c_awaits_a_task);
   RUN(values_go_through_a_queue_in_both_directions);
+  RUN(what_a_full_or_closed_queue_has_not_taken_is_taken_back);
   RUN(a_hundred_thousand_values_leave_a_small_queue);
   RUN(a_stream_is_used_from_both_sides);
   RUN(an_object_lives_as_long_as_lua_or_the_host_refers_to_it);
@@ -704,6 +797,7 @@ int main(void) {
   RUN(a_block_needs_a_task_and_is_found_where_it_was_left_open);
   RUN(memory_may_be_short);
   RUN(memory_may_be_short_for_a_block);
+  RUN(what_cannot_raise_gives_nil_where_the_stack_is_full);
   RUN(a_state_is_closed_with_blocks_of_a_host_s_open);
   RUN(all_who_wait_hear_of_the_end);
   RUN(a_select_over_what_is_gone_fails);
