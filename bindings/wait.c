@@ -61,10 +61,9 @@ tl_task *tl_waiter_failed(lua_State *L, const tl_runtime *rt) {
           "waits start a task in here: tide.spawn(function)",
           name);
     else
-      lua_pushfstring(L,
-                      "%s can only be called inside a task: use tide.run(function), or run the "
-                      "script with the program tide",
-                      name);
+      lua_pushfstring(L, "%s can only be called inside a task: use %s", name,
+                      rt->shared ? "tide.spawn(function), which is run as the host turns its loop"
+                                 : "tide.run(function), or run the script with the program tide");
     tl_raise_message(L, rt, TIDE_ENO_TASK, lua_tostring(L, -1));
     return NULL;
   }

@@ -43,6 +43,18 @@ static void it_lets_tide_run_of_one_turn_the_loop_for_both(void) {
   tide_loop_free(loop);
 }
 
+static void it_tells_a_script_that_is_no_task_to_spawn_one(void) {
+  tide_loop *loop = virtual_loop();
+  lua_State *a = state_new(loop);
+  run_code(a, "local ok, err = pcall(tide.sleep, 1)\n"
+              "assert(not ok and err.kind == 'no_task')\n"
+              "assert(tostring(err):find('use tide.spawn(function)', 1, true), tostring(err))\n"
+              "tide.spawn(tide.sleep, 1)");
+  CHECK_EQ(tide_loop_run(loop, NULL), TIDE_OK);
+  lua_close(a);
+  tide_loop_free(loop);
+}
+
 static void it_tells_each_state_of_its_own_failures(void) {
   tide_loop *loop = virtual_loop();
   lua_State *a = state_new(loop), *b = state_new(loop);
@@ -253,6 +265,7 @@ static void it_is_ticked_frame_by_frame(void) {
 int main(void) {
   RUN(it_runs_the_tasks_of_both);
   RUN(it_lets_tide_run_of_one_turn_the_loop_for_both);
+  RUN(it_tells_a_script_that_is_no_task_to_spawn_one);
   RUN(it_tells_each_state_of_its_own_failures);
   RUN(it_draws_the_order_of_each_by_a_seed_of_its_own);
   RUN(it_goes_on_where_one_is_closed_at_any_turn);
