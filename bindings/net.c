@@ -50,6 +50,12 @@ static const char *check_host(lua_State *L, const tl_runtime *rt, int index) {
 void tl_address_parse(lua_State *L, const tl_runtime *rt, const char *host, uint16_t port,
                       tide_address *address) {
   int error = tide_address_parse(address, host, port);
+  if (error == TIDE_EDNS)
+    tl_raise_message(L, rt, error,
+                     lua_pushfstring(L,
+                                     "%s: not a numeric address, as is wanted here; "
+                                     "tide.dns.resolve gives those of a name",
+                                     host));
   if (error != TIDE_OK) raise_host(L, rt, error, host);
 }
 

@@ -311,7 +311,10 @@ describe("net.listen", function()
 
   it("refuses an address that is not this host's", run(function()
     assert.equal("EADDRNOTAVAIL", raises("os", net.listen, "192.0.2.77", 0).code)
-    raises("dns", net.listen, "no-such-host.invalid", 0)
+    for _, open in ipairs { net.listen, function(host) return net.udp { host = host } end } do
+      local err = raises("dns", open, "no-such-host.invalid", 0)
+      assert.matches("no%-such%-host.invalid: not a numeric address", err.message)
+    end
     assert.equal("ENOENT", raises("os", net.listen, "unix:" .. temporary() .. "/socket").code)
   end))
 
