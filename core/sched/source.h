@@ -48,10 +48,18 @@ static inline tide_wait *tide_source_first(const tide_list *waiters) {
   return tide_list_empty(waiters) ? NULL : tide_container(waiters->next, tide_wait, in.link);
 }
 
-/* The one that came after `wait`, or NULL. */
+/* The one that came after `wait`, or NULL. While waits are ended it is not to be relied on: the end
+ * of one takes others out of their lists, cases of the same select. */
 static inline tide_wait *tide_source_next(const tide_list *waiters, const tide_wait *wait) {
   const tide_list *next = wait->in.link.next;
   return next == waiters ? NULL : tide_container(next, tide_wait, in.link);
+}
+
+/* Moves the wait to the end of another list. Who ends several that are not the first ones puts them
+ * into a list of its own, and then ends the first of that, until none is left. */
+static inline void tide_source_move(tide_wait *wait, tide_list *to) {
+  tide_list_remove(&wait->in.link);
+  tide_list_append(to, &wait->in.link);
 }
 
 TIDE_END_DECLS

@@ -30,11 +30,14 @@ static int gauge_wait(gauge *self, tide_task *task, int64_t level) {
 /* Wakes those whose level it is, in the order in which they came. */
 static void gauge_set(gauge *self, int64_t level) {
   tide_wait *wait = tide_source_first(&self->waiters), *next;
+  tide_list due;
+  tide_list_init(&due);
   self->level = level;
   for (; wait != NULL; wait = next) {
     next = tide_source_next(&self->waiters, wait);
-    if (wait->value.integer <= level) tide_source_end(wait, TIDE_OK);
+    if (wait->value.integer <= level) tide_source_move(wait, &due);
   }
+  while ((wait = tide_source_first(&due)) != NULL) tide_source_end(wait, TIDE_OK);
 }
 
 /* As a case of select. */
@@ -65,7 +68,7 @@ typedef struct watcher {
   tide_steps steps;
   tide_timeout timeout;
   tide_select select;
-  tide_case cases[2];
+  tide_case cases[3];
 } watcher;
 
 static gauge water;
@@ -97,10 +100,11 @@ static void choosy_step(tide_task *task, int outcome) {
   watcher *self = tide_container(task, watcher, task);
   TIDE_BEGIN(task, &self->steps, outcome);
   case_gauge(&self->cases[0], &water, 4);
-  tide_case_at(&self->cases[1], tide_loop_after(task->loop, ms(1000)));
-  tide_select_init(&self->select, self->cases, 2);
+  case_gauge(&self->cases[1], &water, 5);
+  tide_case_at(&self->cases[2], tide_loop_after(task->loop, ms(1000)));
+  tide_select_init(&self->select, self->cases, 3);
   TIDE_TRY_CALL(tide_select_wait(&self->select, task));
-  printf("choosy: %s\n", self->select.chosen == 0 ? "the water" : "the time");
+  printf("choosy: %s\n", self->select.chosen < 2 ? "the water" : "the time");
   TIDE_END;
 }
 
@@ -109,7 +113,7 @@ static void rain_step(tide_task *task, int outcome) {
   TIDE_BEGIN(task, &self->steps, outcome);
   while (water.level < 5) {
     TIDE_TRY(tide_task_sleep_until(task, tide_loop_after(task->loop, ms(10))));
-    gauge_set(&water, water.level + 1);
+    gauge_set(&water, water.level + (water.level < 3 ? 1 : 2)); /* more and more */
   }
   TIDE_END;
 }

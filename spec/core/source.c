@@ -149,6 +149,62 @@ static void select_takes_one_or_leaves_it(void) {
   world_close(&w);
 }
 
+/* Gives a coin to each whose wait has an even number, by whatever way. */
+static void give_to_even(void) {
+  tide_list due;
+  tide_list_init(&due);
+  tide_wait *wait = tide_source_first(&it.waiters), *next;
+  for (; wait != NULL; wait = next) {
+    next = tide_source_next(&it.waiters, wait);
+    if (wait->value.integer % 2 == 0) tide_source_move(wait, &due);
+  }
+  while ((wait = tide_source_first(&due)) != NULL) tide_source_end(wait, TIDE_OK);
+}
+
+static tide_case many[5];
+
+static void chooser_of_many(actor *self) {
+  BEGIN;
+  for (int i = 0; i < 5; i++) {
+    case_pot(&many[i], &it);
+    many[i].wait.value.integer = i;
+  }
+  tide_select_init(&choice, many, 5);
+  CALL_OR_END(tide_select_wait(&choice, &self->task));
+  say(self, "%d", (int)choice.chosen);
+  END;
+}
+
+static void numbered(actor *self) {
+  BEGIN;
+  CHECK(tide_source_enter(&self->task, &pot_ops, &it));
+  self->task.wait.value.integer = self->i;
+  WAIT(tide_source_park(&self->task, &it.waiters));
+  say(self, "%d", self->outcome);
+  END;
+}
+
+static void several_are_ended_cases_of_one_select_among_them(void) {
+  world w;
+  world_open(&w);
+  open_pot(0);
+  spawn(&w, "a", numbered)->i = 2;
+  spawn(&w, "b", chooser_of_many);
+  actor *odd = spawn(&w, "c", numbered);
+  odd->i = 3;
+  spawn(&w, "d", numbered)->i = 4;
+  turn(&w);
+  CHECK_EQ(tide_list_length(&it.waiters), 8);
+  give_to_even();
+  CHECK_EQ(tide_list_length(&it.waiters), 1);
+  turn(&w);
+  CHECK_LOG(&w, "a 0, b 0, d 0");
+  tide_source_end(tide_source_first(&it.waiters), TIDE_OK);
+  settle(&w);
+  CHECK_LOG(&w, "c 0");
+  world_close(&w);
+}
+
 static void stage(world *w) {
   open_pot(1);
   spawn_taker(w, "a", 2);
@@ -178,6 +234,7 @@ int main(void) {
   RUN(it_serves_in_the_order_of_asking);
   RUN(a_loop_of_calls_lets_others_run);
   RUN(select_takes_one_or_leaves_it);
+  RUN(several_are_ended_cases_of_one_select_among_them);
   RUN(struck_at_any_wait_no_coin_is_lost);
   return check_summary();
 }
