@@ -172,13 +172,16 @@ static tl_memory *install(lua_State *L, tl_runtime *rt) {
   return self;
 }
 
-bool tl_memory_limit(lua_State *L, tl_runtime *rt, size_t limit, int error) {
-  if (rt->memory == NULL && limit != 0) rt->memory = install(L, rt);
-  if (rt->memory == NULL) return limit == 0;
+bool tl_memory_prepare(lua_State *L, tl_runtime *rt) {
+  if (rt->memory == NULL) rt->memory = install(L, rt);
+  return rt->memory != NULL;
+}
+
+void tl_memory_limit(const tl_runtime *rt, size_t limit, int error) {
+  if (rt->memory == NULL) return;
   rt->memory->limit = rt->memory->easy = limit != 0 ? limit : SIZE_MAX;
   rt->memory->lacks = 0;
   rt->memory->error = error;
-  return true;
 }
 
 size_t tl_memory_most(const tl_runtime *rt) {

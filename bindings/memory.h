@@ -10,10 +10,13 @@
 typedef struct tl_runtime tl_runtime;
 typedef struct tl_memory tl_memory;
 
+/* From now on it can be set. False: there is no memory for that, or a collection is under way.
+ * Raises nothing. */
+bool tl_memory_prepare(lua_State *L, tl_runtime *rt);
+
 /* Sets it, in bytes; 0: none. `error` is a reference to what is raised in place of Lua's own
- * message, or LUA_NOREF. False: there is no memory for that, or a collection is under way. Raises
- * nothing. */
-bool tl_memory_limit(lua_State *L, tl_runtime *rt, size_t limit, int error);
+ * message, or LUA_NOREF. */
+void tl_memory_limit(const tl_runtime *rt, size_t limit, int error);
 
 /* The limit in bytes; SIZE_MAX: none. */
 size_t tl_memory_most(const tl_runtime *rt);

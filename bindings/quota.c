@@ -242,9 +242,11 @@ int tide_lua_set_limits(lua_State *L, const tide_lua_limits *hosts) {
   if (error != TIDE_OK) return error;
   if (tl_struct_take(&own, sizeof own, hosts) != NULL) return TIDE_EMISUSE;
   if (limits->slice != 0 && (rt->options.keep & held)) return TIDE_EINVALID_STATE;
+  if (limits->memory != 0 && !tl_memory_prepare(L, rt)) return TIDE_ENOMEM;
   error = call(L, prepare, limits);
   if (error == TIDE_OK) error = call(L, begin_slices, limits);
   if (error != TIDE_OK) return error;
   tide_lane_set_budget(tl_lane(rt), limits->budget);
-  return tl_memory_limit(L, rt, limits->memory, rt->limits.error) ? TIDE_OK : TIDE_ENOMEM;
+  tl_memory_limit(rt, limits->memory, rt->limits.error);
+  return TIDE_OK;
 }

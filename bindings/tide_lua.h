@@ -154,6 +154,7 @@ typedef struct tide_lua_limits {
  * that would lift its own. TIDE_OK; TIDE_ECLOSED: tide is not open in the state; TIDE_ENOMEM, also
  * inside a finalizer; TIDE_EMISUSE: `size` is not set, or there is something that this tide does
  * not know; TIDE_EINVALID_STATE: a slice where the state has kept Lua's own xpcall or coroutine.
+ * With an error those before hold.
  * [-0, +0, -] */
 TIDE_API int tide_lua_set_limits(lua_State *L, const tide_lua_limits *limits);
 

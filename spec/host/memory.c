@@ -260,6 +260,27 @@ static void it_is_refused_inside_a_finalizer(void) {
   tide_loop_free(loop);
 }
 
+static int set_all_inside(lua_State *L) {
+  const tide_lua_limits limits = {
+      .size = sizeof limits, .memory = 1000000, .slice = 1000000000, .budget = 1};
+  set_result = tide_lua_set_limits(L, &limits);
+  return 0;
+}
+
+static void where_it_is_refused_no_other_limit_is_set_either(void) {
+  tide_loop *loop = tide_loop_new(NULL);
+  memory counted;
+  lua_State *L = open_with(loop, &counted, 0);
+  lua_register(L, "set", set_all_inside);
+  run_code(L, "setmetatable({}, { __gc = set }) collectgarbage()\n"
+              "assert(debug.sethook and setmetatable({}, { __gc = function() end }))");
+  CHECK_EQ(set_result, TIDE_ENOMEM);
+  run_code(L, "set() assert(not debug.sethook)");
+  CHECK_EQ(set_result, TIDE_OK);
+  close_with(L, &counted);
+  tide_loop_free(loop);
+}
+
 /* Any number of bytes, over much that goes on at once. */
 static void whatever_it_is_the_runtime_stays_whole(void) {
   tide_loop *loop = virtual_loop();
@@ -301,6 +322,7 @@ int main(void) {
   RUN(it_can_be_below_what_there_is_and_be_lifted);
   RUN(messages_that_are_there_have_as_much_again);
   RUN(it_is_refused_inside_a_finalizer);
+  RUN(where_it_is_refused_no_other_limit_is_set_either);
   RUN(whatever_it_is_the_runtime_stays_whole);
   return check_summary();
 }
