@@ -169,7 +169,9 @@ static void leave_host(loop_with_alarm *whole) {
 }
 
 tide_loop *tide_loop_new_on(struct ev_loop *ev, const tide_allocator *allocator) {
+  int before = errno;
   tide_loop *loop = new_over(ev, true, allocator != NULL ? *allocator : tide_allocator_default());
+  errno = before;
   if (loop == NULL) return NULL;
   loop_with_alarm *whole = whole_of(loop);
   ev_set_cb(&whole->alarm, guest_woke);

@@ -581,7 +581,26 @@ static void a_manual_clock_moves_when_the_host_says(void) {
   tide_loop_free(loop);
 }
 
+static void where_descriptors_are_short_there_is_none_and_errno_is_as_before(void) {
+  struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
+  struct rlimit usual, none;
+  CHECK_EQ(getrlimit(RLIMIT_NOFILE, &usual), 0);
+  none = usual;
+  none.rlim_cur = 0;
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  errno = 4242;
+  tide_loop *guest = tide_loop_new_on(ev, NULL);
+  CHECK_EQ(errno, 4242);
+  CHECK(guest == NULL);
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &usual), 0);
+  guest = tide_loop_new_on(ev, NULL);
+  CHECK(guest != NULL);
+  tide_loop_free(guest);
+  ev_loop_destroy(ev);
+}
+
 int main(void) {
+  RUN(where_descriptors_are_short_there_is_none_and_errno_is_as_before);
   RUN(its_tasks_run_in_the_hosts_ev_run_which_ends_with_them);
   RUN(it_may_be_the_default_loop_and_hold_several);
   RUN(it_waits_for_descriptors_in_the_hosts_poll);
