@@ -48,7 +48,8 @@ static void ready(tide_watcher *watcher, int events) {
   tide_wait *writer = events & TIDE_WRITABLE ? fd_take(self, TIDE_WRITABLE) : NULL;
   if (events & TIDE_READABLE) self->missed = reader == NULL;
   self->unwatched = (events & TIDE_UNWATCHED) != 0;
-  int unwanted = (self->missed ? TIDE_READABLE : 0) | (events & TIDE_WRITABLE);
+  bool idle = self->missed && self->reader == NULL; /* one may wait for what is told again */
+  int unwanted = (idle ? TIDE_READABLE : 0) | (events & TIDE_WRITABLE);
   arm(self, self->unwatched ? 0 : self->armed & ~unwanted);
   if (reader != NULL) tide__wait_end(reader, TIDE_OK);
   if (writer != NULL) tide__wait_end(writer, TIDE_OK);
