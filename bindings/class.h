@@ -42,6 +42,8 @@ typedef enum tl_class {
   TL_CONNECTOR,
   TL_FD,
   TL_CHANNEL,
+  TL_TLS_CONTEXT, /* no methods, as the next one has none */
+  TL_TLS_PEER,
   TL_ANSWER, /* where what dns has found goes: no methods */
   TL_ERROR,
   TL_CLASS_COUNT,

@@ -45,6 +45,7 @@ static const struct late {
     {"tide.error", "split", "tide.errors"},
     {"tide.error", "subgroup", "tide.errors"},
     {"TaskGroup", "start", "tide.group"},
+    {"Stream", "starttls", "tide.tls"},
     {"Iter", "all", "tide.iter_ends"},
     {"Iter", "any", "tide.iter_ends"},
     {"Iter", "buffer", "tide.iter_tasks"},
@@ -74,6 +75,9 @@ static const struct late {
     {HOOK, "group_message", "tide.errors"},
     {HOOK, "iter", "tide.iter_sources"},
     {HOOK, "serve", "tide.net"},
+    {HOOK, "tls_accepted", "tide.tls"},
+    {HOOK, "tls_connected", "tide.tls"},
+    {HOOK, "tls_options", "tide.tls"},
 };
 
 enum { LATE = sizeof late / sizeof late[0] };
@@ -96,8 +100,11 @@ static bool is_private(const char *name) {
       "metafield",      "new_class",      "new_use",
       "raise_traced",   "read_options",   "set_hook",
       "shield_call",    "shielded_await", "spawn_connection",
-      "spawn_owning",   "testing_parts",  "traced",
-      "tree_nodes",     "type_name",
+      "spawn_owning",   "stream_methods", "testing_parts",
+      "tls_begin",      "tls_context",    "tls_handshake",
+      "tls_hello",      "tls_switch",     "file_stamp",
+      "stream_host",    "traced",         "tree_nodes",
+      "type_name",
   };
   size_t i = 0;
   while (i < sizeof names / sizeof names[0] && strcmp(names[i], name) != 0) i++;

@@ -12,7 +12,7 @@
 static tide_listener *check_listener(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_LISTENER); }
 
 tide_listener *tl_listener_new(lua_State *L, tl_runtime *rt) {
-  tide_listener *listener = tl_owned_new(L, rt, TL_LISTENER, sizeof *listener, 0);
+  tide_listener *listener = tl_owned_new(L, rt, TL_LISTENER, sizeof *listener, 1);
   tide_fd_init(&listener->fd, rt->loop, -1);
   return listener;
 }
@@ -24,6 +24,13 @@ static int try_accept(lua_State *L, tl_runtime *rt, void *self) {
   if (result == TIDE_PENDING) return TL_AGAIN;
   if (result != TIDE_OK) return tl_raise_outcome(L, rt, result);
   tide_stream_init(lua_touserdata(L, 2), rt->loop, fd);
+  if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE) {
+    tl_hook_push(L, rt, "tls_accepted");
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 3);
+    lua_call(L, 2, 0);
+  }
+  lua_settop(L, 2);
   return 1;
 }
 

@@ -51,7 +51,7 @@ static void open_c_part(lua_State *L, tl_runtime *rt) {
       tl_stats_open,        tl_fd_open,        tl_tree_open,     tl_debug_open,     tl_testing_open,
       tl_net_open,          tl_generator_open, tl_greenlet_open, tl_use_open,       tl_local_open,
       tl_iter_open,         tl_lua_iter_open,  tl_frame_open,    tl_callback_open,  tl_channel_open,
-      tl_shared_queue_open, tl_dns_open,
+      tl_shared_queue_open, tl_dns_open,       tl_tls_open,
   };
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) parts[i](L, rt);
 }

@@ -11,6 +11,7 @@
 #include "parts.h"
 #include "runtime.h"
 #include "task.h"
+#include "tls.h"
 #include "value.h"
 #include "wait.h"
 
@@ -84,8 +85,16 @@ static bool is_off(lua_State *L, int index) {
   return lua_isboolean(L, index) && !lua_toboolean(L, index);
 }
 
+/* Whether the option `tls` at `index` asks for it; then it is replaced as by tl_tls_prepare. */
+static bool prepare_tls(lua_State *L, const tl_runtime *rt, int index, const char *side,
+                        const char *host, int position, const char *function) {
+  if (!lua_toboolean(L, index)) return false;
+  tl_tls_prepare(L, rt, index, side, host, position, function);
+  return true;
+}
+
 /* connect: with the connector at 1, which is closed however that is left, the stream to be at 2,
- * and the host at 3. */
+ * the host at 3, the port at 4, and at 5 what tl_tls_prepare has made, or nil. */
 
 static void connector_release(tl_runtime *rt, void *connector) {
   (void)rt;
@@ -145,6 +154,11 @@ static int raise_dial(lua_State *L, tl_runtime *rt, const tide_dial *self, int r
   return lua_error(L);
 }
 
+static int secured(lua_State *L, int status, lua_KContext context) {
+  (void)L, (void)status, (void)context;
+  return 1;
+}
+
 static int connected(lua_State *L, int status, lua_KContext context) {
   tl_runtime *rt = tl_rt(L);
   tide_dial *self = lua_touserdata(L, 1);
@@ -153,20 +167,31 @@ static int connected(lua_State *L, int status, lua_KContext context) {
   int result = tl_take_outcome(L, rt);
   if (TL_UNLIKELY(result != TIDE_OK)) return raise_dial(L, rt, self, result);
   tide_stream_init(lua_touserdata(L, 2), rt->loop, tide_dial_take(self));
+  lua_pushvalue(L, 3);
+  lua_setiuservalue(L, 2, 1);
+  lua_settop(L, 5);
+  if (lua_isnil(L, 5)) {
+    lua_settop(L, 2);
+    return 1;
+  }
+  tl_hook_push(L, rt, "tls_connected");
   lua_pushvalue(L, 2);
+  lua_pushvalue(L, 5);
+  lua_pushvalue(L, 4);
+  lua_callk(L, 3, 1, 0, secured);
   return 1;
 }
 
 /* net.connect(host, port[, {nodelay=true, local_address=, local_port=, family="inet"|"inet6",
- * delay=0.25}]) -> Stream (waits); net.connect("unix:/path") */
+ * delay=0.25, tls=}]) -> Stream (waits); net.connect("unix:/path") */
 static int net_connect(lua_State *L) {
   static const char known[] = "nodelay:flag local_address:string local_port:port "
-                              "family:inet|inet6 delay:span tls:missing";
+                              "family:inet|inet6 delay:span tls:any";
   tl_runtime *rt = tl_rt(L);
   tide_address local;
   tide_dial_options options = {0};
   if (TL_UNLIKELY(tl_begin(L, rt) == NULL)) return tl_turn(L, rt);
-  int option = tl_options(L, check_address(L, 1), known);
+  int position = check_address(L, 1), option = tl_options(L, position, known);
   const char *host = check_host(L, rt, 1);
   luaL_argcheck(L, *host != '\0', 1, "an empty host");
   uint16_t port = is_unix(host) ? 0 : (uint16_t)lua_tointeger(L, 2);
@@ -179,10 +204,18 @@ static int net_connect(lua_State *L) {
   if (!lua_isnil(L, option + 3))
     options.family = strcmp(lua_tostring(L, option + 3), "inet") == 0 ? AF_INET : AF_INET6;
   if (!lua_isnil(L, option + 4)) options.delay = tl_check_time(L, option + 4);
-  lua_settop(L, 1);
+  const char *peer = is_unix(host) ? NULL : host;
+  if (prepare_tls(L, rt, option + 5, "client", peer, position, "connect"))
+    lua_pushvalue(L, option + 5);
+  else
+    lua_pushnil(L);
+  lua_pushinteger(L, port);
+  lua_replace(L, 2);
+  lua_replace(L, 3);
+  lua_settop(L, 3);
   tide_dial *dial = tl_owned_new(L, rt, TL_CONNECTOR, sizeof *dial, 0);
   tl_stream_new(L, rt);
-  lua_rotate(L, 1, -1);
+  lua_rotate(L, 1, 2);
   lua_toclose(L, 1);
   tide_dial_start(dial, rt->loop, host, port, &options);
   int result = tide_dial_wait(dial, &rt->current->task);
@@ -191,8 +224,9 @@ static int net_connect(lua_State *L) {
 }
 
 /* Listeners: the options that come first in those of listen and of serve. */
-#define LISTENING "nodelay:flag reuseport:flag backlog:count tls:missing"
+#define LISTENING "nodelay:flag reuseport:flag backlog:count tls:any handshake_timeout:seconds"
 
+/* What a listener has for the streams that it accepts is its user value. */
 static int push_listener(lua_State *L, tl_runtime *rt, const tide_address *address, int option) {
   tide_listen_options options = {
       .nagle = is_off(L, option),
@@ -204,27 +238,33 @@ static int push_listener(lua_State *L, tl_runtime *rt, const tide_address *addre
   return error == TIDE_OK ? 1 : tl_raise_address(L, rt, error, address);
 }
 
-/* net.listen(host, port[, {backlog=, reuseport=, nodelay=true}]) -> Listener;
+/* net.listen(host, port[, {backlog=, reuseport=, nodelay=true, tls=}]) -> Listener;
  * net.listen("unix:/path") */
 static int net_listen(lua_State *L) {
   tl_runtime *rt = tl_rt(L);
   tide_address address = {0};
   tl_loop(L, rt);
-  int option = tl_options(L, check_address(L, 1), LISTENING);
+  int position = check_address(L, 1), option = tl_options(L, position, LISTENING);
+  bool tls = prepare_tls(L, rt, option + 3, "server", NULL, position, "listen");
   parse_address(L, rt, 1, &address);
-  return push_listener(L, rt, &address, option);
+  push_listener(L, rt, &address, option);
+  if (tls) lua_pushvalue(L, option + 3);
+  if (tls) lua_setiuservalue(L, -2, 1);
+  return 1;
 }
 
 /* net.serve(handler, host, port[, options]), net.serve(handler, "unix:/path"[, options]) -> Server,
  * which listens already. The rest is in lua/tide/net.lua. */
 static int net_serve(lua_State *L) {
-  enum { OWN = 4 }; /* options of LISTENING */
+  enum { OWN = 5 }; /* options of LISTENING */
   tl_runtime *rt = tl_rt(L);
   tide_address address = {0};
   tl_loop(L, rt);
   tl_check_callable(L, 1);
-  int option = tl_options(L, check_address(L, 2),
-                          LISTENING " max_connections:count on_error:function group:TaskGroup");
+  int position = check_address(L, 2);
+  int option =
+      tl_options(L, position, LISTENING " max_connections:count on_error:function group:TaskGroup");
+  bool tls = prepare_tls(L, rt, option + 3, "server", NULL, position, "serve");
   parse_address(L, rt, 2, &address);
   push_listener(L, rt, &address, option);
   tl_hook_push(L, rt, "serve");
@@ -233,7 +273,12 @@ static int net_serve(lua_State *L) {
   lua_pushvalue(L, option + OWN);
   lua_pushvalue(L, option + OWN + 1);
   lua_pushvalue(L, option + OWN + 2);
-  lua_call(L, 5, 1);
+  if (tls)
+    lua_pushvalue(L, option + 3);
+  else
+    lua_pushnil(L);
+  lua_pushvalue(L, option + 4);
+  lua_call(L, 7, 1);
   return 1;
 }
 

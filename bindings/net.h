@@ -8,8 +8,12 @@
 
 typedef struct tl_runtime tl_runtime;
 
-/* A closed Stream, on top; to be given a descriptor with tide_stream_init. */
+/* A closed Stream, on top; to be given a descriptor with tide_stream_init. Its user value is the
+ * host that it was connected to, if any. */
 tide_stream *tl_stream_new(lua_State *L, tl_runtime *rt);
+
+/* Raises what a function of the stream at 1 has come to. */
+int tl_raise_stream(lua_State *L, tl_runtime *rt, int result);
 
 /* A closed Listener, on top. */
 tide_listener *tl_listener_new(lua_State *L, tl_runtime *rt);

@@ -49,6 +49,7 @@ void tl_stats_open(lua_State *L, tl_runtime *rt);
 void tl_stream_open(lua_State *L, tl_runtime *rt);
 void tl_task_open(lua_State *L, tl_runtime *rt);
 void tl_testing_open(lua_State *L, tl_runtime *rt);
+void tl_tls_open(lua_State *L, tl_runtime *rt);
 void tl_tree_open(lua_State *L, tl_runtime *rt);
 void tl_use_open(lua_State *L, tl_runtime *rt);
 void tl_wait_open(lua_State *L, tl_runtime *rt);

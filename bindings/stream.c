@@ -11,6 +11,7 @@
 #include "runtime.h"
 #include "self.h"
 #include "task.h"
+#include "tls.h"
 #include "value.h"
 #include "wait.h"
 
@@ -23,7 +24,7 @@ enum {
 static tide_stream *check_stream(lua_State *L) { return tl_check(L, tl_rt(L), 1, TL_STREAM); }
 
 tide_stream *tl_stream_new(lua_State *L, tl_runtime *rt) {
-  tide_stream *stream = tl_owned_new(L, rt, TL_STREAM, sizeof *stream, 0);
+  tide_stream *stream = tl_owned_new(L, rt, TL_STREAM, sizeof *stream, 1);
   tide_stream_init(stream, rt->loop, -1);
   return stream;
 }
@@ -76,7 +77,8 @@ static void take_max(lua_State *L, int index, size_t otherwise) {
 }
 
 /* Raises; who gets a failure of the system's finds in it the stream, which is at 1. */
-static int raise_failure(lua_State *L, tl_runtime *rt, int result) {
+int tl_raise_stream(lua_State *L, tl_runtime *rt, int result) {
+  if (result == TIDE_ETLS) return tl_raise_tls(L, rt, tide_tls_failed(lua_touserdata(L, 1)));
   if (!TIDE_IS_OS(result)) return tl_raise_outcome(L, rt, result);
   tl_error_push(L, rt, result, NULL);
   lua_pushvalue(L, 1);
@@ -88,7 +90,7 @@ static int raise_failure(lua_State *L, tl_runtime *rt, int result) {
 
 static int nothing_or(lua_State *L, tl_runtime *rt, int result) {
   if (result == TIDE_PENDING) return TL_AGAIN;
-  if (result != TIDE_EEOF) return raise_failure(L, rt, result);
+  if (result != TIDE_EEOF) return tl_raise_stream(L, rt, result);
   lua_pushnil(L);
   return 1;
 }
@@ -108,7 +110,7 @@ static int slice_or_eof(lua_State *L, tl_runtime *rt, const tide_stream *self, i
                         const tide_slice *slice) {
   if (result == TIDE_OK) return push_slice(L, self, slice);
   if (result == TIDE_PENDING) return TL_AGAIN;
-  return result == TIDE_EEOF ? raise_eof(L, rt, self, slice) : raise_failure(L, rt, result);
+  return result == TIDE_EEOF ? raise_eof(L, rt, self, slice) : tl_raise_stream(L, rt, result);
 }
 
 static int try_read_exactly(lua_State *L, tl_runtime *rt, void *self) {
@@ -188,7 +190,7 @@ static int iterate(lua_State *L, lua_CFunction step, size_t max) {
 
 static int done(lua_State *L, tl_runtime *rt, int result) {
   if (result == TIDE_PENDING) return TL_AGAIN;
-  return result == TIDE_OK ? 0 : raise_failure(L, rt, result);
+  return result == TIDE_OK ? 0 : tl_raise_stream(L, rt, result);
 }
 
 static int try_write(lua_State *L, tl_runtime *rt, void *self) {
@@ -405,9 +407,14 @@ void tl_stream_open(lua_State *L, tl_runtime *rt) {
                                      {"address", stream_address},
                                      {"peer", stream_peer},
                                      {"statistics", stream_statistics},
+                                     {"tls", tl_stream_tls},
                                      {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
       {"__close", stream_close}, {"__tostring", stream_tostring}, {NULL, NULL}};
   tl_class_new(L, rt, TL_STREAM, "Stream", methods, metamethods);
   tl_owned_class(L, rt, TL_STREAM, stream_release);
+  tl_class_push(L, rt, TL_STREAM);
+  lua_getfield(L, -1, "__index");
+  lua_setfield(L, -3, "stream_methods");
+  lua_pop(L, 1);
 }

@@ -20,6 +20,7 @@
 #include "io/listener.h"
 #include "io/pool.h"
 #include "io/stream.h"
+#include "io/tls.h"
 #include "io/transport.h"
 #include "sched/barrier.h"
 #include "sched/branch.h"

@@ -5,7 +5,7 @@ local helper = require "spec.helper"
 local tide = require "tide"
 
 local reference = {
-  "tide", "cancellation", "group", "sync", "iter", "debug", "errors", "coroutine", "net", "dns", "fd", "testing",
+  "tide", "cancellation", "group", "sync", "iter", "debug", "errors", "coroutine", "net", "tls", "dns", "fd", "testing",
   "program", "c", "tide_lua",
 }
 

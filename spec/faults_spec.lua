@@ -8,7 +8,7 @@ local SEEDS = ({ quick = 1, usual = 3, full = 100 })[helper.thoroughness]
 local STRIDE = ({ quick = 9, usual = 3, full = 1 })[helper.thoroughness] -- of the turns, one in so many
 local PATIENCE = 60 -- seconds of virtual time
 local FILES = { "greenlets", "groups", "iter", "locals", "net", "scopes", "select", "servers", "sync", "tasks",
-  "testing" }
+  "testing", "tls" }
 
 -- The n-th of the tasks, in the order of their spawning, that are not in `known`.
 local function nth_task(known, n)

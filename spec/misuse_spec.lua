@@ -591,7 +591,7 @@ describe("wrong arguments", function()
     local near = tide.net.pair()
     local server <close> = tide.net.serve(nothing, "127.0.0.1", 0)
     local function serve(options) tide.net.serve(nothing, "127.0.0.1", 0, options):close() end
-    local listening = { nodelay = "flag", reuseport = "flag", backlog = "count", tls = "missing" }
+    local listening = { nodelay = "flag", reuseport = "flag", backlog = "count", handshake_timeout = "seconds" }
     local serving = { max_connections = "count", on_error = "function", group = "TaskGroup" }
     for name, kind in pairs(listening) do serving[name] = kind end
     local testing = {
@@ -613,7 +613,7 @@ describe("wrong arguments", function()
       },
       connect = {
         function(options) tide.net.connect("127.0.0.1", 1, options) end,
-        { nodelay = "flag", local_address = "string", tls = "missing" },
+        { nodelay = "flag", local_address = "string" },
       },
       ["connect "] = { function(options) tide.net.connect("unix:@x", options) end, { nodelay = "flag" } },
       listen = { function(options) tide.net.listen("127.0.0.1", 0, options):close() end, listening },

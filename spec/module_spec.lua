@@ -51,7 +51,8 @@ end)
 
 -- What the pieces of the Lua part add: "tide.gather" -> its piece, and so on.
 local function late_names()
-  local owners = { tide = "tide", net = "tide.net", testing = "tide.testing", Iter = "tide.Iter", TaskGroup = "tide.TaskGroup" }
+  local owners = { tide = "tide", net = "tide.net", testing = "tide.testing", Iter = "tide.Iter", TaskGroup = "tide.TaskGroup",
+    Stream = "tide.net.Stream" }
   local names, file <close> = {}, assert(io.open "bindings/late.c")
   for owner, name, piece in file:read("a"):gmatch '{"([%w.]+)", "([%w_]+)", "(tide%.[%w_]+)"}' do
     if owner == "tide.error" then

@@ -338,6 +338,9 @@ local forms = {
   ["stream:read_all"] = reading "read_all",
   ["stream:write"] = reading("write", "x"),
   ["stream:flush"] = reading "flush",
+  ["stream:starttls"] = {
+    calls(closed_stream, "starttls", { server = false, server_name = "x" }), wrong = { calls(closed_stream, "starttls", 1) },
+  },
   ["server:close"] = { lets_be = true, calls(closed_server, "close"), calls(closed_server, "close", 1) },
   ["server:wait_closed"] = { calls(closed_server, "wait_closed") },
   ["tide.await_callback"] = {

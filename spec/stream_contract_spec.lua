@@ -1,6 +1,7 @@
 -- The contract of streams, over every kind of socket.
 local tide = require "tide"
 local helper = require "spec.helper"
+local certificates = require "spec.certificates"
 local contract = require "spec.contract.stream"
 
 local net = tide.net
@@ -21,6 +22,13 @@ end
 
 -- Less of it where there is less data: it is to become full.
 local function memory() return net.memory_pair(helper.size(64 * 1024)) end
+
+local function over_tls(connect, options)
+  return function()
+    local client, server = connect()
+    return certificates.secure(client, server, options, options)
+  end
+end
 
 local transports = {
   { "TCP over IPv4", over("127.0.0.1", 0) },
@@ -51,3 +59,17 @@ end
 contract(net.pair, "Stream over net.pair, with tasks in any order:", { run = { clock = "real", seeds = 3 } })
 contract(memory, "Stream over memory, in virtual time:", { run = { clock = "virtual" }, memory = true })
 contract(net.pair, "Stream over net.pair, in virtual time:", { run = { clock = "virtual" } })
+
+if certificates.available then
+  local old = { min_version = "1.2" }
+  contract(over_tls(over("127.0.0.1", 0)), "Stream over TLS over TCP:", { tls = true })
+  contract(over_tls(net.pair, old), "Stream over TLS over net.pair:", { tls = true })
+  contract(over_tls(memory), "Stream over TLS over memory:", { memory = true, tls = true })
+  contract(over_tls(function() return net.memory_pair(1000) end), "Stream over TLS over little memory:",
+    { memory = true, tls = true })
+  contract(over_tls(net.pair), "Stream over TLS, with tasks in any order:", { run = { clock = "real", seeds = 3 }, tls = true })
+  contract(over_tls(memory), "Stream over TLS over memory, in virtual time:",
+    { run = { clock = "virtual" }, memory = true, tls = true })
+else
+  it("Stream over TLS is not available here", function() pending "no OpenSSL, or not its program" end)
+end

@@ -27,7 +27,8 @@ TIDE_BEGIN_DECLS
   X(BUSY, 16, "invalid_state", "another task is already doing this on the object") \
   X(DNS, 17, "dns", "the name could not be resolved")                              \
   X(FAILED, 18, "failed", "it failed with an error that is not the core's")        \
-  X(MISUSE, 19, "misuse", "the object was used against its manners")
+  X(MISUSE, 19, "misuse", "the object was used against its manners")               \
+  X(TLS, 20, "tls", "the encrypted connection failed")
 
 enum {
   TIDE_OK = 0,

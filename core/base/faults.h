@@ -27,6 +27,7 @@ TIDE_BEGIN_DECLS
   X(SHUTDOWN, "shutdown")       \
   X(GETSOCKNAME, "getsockname") \
   X(GETPEERNAME, "getpeername") \
+  X(OPEN, "open")               \
   X(STAT, "stat")               \
   X(LSTAT, "lstat")             \
   X(UNLINK, "unlink")           \

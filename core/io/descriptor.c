@@ -90,6 +90,10 @@ static void descriptor_close(tide_transport *transport, bool reset) {
     tide__sys_close(fd);
 }
 
+static const tide_descriptor *itself(const tide_transport *transport) {
+  return descriptor_of(transport);
+}
+
 static const tide_transport_ops descriptor_ops = {
     .name = "descriptor",
     .read = descriptor_read,
@@ -104,6 +108,7 @@ static const tide_transport_ops descriptor_ops = {
     .untaken = descriptor_untaken,
     .withdraw = descriptor_withdraw,
     .close = descriptor_close,
+    .descriptor = itself,
 };
 
 void tide__descriptor_init(tide_descriptor *self, tide_loop *loop, int fd) {

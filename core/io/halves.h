@@ -17,6 +17,9 @@ int tide__read_enter(tide_stream *stream, tide_task *task);
  * where the task is parked. */
 int tide__read_more(tide_stream *stream, tide_task *task, size_t want);
 
+/* The task waits to be called again, when there is something to read. TIDE_PENDING, or an error. */
+int tide__read_park(tide_stream *stream, tide_task *task);
+
 /* Puts what is buffered where it stays. TIDE_OK, or TIDE_ENOMEM: it is lost, and so is the stream.
  */
 int tide__read_own(tide_stream *stream);

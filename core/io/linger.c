@@ -158,7 +158,8 @@ void tide__linger(tide_transport *transport, tide__outbox *self) {
 /* Whether it is to stay for a while, having been told the end. */
 static bool must_linger(tide_transport *transport, tide_farewell farewell, bool wrote,
                         size_t *dropped) {
-  if (farewell == TIDE_FAREWELL_NONE || (farewell == TIDE_FAREWELL_LINGER && !wrote)) return false;
+  bool nothing = !wrote && !transport->ops->tells;
+  if (farewell == TIDE_FAREWELL_NONE || (farewell == TIDE_FAREWELL_LINGER && nothing)) return false;
   return shut(transport, farewell, dropped) == TIDE_PENDING;
 }
 

@@ -101,6 +101,11 @@ static inline int tide__transport_write(tide_transport *self, const struct iovec
   return tide__transport_write_on(self, parts, total, sent);
 }
 
+/* The descriptor underneath, or NULL. */
+static inline const tide_descriptor *tide__transport_descriptor(const tide_transport *self) {
+  return self->ops->descriptor != NULL ? self->ops->descriptor(self) : NULL;
+}
+
 /* fd.c: descriptor waits under names of their own, with or without a task. */
 
 /* Makes `wait` the descriptor's reader or writer until it ends. Its `ops` must be set, with an

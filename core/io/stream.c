@@ -86,9 +86,10 @@ void tide_stream_close(tide_stream *stream) {
   tide__recall_close(&stream->reader);
   tide_stream_done(stream);
   tide_buffer_term(&stream->input, &loop->allocator);
+  bool over = stream->read_error != TIDE_OK || stream->write_error != TIDE_OK;
   if (outbox != NULL)
     tide__linger(transport, outbox);
-  else if (is_torn(stream) || stream->read_error != TIDE_OK || stream->write_error != TIDE_OK)
+  else if (is_torn(stream) || (over && !transport->ops->tells))
     transport->ops->close(transport, is_torn(stream));
   else
     tide__part(loop, transport, stream->wrote);
@@ -106,8 +107,9 @@ void tide_stream_set_marks(tide_stream *stream, uint32_t low, uint32_t high) {
 static int address_of(const tide_stream *stream, int (*ask)(const tide_loop *, int, tide_address *),
                       tide_address *address) {
   if (tide_stream_closed(stream)) return TIDE_ECLOSED;
-  if (stream->transport != &stream->own.transport) return TIDE_OS(ENOTSOCK);
-  int error = ask(stream->own.fd.loop, stream->own.fd.fd, address);
+  const tide_descriptor *descriptor = tide__transport_descriptor(stream->transport);
+  if (descriptor == NULL) return TIDE_OS(ENOTSOCK);
+  int error = ask(descriptor->fd.loop, descriptor->fd.fd, address);
   return error < 0 ? TIDE_OS(-error) : TIDE_OK;
 }
 

@@ -94,7 +94,7 @@ static void wait_to_read(tide_stream *stream, tide_task *task) {
   task->wait.source = stream;
 }
 
-static int read_park(tide_stream *stream, tide_task *task) {
+int tide__read_park(tide_stream *stream, tide_task *task) {
   int error = tide__read_own(stream);
   if (error != TIDE_OK) return error;
   wait_to_read(stream, task);
@@ -110,7 +110,7 @@ int tide__read_more(tide_stream *stream, tide_task *task, size_t want) {
     return error != TIDE_OK ? error : tide__wait_skip(task);
   }
   int result = fill(stream, task, want);
-  return result == TIDE_PENDING ? read_park(stream, task) : result;
+  return result == TIDE_PENDING ? tide__read_park(stream, task) : result;
 }
 
 int tide__read_enter(tide_stream *stream, tide_task *task) {

@@ -154,11 +154,13 @@ static int send_later(tide_stream *stream, const tide_task *task, const struct i
 static int accept_all(tide_stream *stream, tide_task *task, const struct iovec *parts,
                       size_t count) {
   size_t total = length_of(parts, count), sent = 0;
-  int error = stream->output == NULL ? send_now(stream, parts, count, &sent) : TIDE_OK;
+  bool offered = stream->output == NULL;
+  int error = offered ? send_now(stream, parts, count, &sent) : TIDE_OK;
   tide__wait_charge(task, total);
   if (error != TIDE_OK || sent == total) return error;
   error = send_later(stream, task, parts, count, sent);
-  if (sent > 0) stream->write_error = error; /* half of it is on its way */
+  bool begun = sent > 0 || (offered && stream->transport->ops->insists);
+  if (begun) stream->write_error = error; /* half of it is on its way */
   return error;
 }
 

@@ -211,6 +211,10 @@ int tide__sys_is_watchable(const tide_loop *loop, int fd) {
 
 int tide__sys_unlink(const tide_loop *loop, const char *path) { RETRY(int, UNLINK, unlink(path)); }
 
+int tide__sys_open(const tide_loop *loop, const char *path, int flags, unsigned mode) {
+  RETRY(int, OPEN, open(path, flags, mode));
+}
+
 int tide__sys_stat(const tide_loop *loop, const char *path, struct stat *status) {
   RETRY(int, STAT, stat(path, status));
 }

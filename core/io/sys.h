@@ -67,6 +67,8 @@ int tide__sys_is_open(int fd); /* 0 or -EBADF */
 /* 0; -EBADF; -EINVAL for one of epoll's; or why that cannot be told. */
 int tide__sys_is_watchable(const tide_loop *loop, int fd);
 
+int tide__sys_open(const tide_loop *loop, const char *path, int flags, unsigned mode);
+
 struct stat;
 int tide__sys_stat(const tide_loop *loop, const char *path, struct stat *status);
 

@@ -44,6 +44,8 @@ typedef struct tide_transport_ops {
   int (*write)(tide_transport *self, const struct iovec *parts, size_t count, size_t *sent);
   /* One that has taken fewer bytes than there were takes none at present, as if it had said so. */
   bool short_is_pending;
+  /* What was offered to it, and not taken, must be offered again, before anything else is. */
+  bool insists;
   /* After TIDE_PENDING: ends `wait` (tide_transport_wake) with TIDE_OK once another read (`events`
    * is TIDE_READABLE) or write (TIDE_WRITABLE) may do more; too often is no mistake. What that
    * takes underneath is its business: a read may have to write first. With TIDE_UNAWAITED as well,
@@ -54,6 +56,9 @@ typedef struct tide_transport_ops {
   bool (*waited)(const tide_transport *self, int events);
   /* Forgets the wait. Harmless where it is not pending there. */
   void (*leave)(tide_transport *self, tide_wait *wait);
+  /* It has an end of its own to tell: closing calls `end` whatever has come before. While there is
+   * no room for that end it is untaken, and a read is TIDE_PENDING until there is. */
+  bool tells;
   /* Ends the writing side: the other end finds the end behind what was written. With `both`,
    * nothing will be read either but to be dropped. TIDE_OK or an error. */
   int (*end)(tide_transport *self, bool both);
@@ -67,6 +72,8 @@ typedef struct tide_transport_ops {
   /* The last call: lets go of everything, also of its memory if it owns that. `reset`: something
    * was not sent, and the other end must not take what it got for the whole, if that can be. */
   void (*close)(tide_transport *self, bool reset);
+  /* The descriptor that its bytes go through in the end, or NULL. NULL: there is none. */
+  const struct tide_descriptor *(*descriptor)(const tide_transport *self);
 } tide_transport_ops;
 
 struct tide_transport {

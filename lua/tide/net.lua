@@ -6,9 +6,10 @@ local ends = require "tide.ends"
 local net = tide.net
 local current_task, is = tide.current_task, tide.is
 local spawn_connection, spawn_owning = tide.spawn_connection, tide.spawn_owning
-local move_on_after, scope, shield_call = tide.move_on_after, tide.scope, tide.shield_call
+local move_on_after, scope = tide.move_on_after, tide.scope
+local shield_call, timeout = tide.shield_call, tide.timeout
 local raw_pcall, raise_traced = tide.raw.pcall, tide.raise_traced
-local Semaphore = tide.Semaphore
+local Semaphore, new_error = tide.Semaphore, tide.error
 local begins, counts = tide.begins, tide.counts
 
 -- A server is a task, the acceptor, and a task for each connection: background tasks, or children of the
@@ -21,6 +22,8 @@ local begins, counts = tide.begins, tide.counts
 -- there are already, before the next call: a stream until a task owns it, a task until it is in `tasks`.
 local Server, meta, face = tide.new_class "Server"
 net.Server = face
+
+local HANDSHAKE = 10 -- seconds that one may take
 
 local REASON = "the server was closed"
 
@@ -45,6 +48,25 @@ local function is_lost(err, stream)
     if not is_lost(part, stream) then return false end
   end
   return #parts > 0
+end
+
+-- The handler of one whose connections are encrypted. A slow handshake delays nobody else; what fails
+-- in one is not the handler's failure, but a client's.
+local function behind_handshake(server, handler, span)
+  local tls = require "tide.tls"
+  local function agree(stream)
+    local _, err = tls.context_of(server.tls.entry)
+    if err and server.on_error then server.on_error(err, stream) end
+    timeout(span, tls.serve, stream, server.tls)
+  end
+  return function(stream)
+    local ok, err = raw_pcall(agree, stream)
+    if ok then return handler(stream) end
+    if is(err, "cancelled") then error(err, 0) end
+    server.dropped = server.dropped + 1
+    stream:close()
+    if server.on_error and not is_lost(err, stream) then server.on_error(err, stream) end
+  end
 end
 
 -- What a connection's handler has failed with.
@@ -203,6 +225,14 @@ function Server:address()
   return table.unpack(self.bound)
 end
 
+-- server:set{tls=}: the options of TLS for connections to come
+function Server:set(opts)
+  local options = check.options(1, "set", "tls:any", opts, 2)
+  if options == nil then return end
+  if not self.tls then error(new_error("invalid_state", "the server has no TLS"), 2) end
+  self.tls = require("tide.tls").prepare(options, "server", nil, 1, "set", 2)
+end
+
 -- #server: connections that have not ended
 function meta:__len()
   return #connections_of(self)
@@ -230,7 +260,7 @@ end
 -- pauses at `max_connections`. on_error(err, stream, traceback) comes instead of what becomes of the
 -- failure of a background task, or of the group's child. The server lasts until it is closed, or until
 -- the run ends, or the group is cancelled.
-tide.set_hook("serve", function(handler, listener, max_connections, on_error, group)
+tide.set_hook("serve", function(handler, listener, max_connections, on_error, group, prepared, span)
   local server = setmetatable({
     handler = handler,
     on_error = on_error,
@@ -247,7 +277,12 @@ tide.set_hook("serve", function(handler, listener, max_connections, on_error, gr
     dropped = 0, -- connections whose client has gone
     closing = false, -- no more are accepted
     cancelled = false, -- none are to begin
+    tls = false, -- what lua/tide/tls.lua makes of its options
   }, meta)
+  if prepared then
+    server.tls = prepared
+    server.handler = behind_handshake(server, handler, span or HANDSHAKE)
+  end
   server.acceptor = spawn_owning(1, group, accept_all, setmetatable({ server = server }, Ending))
   server.acceptor:set_name("server " .. table.concat(server.bound, ":"))
   return server

@@ -30,6 +30,7 @@ local USUAL = {
   shutdown = { "ENOTCONN" },
   getsockname = { "ENOBUFS" },
   getpeername = { "ENOTCONN" },
+  open = { "EMFILE" },
   stat = { "EACCES" },
   lstat = { "EACCES" },
   unlink = { "EACCES" },

@@ -141,6 +141,11 @@ static int dial_over(tide_task *task) { return tide_dial_wait(&dial, task); }
 static int resolve_nothing(tide_task *task) { return tide_dns_resolve(task, "x.invalid", 0); }
 static int query_nothing(tide_task *task) { return tide_dns_query(task, "", TIDE_DNS_MX); }
 static int reverse_nothing(tide_task *task) { return tide_dns_reverse(task, "host"); }
+static int shake_hands_closed(tide_task *task) { return tide_tls_handshake(&stream, task); }
+static int hello_closed(tide_task *task) {
+  static char name[256];
+  return tide_tls_hello(&stream, task, name);
+}
 static int fd_closed(tide_task *task) { return tide_fd_wait(&fd, task, TIDE_READABLE); }
 
 typedef struct form {
@@ -188,6 +193,8 @@ static const form forms[] = {
     {"tide_fd_wait", fd_closed, TIDE_ECLOSED},
     {"tide_datagram_receive", receive_closed, TIDE_ECLOSED},
     {"tide_datagram_send", send_to_closed, TIDE_ECLOSED},
+    {"tide_tls_handshake", shake_hands_closed, TIDE_ECLOSED},
+    {"tide_tls_hello", hello_closed, TIDE_ECLOSED},
     {"tide_dial_wait", dial_over, TIDE_EDNS},
     {"tide_dns_resolve", resolve_nothing, TIDE_EDNS},
     {"tide_dns_query", query_nothing, TIDE_EMISUSE},
