@@ -149,6 +149,21 @@ local works = {
     size = function(k) return { 500000 * k } end,
   },
   {
+    name = "tls64", title = "TLS 1.3, a round trip of 64 B, both ends, CPU", unit = "ns", at_most = 1.11,
+    limit = "core_tls echo raw", tide = "core_tls echo tide", tenfold = false,
+    size = function(k) return { 64, 50000 * k } end,
+  },
+  {
+    name = "tls16384", title = "the same with 16 KiB", unit = "ns", at_most = 1.05,
+    limit = "core_tls echo raw", tide = "core_tls echo tide", tenfold = false,
+    size = function(k) return { 16384, 10000 * k } end,
+  },
+  {
+    name = "tls_handshake", title = "a handshake of TLS 1.3, both ends, CPU", unit = "ns", at_most = 1.1,
+    limit = "core_tls handshake raw", tide = "core_tls handshake tide", tenfold = false,
+    size = function(k) return { 1, 1000 * k } end,
+  },
+  {
     name = "tick", title = "a tick's overrun of its 500 us, 1,000 tasks ready, beside one step, median", unit = "ns",
     at_most = 1, limit = "core_tick step", tide = "core_tick tide", tenfold = false,
     size = function(k) return { 500, max(1000, 4000 * k // 1) } end,

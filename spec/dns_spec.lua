@@ -304,7 +304,7 @@ nosuch 1 udp
       end
       say(dns.resolve "four.test")
       for i = 1, 200 do
-        local task = tide.spawn(dns.resolve, "four" .. i .. ".test")
+        local task = tide.spawn(dns.resolve, "four." .. i .. ".test")
         for _ = 1, i % 5 do tide.sleep(0) end
         task:cancel()
         pcall(task.await, task)

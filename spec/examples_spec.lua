@@ -52,6 +52,14 @@ if not sh(("'%s' -v"):format(program)):find "^tide" then
 end
 
 describe("examples", function()
+  it("tls_echo.lua", function()
+    if not require "spec.certificates".available then return pending "no OpenSSL, or not its program" end
+    check_in_order(run "tls_echo.lua", {
+      "a friend, TLSv1.3: hello\n", "who believes everybody, TLSv1.3: hello again\n", "a stranger: self_signed\n",
+      "who wants another: the certificate is for localhost, and not for example.org\n",
+    })
+  end)
+
   it("producers.lua", function()
     local output = run "producers.lua"
     check_in_order(output, { "goes home", "goes home", "goes home", "done: 9 stones, 12 logs" })

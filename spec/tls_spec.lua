@@ -319,6 +319,18 @@ describe("TLS", function()
     end)
   end)
 
+  it("does not tell on_error of a client that has just gone", function()
+    run(function()
+      local failures = {}
+      local made <close>, port = serve(server(), echo, { on_error = function(err) failures[#failures + 1] = err end })
+      for _ = 1, 3 do net.connect("127.0.0.1", port):close() end
+      connect(port, client()):close()
+      tide.sleep(0.05)
+      assert.same({}, failures)
+      assert.is_true(made:statistics().dropped >= 3)
+    end)
+  end)
+
   it("tells on_error of a client that does not speak TLS", function()
     run(function()
       local failures = tide.Queue()

@@ -77,6 +77,7 @@
   X(SSL_get_current_cipher)           \
   X(SSL_get_error)                    \
   X(SSL_get_servername)               \
+  X(SSL_has_pending)                  \
   X(SSL_get_version)                  \
   X(SSL_is_init_finished)             \
   X(SSL_new)                          \

@@ -31,11 +31,14 @@ typedef struct tls {
   tide_wait *places[SIDES];  /* the stream's waits, to read and to write */
   tide_wait waits[SIDES];    /* this one's, below: until it is readable, and writable */
   uint8_t pending[SIDES];    /* whether those are: the events that were asked for, or 0 */
+  tide_defer retry[SIDES];   /* a side tries again, though below has said nothing */
   size_t begun;              /* bytes that it has begun to send, and is to be given again */
   int error;                 /* of below, which OpenSSL only knows as a failure; or TIDE_OK */
   int over;                  /* why nothing more can be read, or TIDE_OK */
   char *wanted;              /* whom the client wants to talk to, from malloc; NULL: not known */
   bool asks;                 /* a server: the handshake stops where that is known */
+  bool told;                 /* below has said that it can be read, and was not */
+  bool moved;                /* the call at hand has read something below */
   bool dry;                  /* the last read has taken all that was below */
   bool failed;               /* OpenSSL has given up */
   bool withdrawn;            /* the stream is closed */
@@ -62,11 +65,19 @@ static tls *enter(tls *self) {
   tls *outer = calling; /* one that this one is below of */
   calling = self;
   self->error = TIDE_OK;
+  self->moved = false;
   lib(self)->ERR_clear_error();
   return outer;
 }
 
 static void leave(tls *outer) { calling = outer; }
+
+/* Whether a read below would find nothing, as far as that is known. While it is waited for what was
+ * read last says nothing of what comes. */
+static bool is_below_drained(const tls *self) {
+  return !self->told && self->pending[READER] == 0 && self->below->ops->drained != NULL &&
+         self->below->ops->drained(self->below);
+}
 
 /* A call has moved nothing: OpenSSL is told to call again, or that it failed. */
 static int moved_nothing(tls *self, BIO *bio, int result, int retry) {
@@ -82,8 +93,14 @@ static int bio_read(BIO *bio, char *buffer, int size) {
   size_t got = 0;
   lib(self)->BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
   if (size <= 0) return 0;
-  int result = tide__transport_read(self->below, buffer, (size_t)size, &got);
-  if (result == TIDE_OK) self->dry = false;
+  int result = is_below_drained(self)
+                   ? TIDE_PENDING
+                   : tide__transport_read(self->below, buffer, (size_t)size, &got);
+  self->told = false;
+  if (result == TIDE_OK) {
+    self->dry = false;
+    self->moved = true;
+  }
   return result == TIDE_OK ? (int)got : moved_nothing(self, bio, result, BIO_FLAGS_READ);
 }
 
@@ -192,6 +209,18 @@ static int answer(tls *self, int side, int result) {
 
 /* ---- reading and writing */
 
+/* One side's call has read what the other side waits for: the end of the handshake, or bytes behind
+ * it. That one tries again at the end of the turn, and not from inside of this call. */
+static void let_retry(tls *self, int side) {
+  if (!self->moved || self->places[side] == NULL || self->needs[side] != TIDE_READABLE) return;
+  tide_defer_start(&self->retry[side], lib(self)->loop);
+}
+
+/* Whether what below has accepted arrives, whatever comes in. */
+static bool is_safe(const tls *self) {
+  return self->below->ops->farewell(self->below) == TIDE_FAREWELL_NONE;
+}
+
 static int tls_read(tide_transport *transport, void *buffer, size_t size, size_t *got) {
   tls *self = tls_of(transport);
   const tide__openssl *o = lib(self);
@@ -200,6 +229,7 @@ static int tls_read(tide_transport *transport, void *buffer, size_t size, size_t
     return TIDE_PENDING;
   }
   self->needs[READER] = TIDE_READABLE;
+  if (self->withdrawn && self->ended && is_safe(self)) return TIDE_EEOF; /* nobody needs it */
   bool raw = self->withdrawn && (self->failed || o->SSL_is_init_finished(self->ssl));
   if (raw) return tide__transport_read(self->below, buffer, size, got); /* to be dropped */
   if (self->over != TIDE_OK) return self->over;
@@ -209,21 +239,23 @@ static int tls_read(tide_transport *transport, void *buffer, size_t size, size_t
   while (total < size && result == TIDE_OK) {
     size_t count = 0;
     int done = o->SSL_read_ex(self->ssl, (char *)buffer + total, size - total, &count);
-    if (done == 1)
-      total += count;
-    else
+    total += count;
+    if (done != 1)
       result = answer(self, READER, done);
+    else if (is_below_drained(self) && o->SSL_has_pending(self->ssl) == 0)
+      result = TIDE_PENDING;
   }
   leave(outer);
   self->dry = result == TIDE_PENDING && self->needs[READER] == TIDE_READABLE;
   if (result != TIDE_OK && result != TIDE_PENDING) self->over = result;
+  let_retry(self, WRITER);
   *got = total;
   return total > 0 ? TIDE_OK : result;
 }
 
 static bool tls_drained(const tide_transport *transport) {
   const tls *self = tls_of(transport);
-  return self->dry && self->below->ops->drained != NULL && self->below->ops->drained(self->below);
+  return self->dry && is_below_drained(self);
 }
 
 /* The next piece of the parts, behind the first `at` bytes: of one of them, or some small ones in
@@ -277,6 +309,7 @@ static int tls_write(tide_transport *transport, const struct iovec *parts, size_
     if (result != TIDE_PENDING) result = look_for_alert(self, result);
   }
   leave(outer);
+  let_retry(self, READER);
   if (result == TIDE_PENDING && *sent > 0) return TIDE_OK;
   return result;
 }
@@ -291,6 +324,7 @@ static void came(tide_wait *wait, int outcome) {
   int event = wait == &self->waits[READER] ? READER : WRITER;
   tide_wait *woken[SIDES] = {NULL, NULL};
   self->pending[event] = 0;
+  if (event == READER) self->told = true;
   if (event == WRITER && self->ending) tell_end(self);
   for (int side = 0; side < SIDES; side++) {
     if (self->needs[side] != (event == READER ? TIDE_READABLE : TIDE_WRITABLE)) continue;
@@ -304,6 +338,16 @@ static void leave_below(tide_wait *wait) {
   tls *self = wait->source;
   self->pending[wait == &self->waits[READER] ? READER : WRITER] = 0;
   self->below->ops->leave(self->below, wait);
+}
+
+static void retry_reader(tide_defer *defer) {
+  tls *self = tide_container(defer, tls, retry[READER]);
+  tide_transport_wake(&self->places[READER], TIDE_OK);
+}
+
+static void retry_writer(tide_defer *defer) {
+  tls *self = tide_container(defer, tls, retry[WRITER]);
+  tide_transport_wake(&self->places[WRITER], TIDE_OK);
 }
 
 static const tide_wait_ops below_ops = {.name = "TLS", .abandon = leave_below, .ended = came};
@@ -378,8 +422,7 @@ static int tls_end(tide_transport *transport, bool both) {
 /* As below, which is never done at once: this end's may have to wait for room. */
 static tide_farewell tls_farewell(const tide_transport *transport) {
   const tls *self = tls_of(transport);
-  tide_farewell farewell = self->below->ops->farewell(self->below);
-  return farewell == TIDE_FAREWELL_NONE ? TIDE_FAREWELL_LINGER : farewell;
+  return is_safe(self) ? TIDE_FAREWELL_LINGER : self->below->ops->farewell(self->below);
 }
 
 static size_t tls_untaken(const tide_transport *transport) {
@@ -410,6 +453,8 @@ static void tls_close(tide_transport *transport, bool reset) {
   if (!reset && !self->ended) tell_end(self);
   for (int which = 0; which < SIDES; which++)
     if (self->pending[which] != 0) leave_below(&self->waits[which]);
+  tide_defer_cancel(&self->retry[READER]);
+  tide_defer_cancel(&self->retry[WRITER]);
   self->below->ops->close(self->below, reset);
   tls_free(self);
 }
@@ -534,6 +579,8 @@ int tide_tls_begin(tide_stream *stream, tide_tls_context *context, const char *h
       .context = tide_tls_context_ref(context),
       .needs = {TIDE_READABLE, TIDE_WRITABLE},
   };
+  tide_defer_init(&self->retry[READER], retry_reader);
+  tide_defer_init(&self->retry[WRITER], retry_writer);
   error = prepare(self, host, port);
   lib(self)->ERR_clear_error();
   if (error != TIDE_OK) {
@@ -552,6 +599,7 @@ static int agree(tls *self) {
   int result = done == 1 ? TIDE_OK : answer(self, READER, done);
   leave(outer);
   if (result != TIDE_OK && result != TIDE_PENDING) self->over = result;
+  let_retry(self, WRITER);
   return result;
 }
 

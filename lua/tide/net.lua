@@ -65,7 +65,8 @@ local function behind_handshake(server, handler, span)
     if is(err, "cancelled") then error(err, 0) end
     server.dropped = server.dropped + 1
     stream:close()
-    if server.on_error and not is_lost(err, stream) then server.on_error(err, stream) end
+    local gone = is_lost(err, stream) or is(err, "tls") and err.reason == "truncated"
+    if server.on_error and not gone then server.on_error(err, stream) end
   end
 end
 
