@@ -94,7 +94,8 @@ static bool prepare_tls(lua_State *L, const tl_runtime *rt, int index, const cha
 }
 
 /* connect: with the connector at 1, which is closed however that is left, the stream to be at 2,
- * the host at 3, the port at 4, and at 5 what tl_tls_prepare has made, or nil. */
+ * the host at 3, the port at 4, at 5 what tl_tls_prepare has made, or nil, and at 6 the seconds of
+ * keepalive. */
 
 static void connector_release(tl_runtime *rt, void *connector) {
   (void)rt;
@@ -169,7 +170,9 @@ static int connected(lua_State *L, int status, lua_KContext context) {
   tide_stream_init(lua_touserdata(L, 2), rt->loop, tide_dial_take(self));
   lua_pushvalue(L, 3);
   lua_setiuservalue(L, 2, 1);
-  lua_settop(L, 5);
+  lua_settop(L, 6);
+  unsigned keepalive = (unsigned)lua_tointeger(L, 6);
+  if (keepalive > 0) tide_stream_set_keepalive(lua_touserdata(L, 2), keepalive);
   if (lua_isnil(L, 5)) {
     lua_settop(L, 2);
     return 1;
@@ -182,15 +185,35 @@ static int connected(lua_State *L, int status, lua_KContext context) {
   return 1;
 }
 
+/* The one table of a call, at 1: in its place host, port and the other fields. */
+static void spread_table(lua_State *L) {
+  lua_settop(L, 1);
+  lua_getfield(L, 1, "host");
+  lua_getfield(L, 1, "port");
+  luaL_argcheck(L, lua_type(L, 2) == LUA_TSTRING, 1, "field 'host' must be a string");
+  bool is_port = lua_isinteger(L, 3) || (lua_isnil(L, 3) && is_unix(lua_tostring(L, 2)));
+  luaL_argcheck(L, is_port, 1, "field 'port' must be a port (0 to 65535)");
+  lua_newtable(L);
+  tl_copy_fields(L, 1, 4);
+  lua_pushnil(L);
+  lua_setfield(L, 4, "host");
+  lua_pushnil(L);
+  lua_setfield(L, 4, "port");
+  lua_remove(L, 1);
+  if (lua_isnil(L, 2)) lua_remove(L, 2);
+}
+
 /* net.connect(host, port[, {nodelay=true, local_address=, local_port=, family="inet"|"inet6",
- * delay=0.25, tls=}]) -> Stream (waits); net.connect("unix:/path") */
+ * delay=0.25, tls=, keepalive=}]) -> Stream (waits); net.connect("unix:/path");
+ * net.connect{host=, port=, ...} */
 static int net_connect(lua_State *L) {
   static const char known[] = "nodelay:flag local_address:string local_port:port "
-                              "family:inet|inet6 delay:span tls:any";
+                              "family:inet|inet6 delay:span tls:any keepalive:any";
   tl_runtime *rt = tl_rt(L);
   tide_address local;
   tide_dial_options options = {0};
   if (TL_UNLIKELY(tl_begin(L, rt) == NULL)) return tl_turn(L, rt);
+  if (lua_istable(L, 1)) spread_table(L);
   int position = check_address(L, 1), option = tl_options(L, position, known);
   const char *host = check_host(L, rt, 1);
   luaL_argcheck(L, *host != '\0', 1, "an empty host");
@@ -204,15 +227,19 @@ static int net_connect(lua_State *L) {
   if (!lua_isnil(L, option + 3))
     options.family = strcmp(lua_tostring(L, option + 3), "inet") == 0 ? AF_INET : AF_INET6;
   if (!lua_isnil(L, option + 4)) options.delay = tl_check_time(L, option + 4);
+  bool kept = !lua_isnil(L, option + 6);
+  unsigned keepalive = kept ? tl_check_keepalive(L, option + 6, position) : 0;
   const char *peer = is_unix(host) ? NULL : host;
   if (prepare_tls(L, rt, option + 5, "client", peer, position, "connect"))
     lua_pushvalue(L, option + 5);
   else
     lua_pushnil(L);
   lua_pushinteger(L, port);
+  lua_pushinteger(L, keepalive);
+  lua_replace(L, 4);
   lua_replace(L, 2);
   lua_replace(L, 3);
-  lua_settop(L, 3);
+  lua_settop(L, 4);
   tide_dial *dial = tl_owned_new(L, rt, TL_CONNECTOR, sizeof *dial, 0);
   tl_stream_new(L, rt);
   lua_rotate(L, 1, 2);

@@ -18,6 +18,9 @@ int tl_raise_stream(lua_State *L, tl_runtime *rt, int result);
 /* A closed Listener, on top. */
 tide_listener *tl_listener_new(lua_State *L, tl_runtime *rt);
 
+/* stream.c: the seconds of an option `keepalive`, a field of the argument at `position`; 0: off. */
+unsigned tl_check_keepalive(lua_State *L, int index, int position);
+
 /* select.c: the case stream:readable(). */
 int tl_stream_readable(lua_State *L);
 

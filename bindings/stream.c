@@ -334,12 +334,35 @@ static int stream_closed(lua_State *L) {
   return 1;
 }
 
-/* stream:set_marks(low, high): in unsent bytes */
-static int stream_set_marks(lua_State *L) {
+/* Seconds, or 0 for false: the option `keepalive` at `index`, of the argument at `position`. */
+unsigned tl_check_keepalive(lua_State *L, int index, int position) {
+  lua_Number seconds = lua_tonumber(L, index);
+  bool off = lua_isboolean(L, index) && !lua_toboolean(L, index);
+  bool fine = off || (lua_type(L, index) == LUA_TNUMBER && seconds >= 1 && seconds <= 32767);
+  luaL_argcheck(L, fine, position, "field 'keepalive' must be false, or 1 to 32767 seconds");
+  return off ? 0 : (unsigned)ceil(seconds);
+}
+
+static void must_be(lua_State *L, int result) {
+  if (result != TIDE_OK) tl_raise(L, tl_rt(L), result);
+}
+
+/* stream:set{nodelay=, keepalive=seconds|false, low=, high=}: the last two in unsent bytes */
+static int stream_set(lua_State *L) {
+  enum { NODELAY, KEEPALIVE, LOW, HIGH };
   tide_stream *stream = check_stream(L);
-  size_t low = tl_check_count(L, 2, 0), high = tl_check_count(L, 3, 0);
-  luaL_argcheck(L, high <= UINT32_MAX, 3, "must be below 4 GiB");
-  luaL_argcheck(L, low <= high, 2, "must not be above the high mark");
+  luaL_checktype(L, 2, LUA_TTABLE);
+  int option = tl_options(L, 2, "nodelay:flag keepalive:any low:integer high:integer");
+  lua_Integer low = luaL_optinteger(L, option + LOW, stream->low_mark);
+  lua_Integer high = luaL_optinteger(L, option + HIGH, stream->high_mark);
+  luaL_argcheck(L, low >= 0, 2, "field 'low' must not be negative");
+  luaL_argcheck(L, high <= UINT32_MAX, 2, "field 'high' must be below 4 GiB");
+  luaL_argcheck(L, low <= high, 2, "field 'low' must not be above the high mark");
+  bool kept = !lua_isnil(L, option + KEEPALIVE);
+  unsigned keepalive = kept ? tl_check_keepalive(L, option + KEEPALIVE, 2) : 0;
+  if (!lua_isnil(L, option + NODELAY))
+    must_be(L, tide_stream_set_nodelay(stream, lua_toboolean(L, option + NODELAY) != 0));
+  if (kept) must_be(L, tide_stream_set_keepalive(stream, keepalive));
   tide_stream_set_marks(stream, (uint32_t)low, (uint32_t)high);
   return 0;
 }
@@ -403,7 +426,7 @@ void tl_stream_open(lua_State *L, tl_runtime *rt) {
                                      {"close", stream_close},
                                      {"closed", stream_closed},
                                      {"readable", tl_stream_readable},
-                                     {"set_marks", stream_set_marks},
+                                     {"set", stream_set},
                                      {"address", stream_address},
                                      {"peer", stream_peer},
                                      {"statistics", stream_statistics},

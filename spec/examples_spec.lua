@@ -52,6 +52,13 @@ if not sh(("'%s' -v"):format(program)):find "^tide" then
 end
 
 describe("examples", function()
+  it("udp_time.lua", function()
+    check_in_order(run "udp_time.lua", {
+      "ada knows the time: true\n", "bob knows", "cyd knows", "dan knows", "eve knows", "fay knows the time: true\n",
+      "6 answers to %d+ questions\n",
+    })
+  end)
+
   it("tls_echo.lua", function()
     if not require "spec.certificates".available then return pending "no OpenSSL, or not its program" end
     check_in_order(run "tls_echo.lua", {

@@ -47,7 +47,7 @@ local function reading(connect, read)
   return {
     setup = function(s)
       s.writer, s.stream = connect()
-      s.writer:set_marks(#TEXT, #TEXT) -- a subject that is cancelled reads no more
+      s.writer:set { low = #TEXT, high = #TEXT } -- a subject that is cancelled reads no more
       s.parts = {}
     end,
     others = { function(s)
@@ -134,7 +134,7 @@ describe("cancelled at every suspension:", function()
     return {
       setup = function(s)
         s.stream, s.reader = connect()
-        s.stream:set_marks(0, 0)
+        s.stream:set { low = 0, high = 0 }
         s.accepted, s.got = {}, {}
       end,
       others = { function(s)
@@ -178,7 +178,7 @@ describe("cancelled at every suspension:", function()
   end)))
 
   it("write and flush, over TCP", sweep.it(writing(tcp_pair, function(s)
-    s.stream:set_marks(100000, 200000)
+    s.stream:set { low = 100000, high = 200000 }
     for i = 1, 12 do
       s.stream:write(i, BLOCK, BLOCK, BLOCK, BLOCK)
       s.accepted[i] = i .. BLOCK:rep(4)
@@ -187,7 +187,7 @@ describe("cancelled at every suspension:", function()
   end, 12)))
 
   it("flush", sweep.it(writing(net.pair, function(s)
-    s.stream:set_marks(1 << 20, 2 << 20)
+    s.stream:set { low = 1 << 20, high = 2 << 20 }
     write(s)
     s.stream:flush()
   end)))

@@ -293,7 +293,7 @@ describe("virtual time and descriptors:", function()
     testing.run(function()
       local a, b = tide.net.pair()
       local _ <close> = b
-      a:set_marks(0, 64 << 20)
+      a:set { low = 0, high = 64 << 20 }
       a:write(("x"):rep(8 << 20))
       a:close()
       spawn(sleep, 1) -- far less than the seconds that it lingers

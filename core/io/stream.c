@@ -1,6 +1,10 @@
 /* stream.c: the life of a stream. */
 #include "stream.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include "descriptor.h"
 #include "halves.h"
 #include "linger.h"
@@ -104,12 +108,39 @@ void tide_stream_set_marks(tide_stream *stream, uint32_t low, uint32_t high) {
   stream->high_mark = high;
 }
 
+/* The descriptor underneath. TIDE_OK or an error. */
+static int find_descriptor(const tide_stream *stream, const tide_descriptor **descriptor) {
+  if (tide_stream_closed(stream)) return TIDE_ECLOSED;
+  *descriptor = tide__transport_descriptor(stream->transport);
+  return *descriptor != NULL ? TIDE_OK : TIDE_OS(ENOTSOCK);
+}
+
+static int set_option(const tide_stream *stream, int level, int name, int value) {
+  const tide_descriptor *descriptor;
+  int error = find_descriptor(stream, &descriptor);
+  if (error != TIDE_OK) return error;
+  int set = tide__sys_set_option(descriptor->fd.loop, descriptor->fd.fd, level, name, value);
+  return set < 0 ? TIDE_OS(-set) : TIDE_OK;
+}
+
+int tide_stream_set_nodelay(const tide_stream *stream, bool on) {
+  return set_option(stream, IPPROTO_TCP, TCP_NODELAY, on);
+}
+
+int tide_stream_set_keepalive(const tide_stream *stream, unsigned seconds) {
+  int error = TIDE_OK;
+  if (seconds > 0) error = set_option(stream, IPPROTO_TCP, TCP_KEEPIDLE, (int)seconds);
+  if (seconds > 0 && error == TIDE_OK)
+    error = set_option(stream, IPPROTO_TCP, TCP_KEEPINTVL, (int)seconds);
+  return error == TIDE_OK ? set_option(stream, SOL_SOCKET, SO_KEEPALIVE, seconds > 0) : error;
+}
+
 static int address_of(const tide_stream *stream, int (*ask)(const tide_loop *, int, tide_address *),
                       tide_address *address) {
-  if (tide_stream_closed(stream)) return TIDE_ECLOSED;
-  const tide_descriptor *descriptor = tide__transport_descriptor(stream->transport);
-  if (descriptor == NULL) return TIDE_OS(ENOTSOCK);
-  int error = ask(descriptor->fd.loop, descriptor->fd.fd, address);
+  const tide_descriptor *descriptor;
+  int error = find_descriptor(stream, &descriptor);
+  if (error != TIDE_OK) return error;
+  error = ask(descriptor->fd.loop, descriptor->fd.fd, address);
   return error < 0 ? TIDE_OS(-error) : TIDE_OK;
 }
 

@@ -214,6 +214,14 @@ TIDE_API int tide_stream_close_write(tide_stream *stream);
 /* In bytes; 16 and 64 KiB at first. `low` must not be above `high`. */
 TIDE_API void tide_stream_set_marks(tide_stream *stream, uint32_t low, uint32_t high);
 
+/* Of a TCP connection: whether small writes are sent at once (TCP_NODELAY); and after how many
+ * seconds of silence, and how often from then on, the system asks the other end whether it is still
+ * there (SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL: tcp(7)); 0: it does not. At most 32767.
+ * TIDE_OK, TIDE_ECLOSED, TIDE_OS(...): ENOTSOCK, where it is no socket, EOPNOTSUPP, where it is not
+ * TCP. */
+TIDE_API int tide_stream_set_nodelay(const tide_stream *stream, bool on);
+TIDE_API int tide_stream_set_keepalive(const tide_stream *stream, unsigned seconds);
+
 /* Bytes written that the system has not taken. */
 TIDE_API size_t tide_stream_unsent(const tide_stream *stream);
 

@@ -516,11 +516,11 @@ local function contract(connect, opts)
     end)
 
     it_with("waits above the high mark, until the low one", function(a, b)
-      a:set_marks(0, 0)
+      a:set { low = 0, high = 0 }
       local accepted, writer = fill(a)
       writer:cancel()
       tide.wait { writer }
-      a:set_marks(MIB, 2 * MIB) -- now nothing needs to wait
+      a:set { low = MIB, high = 2 * MIB } -- now nothing needs to wait
       a:write "more"
       a:write(("x"):rep(3 * MIB))
       raises("timeout", tide.timeout, 0.003, a.write, a, "above")
@@ -555,10 +555,11 @@ local function contract(connect, opts)
       fails("bad argument #1 to 'write' (string expected, got nil)", function() a:write(nil) end)
       fails("bad argument #2 to 'write' (string expected", function() a:write("x", {}) end)
       fails("bad argument #1 to 'write' (string expected", function() a:write(true) end)
-      fails("must not be above", a.set_marks, a, 2, 1)
-      fails("bad argument #1 to 'set_marks'", function() a:set_marks(-1, 1) end)
-      fails("bad argument #2 to 'set_marks'", function() a:set_marks(1) end)
-      fails("below 4 GiB", a.set_marks, a, 1, 1 << 33)
+      fails("field 'low' must not be above", a.set, a, { low = 2, high = 1 })
+      fails("field 'low' must not be above", a.set, a, { low = 1 << 20 })
+      fails("bad argument #1 to 'set' (field 'low' must not be negative)", function() a:set { low = -1, high = 1 } end)
+      fails("bad argument #1 to 'set' (table expected", function() a:set(1) end)
+      fails("field 'high' must be below 4 GiB", a.set, a, { low = 1, high = 1 << 33 })
       a:close()
       assert.equal("", b:read_all())
     end)
@@ -572,7 +573,7 @@ local function contract(connect, opts)
     end)
 
     it_with("waits until the system has taken all", function(a, b)
-      a:set_marks(MIB, 16 * MIB)
+      a:set { low = MIB, high = 16 * MIB }
       a:write(("x"):rep(12 * MIB))
       local flush = spawn(a.flush, a)
       turns(3)
@@ -583,7 +584,7 @@ local function contract(connect, opts)
     end)
 
     it_with("may be cancelled, and the bytes go on", function(a, b)
-      a:set_marks(MIB, 16 * MIB)
+      a:set { low = MIB, high = 16 * MIB }
       local data = pattern(9 * MIB)
       a:write(data)
       raises("timeout", tide.timeout, 0.003, a.flush, a)
@@ -605,7 +606,7 @@ local function contract(connect, opts)
     end)
 
     it_with("waits for unsent bytes in the background", function(a, b)
-      a:set_marks(MIB, 16 * MIB)
+      a:set { low = MIB, high = 16 * MIB }
       local data = pattern(9 * MIB)
       a:write(data)
       a:close_write()
@@ -667,7 +668,7 @@ local function contract(connect, opts)
     end)
 
     it_with("sends what is unsent", function(a, b)
-      a:set_marks(MIB, 16 * MIB)
+      a:set { low = MIB, high = 16 * MIB }
       local data = pattern(9 * MIB)
       a:write(data)
       a:close()
@@ -746,7 +747,7 @@ local function contract(connect, opts)
       local data = pattern(5 * MIB)
       local function write_and_forget()
         local one, other = connect()
-        one:set_marks(MIB, 16 * MIB)
+        one:set { low = MIB, high = 16 * MIB }
         one:write(data)
         return other
       end
