@@ -84,6 +84,8 @@ static void name_culprit(lua_State *L, const lua_Debug *ar) {
     transparent = strcmp(name, "dofile") == 0 || strcmp(name, "pairs") == 0;
     if (strcmp(name, "error") == 0 || strcmp(name, "assert") == 0)
       lua_pushliteral(L, "a message handler of xpcall");
+    else
+      lua_pushvalue(L, -1);
   } else if (name == NULL && strcmp(ar->namewhat, "for iterator") == 0) {
     lua_pushliteral(L, "an iterator of C's, such as that of ipairs");
   } else if (name == NULL && ar->name != NULL) {

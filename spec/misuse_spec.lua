@@ -435,6 +435,13 @@ describe("what is in the way is named:", function()
     end)
   end))
 
+  it("is told of require, which a module is loaded by", run(function()
+    package.preload["spec.waits"] = function() return select(2, pcall(tide.testing.run, function() end)) end
+    local err = require "spec.waits"
+    package.preload["spec.waits"], package.loaded["spec.waits"] = nil, nil
+    assert.matches("cannot wait here, inside require:", tostring(err))
+  end))
+
   it("the cleanup of what is killed or closed", run(function()
     local failures = helper.collect_failures()
     local function waits_in_cleanup(wait)
