@@ -122,7 +122,7 @@ describe("net.connect", function()
 
   it("checks its arguments", run(function()
     fails("bad argument #1 to 'tide.net.connect' (string expected, got no value)", net.connect)
-    fails("bad argument #1 to 'tide.net.connect' (string expected, got table)", net.connect, {}, 80)
+    fails("bad argument #1 to 'tide.net.connect' (field 'host' must be a string)", net.connect, {}, 80)
     fails("bad argument #2 to 'tide.net.connect' (number expected, got no value)", net.connect, "127.0.0.1")
     fails("bad argument #2 to 'tide.net.connect' (number expected, got string)", net.connect, "127.0.0.1", "http")
     fails("bad argument #2 to 'tide.net.connect' (number has no integer", net.connect, "127.0.0.1", 80.5)
