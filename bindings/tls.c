@@ -141,6 +141,15 @@ static int stream_host(lua_State *L) {
   return 1;
 }
 
+/* A function of the stream at 1 alone, which waits. */
+static int call(lua_State *L, const tl_recall *recall) {
+  tl_runtime *rt = tl_rt(L);
+  if (TL_UNLIKELY(tl_begin(L, rt) == NULL)) return tl_turn(L, rt);
+  tide_stream *stream = tl_check(L, rt, 1, TL_STREAM);
+  lua_settop(L, 1);
+  return tl_call(L, rt, recall, stream);
+}
+
 static int try_handshake(lua_State *L, tl_runtime *rt, void *self) {
   int result = tide_tls_handshake(self, &rt->current->task);
   if (result == TIDE_PENDING) return TL_AGAIN;
@@ -150,11 +159,7 @@ static int try_handshake(lua_State *L, tl_runtime *rt, void *self) {
 /* tide.tls_handshake(stream) (waits) */
 static int handshake(lua_State *L) {
   static const tl_recall recall = {.class = TL_STREAM, .attempt = try_handshake};
-  tl_runtime *rt = tl_rt(L);
-  if (TL_UNLIKELY(tl_begin(L, rt) == NULL)) return tl_turn(L, rt);
-  tide_stream *stream = tl_check(L, rt, 1, TL_STREAM);
-  lua_settop(L, 1);
-  return tl_call(L, rt, &recall, stream);
+  return call(L, &recall);
 }
 
 static int try_hello(lua_State *L, tl_runtime *rt, void *self) {
@@ -170,11 +175,7 @@ static int try_hello(lua_State *L, tl_runtime *rt, void *self) {
 /* tide.tls_hello(stream) -> whom the client wants | nothing (waits) */
 static int hello(lua_State *L) {
   static const tl_recall recall = {.class = TL_STREAM, .attempt = try_hello};
-  tl_runtime *rt = tl_rt(L);
-  if (TL_UNLIKELY(tl_begin(L, rt) == NULL)) return tl_turn(L, rt);
-  tide_stream *stream = tl_check(L, rt, 1, TL_STREAM);
-  lua_settop(L, 1);
-  return tl_call(L, rt, &recall, stream);
+  return call(L, &recall);
 }
 
 /* tide.tls_switch(stream, context) */

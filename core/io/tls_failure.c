@@ -27,9 +27,9 @@ void tide__tls_failure_set(tide_tls_failure *failure, const char *reason, const 
   snprintf(failure->text, sizeof failure->text, "%s", text);
 }
 
-/* OpenSSL's word as one of ours: "no shared cipher" is no_shared_cipher. */
-static void set_word(tide_tls_failure *failure, const char *word) {
-  snprintf(failure->reason, sizeof failure->reason, "%s", word);
+/* One of the reasons, or OpenSSL's word as one: "no shared cipher" is no_shared_cipher. */
+static void set_reason(tide_tls_failure *failure, enum reason reason, const char *word) {
+  snprintf(failure->reason, sizeof failure->reason, "%s", reason == OTHER ? word : name_of(reason));
   for (char *at = failure->reason; *at != '\0'; at++)
     if (!isalnum((unsigned char)*at)) *at = '_';
 }
@@ -92,10 +92,7 @@ void tide__tls_failure_of_queue(const tide__openssl *o, tide_tls_failure *failur
   int code = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
   enum reason reason = reason_of(code);
   snprintf(failure->text, sizeof failure->text, "%s%s", word, hint_of(code));
-  if (reason == OTHER)
-    set_word(failure, word);
-  else
-    snprintf(failure->reason, sizeof failure->reason, "%s", name_of(reason));
+  set_reason(failure, reason, word);
 }
 
 /* ---- certificates */
@@ -185,10 +182,7 @@ void tide__tls_failure_of_certificate(const tide__openssl *o, int error, const X
   enum reason reason = reason_of_certificate(error);
   if (certificate != NULL) subject_of(o, certificate, subject, sizeof subject);
   if (certificate != NULL) tide__tls_names(o, certificate, &names, add);
-  if (reason == OTHER)
-    set_word(failure, word);
-  else
-    snprintf(failure->reason, sizeof failure->reason, "%s", name_of(reason));
+  set_reason(failure, reason, word);
   if (reason == WRONG_HOST) {
     snprintf(failure->text, sizeof failure->text, "the certificate is for %s, and not for %s",
              names.size > 0 ? names.text : "no name", host != NULL ? host : "this host");
